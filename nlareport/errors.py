@@ -1,0 +1,93 @@
+"""Every way nlareport refuses, each named as a sentence.
+
+An error says what is wrong, with which thing, and what to do next. The command line turns it into one line and
+an exit code; nothing else catches these.
+"""
+
+
+class NlareportError(Exception):
+    """The root of every error nlareport raises on purpose."""
+
+
+class ExperimentInvalid(NlareportError):
+    """The experiment file has faults; all of them are in the message, one a line."""
+
+
+class CheckpointMissing(NlareportError):
+    """A checkpoint directory or one of the files its contract asks for is not there."""
+
+
+class CheckpointInvalid(NlareportError):
+    """A sidecar does not say what the contract asks for."""
+
+
+class CheckpointDrift(NlareportError):
+    """A sidecar and the live tokenizer or model disagree."""
+
+
+class NonFiniteWeights(NlareportError):
+    """A value head, or what it returned, holds a NaN or an infinity."""
+
+
+class CorpusUnreadable(NlareportError):
+    """A corpus is not there, has no such column, or is of no known kind."""
+
+
+class CorpusTooShort(NlareportError):
+    """The corpus ended before the number of items asked for was reached."""
+
+
+class ZeroVector(NlareportError):
+    """A vector of norm 0 has no direction to compare."""
+
+
+class TooFewItems(NlareportError):
+    """A statistic was asked of fewer items than it needs."""
+
+
+class RunFileMissing(NlareportError):
+    """No run file stands at this path."""
+
+
+class RunFileUnreadable(NlareportError):
+    """The file is not a run file, or is damaged."""
+
+
+class RunFileOfAnotherVersion(NlareportError):
+    """The run file was written under another schema version."""
+
+
+class RunFileBusy(NlareportError):
+    """Another process holds the run file open."""
+
+
+class RunOfAnotherExperiment(NlareportError):
+    """The run file belongs to an experiment that differs in something that was already computed."""
+
+
+class QueryUnknown(NlareportError):
+    """No named query is called this."""
+
+
+class QueryFailed(NlareportError):
+    """DuckDB refused a query; its own words are in the message."""
+
+
+class PublishedFiguresInvalid(NlareportError):
+    """A published-figures file has faults; all of them are in the message, one a line."""
+
+
+class BundleInvalid(NlareportError):
+    """A bundle lacks a file or column it must have, or contradicts itself."""
+
+
+class RunIncomplete(NlareportError):
+    """The run file has no finished stage to show."""
+
+
+class PairUnknown(NlareportError):
+    """No pocket pair is called this."""
+
+
+class DownloadFailed(NlareportError):
+    """A package that carries a base model or the text could not be fetched or was not what was expected."""

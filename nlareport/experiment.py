@@ -1,0 +1,194 @@
+"""The experiment file: read once, checked whole, handed around as typed values.
+
+Enters a YAML file; leaves an `Experiment`, or one error that lists every fault with file, key and what would be right.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from nlareport.errors import ExperimentInvalid
+
+
+class Section(BaseModel):
+    """A part of the file; a key it does not know is a fault, not a wish granted in silence."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Series(Section):
+    """The series a report belongs to."""
+
+    name: str
+    number: int | None = None
+
+
+class HuggingFaceCorpus(Section):
+    """A slice of a dataset on the hub, read by streaming."""
+
+    kind: Literal["huggingface"]
+    name: str
+    """Repository id; with `split` and the index it makes each `doc_id`."""
+    config: str | None = None
+    split: str
+    text_column: str
+    first_index: int = Field(ge=0)
+    last_index: int = Field(ge=0)
+    """Inclusive."""
+
+
+class LocalCorpus(Section):
+    """A Parquet, JSONL or plain-text file; in plain text, documents stand between blank lines."""
+
+    kind: Literal["local"]
+    name: str
+    path: Path
+    """Relative paths start at the experiment file's folder."""
+    split: str = "local"
+    text_column: str = "text"
+    first_index: int = Field(default=0, ge=0)
+    last_index: int | None = Field(default=None, ge=0)
+
+
+class PocketCorpus(Section):
+    """The news articles that come as a package, those no pocket pair was trained on."""
+
+    kind: Literal["pocket"]
+    first_index: int = Field(default=0, ge=0)
+    last_index: int | None = Field(default=None, ge=0)
+
+
+Corpus = Annotated[HuggingFaceCorpus | LocalCorpus | PocketCorpus, Field(discriminator="kind")]
+
+
+class Sampling(Section):
+    """Stage 0: which positions become items."""
+
+    seed: int
+    n_items: int = Field(ge=2)
+    positions_per_document: int = Field(default=1, ge=1)
+    truncation_tokens: int = Field(default=2048, ge=51)
+    reference_pair: str
+    """The pair in whose tokenization positions are drawn."""
+
+
+class Decoding(Section):
+    """How a verbalizer writes; always greedy."""
+
+    max_new_tokens: int = Field(default=300, ge=1)
+
+
+class Compute(Section):
+    """How much is done at once; it changes speed and memory, not the protocol."""
+
+    batch_size: int = Field(default=16, ge=1)
+    dtype: Literal["float32", "bfloat16", "float16"] = "bfloat16"
+
+
+class Scoring(Section):
+    """Choices the protocol leaves open; the report states them."""
+
+    unclean: Literal["unscored", "raw", "penalty"] = "unscored"
+    """`raw` scores the whole answer, `penalty` gives mse_nrm 2.0."""
+    bootstrap_draws: int = Field(default=10_000, ge=100)
+    variance: Literal["fixed", "resampled"] = "fixed"
+    """Whether V is drawn again with every bootstrap draw."""
+    permutations: int = Field(default=1, ge=1)
+
+
+class PairSpec(Section):
+    """One NLA pair: what to load and what to call it."""
+
+    pair_id: str = Field(pattern=r"^[A-Za-z0-9._-]+$")
+    label: str
+    family: str
+    base_model: str
+    """Hub id or checkpoint directory the activations are read from."""
+    block_index: int = Field(ge=0)
+    d_model: int = Field(ge=1)
+    injection_scale: float | None = None
+    """What the sidecar is expected to say; checked, never used instead of it."""
+    verbalizer: str
+    """Hub id, checkpoint directory, or ``pocket:PAIR_ID/av``."""
+    reconstructor: str
+    sidecar_variance_nrm: float | None = Field(default=None, gt=0)
+
+
+class Experiment(Section):
+    """Everything a run is made from."""
+
+    experiment: str = Field(pattern=r"^[A-Za-z0-9._-]+$")
+    title: str
+    series: Series | None = None
+    corpus: Corpus
+    sampling: Sampling
+    decoding: Decoding = Decoding()
+    compute: Compute = Compute()
+    scoring: Scoring = Scoring()
+    pairs: list[PairSpec] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _names_agree(self) -> Self:
+        pair_ids = [pair.pair_id for pair in self.pairs]
+        twice = sorted({name for name in pair_ids if pair_ids.count(name) > 1})
+        if twice:
+            raise ValueError(f"pairs: {', '.join(twice)} stands twice; give every pair its own pair_id")
+        if self.sampling.reference_pair not in pair_ids:
+            raise ValueError(
+                f"sampling.reference_pair: {self.sampling.reference_pair!r} is none of the pairs "
+                f"({', '.join(pair_ids)}); name one of them"
+            )
+        return self
+
+
+def load_experiment(path: Path) -> Experiment:
+    """The experiment in a YAML file.
+
+    Raises:
+        ExperimentInvalid: the file is missing, is not YAML, or has faults; every fault is listed.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ExperimentInvalid(
+            f"{path}: cannot be read ({error.strerror}). Give the path of an experiment file."
+        ) from error
+    return parse_experiment(text, path)
+
+
+def parse_experiment(text: str, path: Path) -> Experiment:
+    """The experiment in a YAML text; `path` is what faults are reported under.
+
+    Raises:
+        ExperimentInvalid: the text is not YAML or has faults; every fault is listed.
+    """
+    try:
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ExperimentInvalid(f"{path}: is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(content, dict):
+        raise ExperimentInvalid(
+            f"{path}: holds no experiment; the top level must be keys such as `experiment` and `pairs`."
+        )
+    try:
+        return Experiment.model_validate(content)
+    except ValidationError as error:
+        raise ExperimentInvalid("\n".join(_faults(error, path))) from error
+
+
+def _faults(error: ValidationError, path: Path) -> list[str]:
+    """One line per fault: file, key, what would be right, and what stands there."""
+    lines = []
+    for fault in error.errors(include_url=False):
+        key = ".".join(str(part) for part in fault["loc"]) or "the file"
+        if fault["type"] == "extra_forbidden":
+            lines.append(f"{path}: {key}: is not a known key; remove it or correct its spelling.")
+        elif fault["type"] == "missing":
+            lines.append(f"{path}: {key}: is missing; add it.")
+        elif not fault["loc"]:
+            lines.append(f"{path}: {fault['msg'].removeprefix('Value error, ')}.")
+        else:
+            lines.append(f"{path}: {key}: {fault['msg']}; it says {fault['input']!r}.")
+    return lines

@@ -1,0 +1,1 @@
+"""The pocket pairs: small NLA pairs trained here, turned into ordinary checkpoint directories."""

@@ -1,0 +1,82 @@
+"""What the rooms ask of the outside, as protocols: models, tokenizers and a run file to read from.
+
+Anything that answers these can stand in: Transformers on this machine, an inference server, a script in a test.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+from jaxtyping import Float
+
+from nlareport.batches import Completion, Tokenization
+
+Row = TypeVar("Row")
+
+
+class Tokenizer(Protocol):
+    """Cuts text into the tokens of one base model."""
+
+    @property
+    def special_ids(self) -> frozenset[int]:
+        """Ids that stand for no text (BOS, EOS, padding and their kind)."""
+        ...
+
+    def tokenize(self, text: str, max_tokens: int | None) -> Tokenization:
+        """The tokens of a text with special tokens added, cut on the right to `max_tokens`."""
+        ...
+
+
+class Extractor(Protocol):
+    """Reads one base model's hidden vector after its block."""
+
+    d_model: int
+
+    def extract(self, token_ids: list[list[int]]) -> Float[np.ndarray, "item d_model"]:
+        """The output of decoder block `block_index` at the last token of each sequence, float32."""
+        ...
+
+
+class Verbalizer(Protocol):
+    """Turns vectors into English."""
+
+    def verbalize(self, vectors: Float[np.ndarray, "item d_model"]) -> list[Completion]:
+        """One whole answer per vector, in order."""
+        ...
+
+
+class Reconstructor(Protocol):
+    """Turns English back into vectors."""
+
+    def reconstruct(self, explanations: list[str]) -> Float[np.ndarray, "item d_model"]:
+        """One vector per text, in order, float32, at whatever norm the head gives."""
+        ...
+
+
+class RunReader(Protocol):
+    """Answers named queries on one run file."""
+
+    def rows(self, row_type: type[Row], query: str, **parameters: Any) -> list[Row]:
+        """The answer of a named query, one `row_type` a row; column names must equal its fields."""
+        ...
+
+    def sql(self, query: str) -> str:
+        """The text of a named query, as a reader would run it."""
+        ...
+
+
+class Progress(Protocol):
+    """Hears how far a stage is; says so to a person, or to nobody."""
+
+    def stage(self, name: str, n_total: int, n_done: int) -> None:
+        """A stage begins with `n_done` of `n_total` units already there."""
+        ...
+
+    def advance(self, n: int) -> None:
+        """`n` more units of the current stage are safely stored."""
+        ...
+
+
+def in_batches(values: Sequence[Row], size: int) -> list[Sequence[Row]]:
+    """The values in order, cut into runs of `size`; the last may be shorter."""
+    return [values[start : start + size] for start in range(0, len(values), size)]

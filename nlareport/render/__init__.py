@@ -1,0 +1,1 @@
+"""The window: alone knows HTML and charts."""

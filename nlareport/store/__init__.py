@@ -1,0 +1,1 @@
+"""The cellar: alone knows DuckDB and how runs lie on disk."""
