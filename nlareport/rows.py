@@ -191,3 +191,12 @@ class Claim:
     query: str
     holds: bool
     figures: dict[str, Any]
+
+
+def stratum_of(token: str) -> Stratum:
+    """`digits` when the token holds a digit, `punctuation` when it holds neither letter nor digit, else `prose`."""
+    if any(character.isdigit() for character in token):
+        return "digits"
+    if any(character.isalpha() for character in token):
+        return "prose"
+    return "punctuation"

@@ -1,1 +1,72 @@
-"""The workshop: alone knows torch. Answers the ports with real models."""
+"""The workshop: whatever runs models, each engine a name in a table and loaded on first use.
+
+Enters an engine's name and how to run it; leaves an `Engine`. Importing this imports no torch.
+"""
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Protocol, cast, runtime_checkable
+
+from nlareport.errors import EngineUnknown
+from nlareport.experiment import PairSpec
+from nlareport.ports import Extractor, Reconstructor, Tokenizer, Verbalizer
+
+ENGINES: Mapping[str, str] = {
+    "transformers": "nlareport.backends.transformers_local:TransformersEngine",
+    "scripted": "nlareport.backends.scripted:ScriptedEngine",
+}
+"""Name to ``module:Class``; the class takes an `EngineSettings`."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSettings:
+    """How models are run; of these only `max_new_tokens` and `dtype` touch the answers."""
+
+    device: str = "auto"
+    dtype: str = "bfloat16"
+    batch_size: int = 16
+    max_new_tokens: int = 300
+
+
+@runtime_checkable
+class Engine(Protocol):
+    """Answers the ports for any pair; a model lives while its ``with`` block does."""
+
+    @property
+    def device(self) -> str:
+        """Where models really run."""
+        ...
+
+    def tokenizer(self, pair: PairSpec) -> Tokenizer:
+        """Cuts text as the pair's base model does."""
+        ...
+
+    def extractor(self, pair: PairSpec) -> AbstractContextManager[Extractor]:
+        """The pair's base model up to its block."""
+        ...
+
+    def verbalizer(self, pair: PairSpec) -> AbstractContextManager[Verbalizer]:
+        """The pair's AV."""
+        ...
+
+    def reconstructor(self, pair: PairSpec) -> AbstractContextManager[Reconstructor]:
+        """The pair's AR."""
+        ...
+
+    def checkpoint_sha256(self, pair: PairSpec) -> dict[str, str]:
+        """The digest of each checkpoint of the pair, for ``run.environment``."""
+        ...
+
+
+def load_engine(name: str, settings: EngineSettings | None = None) -> Engine:
+    """The engine of this name, imported on first use.
+
+    Raises:
+        EngineUnknown: the table has no such name.
+    """
+    if name not in ENGINES:
+        raise EngineUnknown(f"No engine is called {name!r}; there are {', '.join(ENGINES)}.")
+    module, _, class_name = ENGINES[name].partition(":")
+    return cast(Engine, getattr(import_module(module), class_name)(settings or EngineSettings()))

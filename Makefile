@@ -1,0 +1,42 @@
+# Two commands for a fresh machine: `make report` and `make test`. Both do only what is still missing.
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+ITEMS := 120
+RUN := runs/pocket.duckdb
+REPORT := runs/pocket-report
+
+.PHONY: report test lint site published clean
+
+report: $(VENV)/.installed
+	$(VENV)/bin/nlareport run data/experiments/pocket.yaml --db $(RUN) --limit $(ITEMS)
+	$(VENV)/bin/nlareport render $(RUN) --out $(REPORT)
+
+published: $(VENV)/.installed
+	$(VENV)/bin/nlareport import data/published/18-cross-family.yaml --db runs/18-cross-family.duckdb
+	$(VENV)/bin/nlareport render runs/18-cross-family.duckdb --out runs/18-cross-family-report
+
+test: $(VENV)/.test-installed lint
+	$(PYTHON) -m pytest
+
+lint: $(VENV)/.test-installed
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+
+site: $(VENV)/.installed
+	$(VENV)/bin/nlareport site
+
+# torch first and by its exact version: a looser range may fetch gigabytes of CUDA libraries.
+$(VENV)/.installed: pyproject.toml
+	test -x $(PYTHON) || python3 -m venv $(VENV)
+	$(PYTHON) -m pip install --quiet torch==2.13.0
+	$(PYTHON) -m pip install --quiet --editable '.[pairs]'
+	touch $@
+
+$(VENV)/.test-installed: $(VENV)/.installed
+	$(PYTHON) -m pip install --quiet --editable '.[pairs,hub,test]'
+	touch $@
+
+clean:
+	rm -rf runs site/public

@@ -1,0 +1,119 @@
+"""The engine ``transformers``: models run by Transformers on this machine.
+
+Enters a `PairSpec`; leaves what answers the four ports for it, after holding each sidecar against what the experiment
+file expects.
+"""
+
+from nlareport.backends import EngineSettings
+from nlareport.backends.loading import checkpoint_directory, load_text_config, placement
+from nlareport.backends.transformers_reading import (
+    TransformersExtractor,
+    TransformersReconstructor,
+    TransformersTokenizer,
+)
+from nlareport.backends.transformers_writing import TransformersVerbalizer
+from nlareport.checkpoint import Sidecar, checkpoint_sha256, read_sidecar
+from nlareport.errors import CheckpointDrift
+from nlareport.experiment import PairSpec
+
+__all__ = [
+    "TransformersEngine",
+    "TransformersExtractor",
+    "TransformersReconstructor",
+    "TransformersTokenizer",
+    "TransformersVerbalizer",
+]
+
+
+class TransformersEngine:
+    """Opens a pair's models one by one; each is freed when its ``with`` block ends."""
+
+    def __init__(self, settings: EngineSettings) -> None:
+        self._settings = settings
+        self.device = placement(settings.device)
+        """Where models really run: ``cpu``, ``cuda``, or ``auto`` for all GPUs."""
+
+    def tokenizer(self, pair: PairSpec) -> TransformersTokenizer:
+        """The base model's tokenizer; errors are those of `TransformersTokenizer`."""
+        return TransformersTokenizer(pair.base_model)
+
+    def extractor(self, pair: PairSpec) -> TransformersExtractor:
+        """The base model up to the pair's block.
+
+        Raises:
+            CheckpointDrift: the model is not as wide as the experiment file says.
+        """
+        settings = self._settings
+        # Asked of the configuration: it answers before gigabytes of weights are read.
+        d_model = load_text_config(checkpoint_directory(pair.base_model)).hidden_size
+        if d_model != pair.d_model:
+            raise CheckpointDrift(
+                f"Pair {pair.pair_id}: {pair.base_model} has d_model {d_model}, the experiment file says "
+                f"{pair.d_model}. Correct the one that is wrong."
+            )
+        return TransformersExtractor(
+            pair.base_model,
+            pair.block_index,
+            device=settings.device,
+            dtype=settings.dtype,
+            batch_size=settings.batch_size,
+        )
+
+    def verbalizer(self, pair: PairSpec) -> TransformersVerbalizer:
+        """The pair's AV.
+
+        Raises:
+            CheckpointDrift: its sidecar says otherwise than the experiment file.
+        """
+        settings = self._settings
+        _check_expectations(pair, read_sidecar(checkpoint_directory(pair.verbalizer)))
+        return TransformersVerbalizer(
+            pair.verbalizer,
+            device=settings.device,
+            dtype=settings.dtype,
+            batch_size=settings.batch_size,
+            max_new_tokens=settings.max_new_tokens,
+            name=pair.pair_id,
+        )
+
+    def reconstructor(self, pair: PairSpec) -> TransformersReconstructor:
+        """The pair's AR.
+
+        Raises:
+            CheckpointDrift: its sidecar says otherwise than the experiment file.
+        """
+        settings = self._settings
+        _check_expectations(pair, read_sidecar(checkpoint_directory(pair.reconstructor)))
+        return TransformersReconstructor(
+            pair.reconstructor,
+            device=settings.device,
+            dtype=settings.dtype,
+            batch_size=settings.batch_size,
+            name=pair.pair_id,
+        )
+
+    def checkpoint_sha256(self, pair: PairSpec) -> dict[str, str]:
+        """The digest of each of the pair's three checkpoints, for ``run.environment``."""
+        checkpoints = {
+            "base_model": pair.base_model,
+            "verbalizer": pair.verbalizer,
+            "reconstructor": pair.reconstructor,
+        }
+        return {name: checkpoint_sha256(checkpoint_directory(where)) for name, where in checkpoints.items()}
+
+
+def _check_expectations(pair: PairSpec, sidecar: Sidecar) -> None:
+    expected: dict[str, float] = {"d_model": pair.d_model, "block_index": pair.block_index}
+    # An AR's sidecar has no injection scale, and the experiment file may leave it out.
+    if sidecar.role == "av" and pair.injection_scale is not None:
+        expected["injection_scale"] = pair.injection_scale
+    wrong = [
+        f"{field} {getattr(sidecar, field)}, the experiment file says {value}"
+        for field, value in expected.items()
+        if getattr(sidecar, field) != value
+    ]
+    if wrong:
+        raise CheckpointDrift(
+            f"Pair {pair.pair_id}: the {sidecar.role.upper()}'s sidecar has {'; '.join(wrong)}. "
+            "The sidecar wins: correct the experiment file, or name another checkpoint."
+        )

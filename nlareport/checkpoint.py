@@ -1,0 +1,261 @@
+"""The sidecar contract: what ``nla_meta.yaml`` says of a verbalizer or a reconstructor.
+
+Enters a checkpoint directory or a parsed YAML mapping in any released spelling; leaves one `Sidecar`, or one error
+that lists every fault. Knows no tokenizer and no model: holding the sidecar against those is for `prompts` and the
+backends.
+"""
+
+import hashlib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from nlareport.errors import CheckpointInvalid, CheckpointMissing
+
+Role = Literal["av", "ar"]
+
+SIDECAR_NAME = "nla_meta.yaml"
+_ROLES: dict[str, Role] = {
+    "av": "av",
+    "actor": "av",
+    "verbalizer": "av",
+    "ar": "ar",
+    "critic": "ar",
+    "reconstructor": "ar",
+}
+_ABSENT = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Sidecar:
+    """What one checkpoint says of itself."""
+
+    role: Role
+    d_model: int
+    block_index: int
+    """K: the vector is the output of decoder block K, after its residual add."""
+    injection_scale: float | None
+    """Norm a vector is rescaled to before injection. None: the vector keeps its own. An AR has none."""
+    mse_scale: float | None
+    """Norm both vectors had in the training loss, sqrt(d_model) unless the file says otherwise.
+    None: it was trained on raw vectors. Scoring uses sqrt(d_model) whatever stands here."""
+    injection_char: str
+    injection_token_id: int
+    injection_left_neighbor_id: int
+    injection_right_neighbor_id: int
+    reconstructor_suffix_ids: tuple[int, ...] | None
+    """The last ids of every reconstructor prompt; empty when its template ends with the explanation.
+    None for an AV, and for an AR that does not record them."""
+    verbalizer_template: str
+    """Empty in an AR that does not name it."""
+    reconstructor_template: str
+    """Empty in an AV that does not name it."""
+
+
+def read_sidecar(directory: Path) -> Sidecar:
+    """The sidecar of the checkpoint in a directory.
+
+    Raises:
+        CheckpointMissing: there is no such directory, or no ``nla_meta.yaml`` in it.
+        CheckpointInvalid: the file is not YAML or has faults; every fault is listed.
+    """
+    path = directory / SIDECAR_NAME
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise CheckpointMissing(
+            f"{path}: cannot be read ({error.strerror}). Give a checkpoint directory that holds its {SIDECAR_NAME}."
+        ) from error
+    try:
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise CheckpointInvalid(f"{path}: is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(content, dict):
+        raise CheckpointInvalid(f"{path}: holds no sidecar; the top level must be keys such as `role` and `d_model`.")
+    return parse_sidecar(content, path)
+
+
+def parse_sidecar(content: dict[str, Any], path: Path) -> Sidecar:
+    """The sidecar in a parsed YAML mapping, in any released spelling; `path` is what faults are reported under.
+
+    Raises:
+        CheckpointInvalid: the mapping has faults; every fault is listed with its key and what would be right.
+    """
+    reading = _Reading(content, path)
+    reading.expect("kind", {"nla_model"})
+    reading.expect("schema_version", {1, 2})
+    role = reading.role()
+    d_model = reading.integer("d_model", minimum=1)
+    sidecar = Sidecar(
+        role=role,
+        d_model=d_model,
+        block_index=reading.block_index(),
+        # A scale is a hyperparameter of the training: guessing one for a verbalizer would give fluent nonsense.
+        injection_scale=reading.scale("extraction.injection_scale", d_model, None if role == "ar" else _ABSENT),
+        mse_scale=reading.scale("extraction.mse_scale", d_model, "sqrt_d_model"),
+        injection_char=reading.text("tokens.injection_char", required=True),
+        injection_token_id=reading.integer("tokens.injection_token_id"),
+        injection_left_neighbor_id=reading.integer("tokens.injection_left_neighbor_id"),
+        injection_right_neighbor_id=reading.integer("tokens.injection_right_neighbor_id"),
+        reconstructor_suffix_ids=reading.ids("tokens.critic_suffix_ids"),
+        verbalizer_template=reading.template(("av", "actor", "verbalizer"), "{injection_char}", role == "av"),
+        reconstructor_template=reading.template(("ar", "critic", "reconstructor"), "{explanation}", role == "ar"),
+    )
+    if reading.faults:
+        raise CheckpointInvalid("\n".join(reading.faults))
+    return sidecar
+
+
+def sidecar_content(sidecar: Sidecar) -> dict[str, Any]:
+    """What ``nla_meta.yaml`` holds for a sidecar, in the released spelling (schema_version 2).
+
+    Parsing it gives the same sidecar back.
+    """
+    suffix_ids = sidecar.reconstructor_suffix_ids
+    content: dict[str, Any] = {
+        "kind": "nla_model",
+        "schema_version": 2,
+        "role": sidecar.role,
+        "d_model": sidecar.d_model,
+        "extraction": {"injection_scale": sidecar.injection_scale, "mse_scale": sidecar.mse_scale},
+        "tokens": {
+            "injection_char": sidecar.injection_char,
+            "injection_token_id": sidecar.injection_token_id,
+            "injection_left_neighbor_id": sidecar.injection_left_neighbor_id,
+            "injection_right_neighbor_id": sidecar.injection_right_neighbor_id,
+            "critic_suffix_ids": None if suffix_ids is None else list(suffix_ids),
+        },
+        "prompt_templates": {"av": sidecar.verbalizer_template, "ar": sidecar.reconstructor_template},
+    }
+    if sidecar.role == "ar":
+        content["critic"] = {"extraction_layer_index": sidecar.block_index}
+    content["extraction_layer_index"] = sidecar.block_index
+    return content
+
+
+def checkpoint_sha256(directory: Path) -> str:
+    """One digest over the weight files of a checkpoint (every ``*.safetensors``, by name), in hex.
+
+    Raises:
+        CheckpointMissing: the directory holds none.
+    """
+    paths = sorted(directory.glob("*.safetensors"))
+    if not paths:
+        raise CheckpointMissing(f"{directory}: holds no *.safetensors; give a checkpoint directory with its weights.")
+    total = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            total.update(f"{path.name} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
+    return total.hexdigest()
+
+
+@dataclass(slots=True)
+class _Reading:
+    """One mapping being read: gives values in the types asked for, and keeps a list of what was wrong."""
+
+    content: dict[str, Any]
+    path: Path
+    faults: list[str] = field(default_factory=list)
+
+    def at(self, key: str) -> Any:
+        """The value under a dotted key, or `_ABSENT`; a null stays None."""
+        value: Any = self.content
+        for part in key.split("."):
+            if not isinstance(value, dict) or part not in value:
+                return _ABSENT
+            value = value[part]
+        return value
+
+    def fault(self, key: str, what: str) -> None:
+        self.faults.append(f"{self.path}: {key}: {what}.")
+
+    def expect(self, key: str, allowed: set[Any]) -> None:
+        value = self.at(key)
+        if value is not _ABSENT and (not isinstance(value, str | int) or value not in allowed):
+            choices = " or ".join(str(choice) for choice in sorted(allowed))
+            self.fault(key, f"must be {choices}; it says {value!r}")
+
+    def role(self) -> Role:
+        value = self.at("role")
+        if isinstance(value, str) and value in _ROLES:
+            return _ROLES[value]
+        said = "is missing" if value is _ABSENT else f"says {value!r}"
+        self.fault("role", f"{said}; it must be `av` or `ar`")
+        return "ar"
+
+    def integer(self, key: str, minimum: int = 0) -> int:
+        value = self.at(key)
+        if isinstance(value, int) and not isinstance(value, bool) and value >= minimum:
+            return value
+        said = "is missing" if value is _ABSENT else f"says {value!r}"
+        self.fault(key, f"{said}; it must be a whole number of at least {minimum}")
+        return minimum
+
+    def block_index(self) -> int:
+        written = [key for key in ("extraction_layer_index", "critic.extraction_layer_index") if self.has(key)]
+        if not written and self.has("critic.num_hidden_layers"):
+            # Schema 1 gave K this name; it is not the K+1 that config.json calls so.
+            return self.integer("critic.num_hidden_layers")
+        indexes = [self.integer(key) for key in written or ["extraction_layer_index"]]
+        if len(set(indexes)) > 1:
+            self.fault(
+                written[0], f"says {indexes[0]}, {written[1]} says {indexes[1]}; both must be the same block index"
+            )
+        return indexes[0]
+
+    def has(self, key: str) -> bool:
+        return self.at(key) not in (_ABSENT, None)
+
+    def scale(self, key: str, d_model: int, default: Any) -> float | None:
+        value = self.at(key)
+        if value is _ABSENT:
+            value = default
+        if value is None or value in ("raw", "none"):
+            return None
+        if value == "sqrt_d_model":
+            return math.sqrt(d_model)
+        if isinstance(value, str):
+            # YAML 1.1 reads `8e4` as a text.
+            value = _number_in(value)
+        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value > 0:
+            return float(value)
+        said = "is missing" if value is _ABSENT else f"says {value!r}"
+        self.fault(key, f"{said}; it must be a number above 0, `sqrt_d_model`, or null for the vector's own norm")
+        return None
+
+    def text(self, key: str, required: bool) -> str:
+        value = self.at(key)
+        if isinstance(value, str) and value:
+            return value
+        if required or value not in (_ABSENT, None, ""):
+            said = "is missing" if value is _ABSENT else f"says {value!r}"
+            self.fault(key, f"{said}; it must be a text")
+        return ""
+
+    def ids(self, key: str) -> tuple[int, ...] | None:
+        value = self.at(key)
+        if value in (_ABSENT, None):
+            return None
+        if isinstance(value, list) and all(type(entry) is int and entry >= 0 for entry in value):
+            return tuple(value)
+        self.fault(key, f"says {value!r}; it must be a list of token ids, or null")
+        return None
+
+    def template(self, spellings: Sequence[str], placeholder: str, required: bool) -> str:
+        keys = [f"prompt_templates.{spelling}" for spelling in spellings]
+        key = next((key for key in keys if self.has(key)), keys[0])
+        template = self.text(key, required)
+        if template and template.count(placeholder) != 1:
+            self.fault(key, f"holds {placeholder} {template.count(placeholder)} times; it must hold it once")
+        return template
+
+
+def _number_in(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text

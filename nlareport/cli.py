@@ -1,0 +1,251 @@
+"""The command line: reads arguments, calls the pipeline, turns errors into one line and an exit code.
+
+Data goes to stdout, talk to stderr. Exit codes: 0 done, 1 a fault in data or environment, 2 wrong usage.
+"""
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from nlareport import __version__
+from nlareport.errors import NlareportError
+
+if TYPE_CHECKING:
+    import polars
+
+QUIET_LINE_EVERY_S = 30
+FileArgument = click.Path(path_type=Path)
+
+
+class OneLineErrors(click.Group):
+    """Ends every command the same way: an error of ours is a line on stderr and exit code 1."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """What the command returns."""
+        try:
+            return super().invoke(ctx)
+        except NlareportError as error:
+            click.echo(f"nlareport: {error}", err=True)
+            ctx.exit(1)
+        except KeyboardInterrupt:
+            click.echo("nlareport: stopped; the same command goes on from here.", err=True)
+            ctx.exit(1)
+
+
+class ProgressLine:
+    """One bar for the current stage on a terminal; a line now and then where nobody watches."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True)
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=self._console,
+            transient=True,
+            disable=not self._console.is_terminal,
+        )
+        self._task: TaskID | None = None
+        self._name, self._n_total, self._n_done, self._said_at = "", 0, 0, 0.0
+
+    def __enter__(self) -> "ProgressLine":
+        self._bar.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._bar.stop()
+
+    def stage(self, name: str, n_total: int, n_done: int) -> None:
+        """A stage begins with `n_done` of `n_total` units already there."""
+        if self._task is not None:
+            self._bar.remove_task(self._task)
+        # What was there before counts as done but not as speed, or the remaining time would be a lie.
+        self._task = self._bar.add_task(name, total=n_total, completed=n_done)
+        self._name, self._n_total, self._n_done = name, n_total, n_done
+        self._say()
+
+    def advance(self, n: int) -> None:
+        """`n` more units of the current stage are safely stored."""
+        self._n_done += n
+        if self._task is not None:
+            self._bar.advance(self._task, n)
+        if time.monotonic() - self._said_at > QUIET_LINE_EVERY_S or self._n_done == self._n_total:
+            self._say()
+
+    def _say(self) -> None:
+        self._said_at = time.monotonic()
+        if not self._console.is_terminal:
+            click.echo(f"{self._name}: {self._n_done:,} of {self._n_total:,}", err=True)
+
+
+@click.group(cls=OneLineErrors, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def cli() -> None:
+    """Measure how much meaning survives between Natural Language Autoencoders, and publish the report."""
+
+
+@cli.command()
+@click.argument("experiment", type=FileArgument)
+@click.option("--db", type=FileArgument, required=True, help="Run file to write, or to go on with.")
+@click.option("--limit", type=click.IntRange(min=2), help="At most this many items.")
+@click.option("--only", metavar="STAGE", help="Only this stage: sample, extract, verbalize, reconstruct or score.")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@click.option("--engine", default="transformers", show_default=True, help="Which backend computes.")
+def run(experiment: Path, db: Path, limit: int | None, only: str | None, device: str, engine: str) -> None:
+    """Compute everything of EXPERIMENT that the run file still lacks.
+
+    Example: nlareport run data/experiments/pocket.yaml --db runs/pocket.duckdb --limit 120
+    """
+    from nlareport.pipeline import STAGES, run_experiment
+
+    if only is not None and only not in STAGES:
+        raise click.BadParameter(f"{only!r} is no stage; choose from {', '.join(STAGES)}.", param_hint="--only")
+    with ProgressLine() as progress:
+        outcome = run_experiment(experiment, db, progress, limit, only, device, engine)
+    click.echo(f"{db}: {outcome}")
+
+
+@cli.command()
+@click.argument("file", type=FileArgument)
+@click.option("--out", type=FileArgument, required=True, help="Folder for the pages.")
+def render(file: Path, out: Path) -> None:
+    """Write the report of run FILE as static pages.
+
+    Example: nlareport render runs/pocket.duckdb --out runs/pocket-report
+    """
+    from nlareport.pipeline import render_run
+
+    click.echo(f"Open {render_run(file, out).resolve()}")
+
+
+@cli.command("import")
+@click.argument("path", type=FileArgument)
+@click.option("--db", type=FileArgument, required=True, help="Run file to make.")
+def import_(path: Path, db: Path) -> None:
+    """Turn published figures (YAML) or a bundle (folder) into a run file.
+
+    Example: nlareport import data/published/18-cross-family.yaml --db runs/18-cross-family.duckdb
+    """
+    from nlareport.pipeline import import_figures
+
+    was_made = import_figures(path, db)
+    click.echo(
+        f'{db}: {"imported from" if was_made else "already holds"} {path}; next "nlareport render {db} --out DIR".'
+    )
+
+
+@cli.command()
+@click.argument("file", type=FileArgument)
+@click.option("--out", type=FileArgument, required=True, help="Folder for the bundle.")
+@click.option(
+    "--format", "format_", type=click.Choice(["parquet", "csv", "jsonl"]), default="parquet", show_default=True
+)
+def export(file: Path, out: Path, format_: Literal["parquet", "csv", "jsonl"]) -> None:
+    """Write run FILE as a bundle that other tools read and `import` takes back.
+
+    Example: nlareport export runs/pocket.duckdb --out pocket-bundle --format csv
+    """
+    from nlareport.store.bundle import export_bundle
+
+    click.echo("\n".join(str(path) for path in export_bundle(file, out, format_)))
+
+
+@cli.command()
+@click.argument("file", type=FileArgument)
+@click.argument("name_or_sql", required=False)
+@click.option("--format", "format_", type=click.Choice(["table", "csv", "json", "md"]), default="table")
+@click.option("--list", "list_", is_flag=True, help="Name the queries there are.")
+def query(file: Path, name_or_sql: str | None, format_: str, list_: bool) -> None:
+    """Run a named query, or read-only SQL, on run FILE.
+
+    Example: nlareport query runs/pocket.duckdb matrix --format csv
+    """
+    from nlareport.store.queries import DuckDBReader
+
+    if list_:
+        click.echo("\n".join(f"{name:28} {purpose}" for name, purpose in DuckDBReader.query_names().items()))
+        return
+    if name_or_sql is None:
+        raise click.UsageError("Give a query's name or SQL, or --list.")
+    with DuckDBReader.open(file) as reader:
+        frame = reader.frame(name_or_sql)
+    click.echo(_written(frame, format_), nl=format_ != "csv")
+
+
+def _written(frame: "polars.DataFrame", format_: str) -> str:
+    if format_ == "csv":
+        return frame.write_csv()
+    if format_ == "json":
+        return frame.write_json()
+    style = "ASCII_MARKDOWN" if format_ == "md" else "UTF8_FULL_CONDENSED"
+    import polars
+
+    with polars.Config(
+        tbl_formatting=style,
+        tbl_rows=-1,
+        tbl_cols=-1,
+        fmt_str_lengths=80,
+        tbl_hide_dataframe_shape=True,
+        tbl_hide_column_data_types=True,
+    ):
+        return str(frame)
+
+
+@cli.group()
+def pairs() -> None:
+    """The pocket pairs: small NLA pairs that need no GPU and no model hub."""
+
+
+@pairs.command("list")
+def pairs_list() -> None:
+    """Name the pocket pairs.
+
+    Example: nlareport pairs list
+    """
+    from nlareport.pairs.catalog import PAIRS
+
+    for pair in PAIRS.values():
+        click.echo(f"{pair.pair_id:16} {pair.base.base_model}, block {pair.block_index}, d {pair.d_model}")
+
+
+@pairs.command("build")
+@click.argument("pair_id", required=False)
+def pairs_build(pair_id: str | None) -> None:
+    """Make checkpoint directories of PAIR_ID, or of every pair, in the cache.
+
+    Example: nlareport pairs build smollm2-L20
+    """
+    from nlareport.pairs.building import build_pair
+    from nlareport.pairs.catalog import PAIRS, pocket_pair
+    from nlareport.pairs.locating import adapters_folder
+
+    for pair in [pocket_pair(pair_id)] if pair_id else PAIRS.values():
+        built = build_pair(pair, adapters_folder())
+        click.echo(f"{pair.pair_id}: {built.base} {built.verbalizer} {built.reconstructor}")
+
+
+@pairs.command("train")
+@click.argument("pair_id")
+@click.option("--out", type=FileArgument, default=Path("data/pairs"), show_default=True, help="Folder for adapters.")
+def pairs_train(pair_id: str, out: Path) -> None:
+    """Train PAIR_ID from the base model; goes on where it was stopped.
+
+    Example: nlareport pairs train smollm2-L20
+    """
+    from nlareport.pairs.catalog import pocket_pair
+    from nlareport.pairs.training import train_pair
+
+    with ProgressLine() as progress:
+        folder = train_pair(pocket_pair(pair_id), out, progress)
+    click.echo(f"{folder}: trained.")
+
+
+def main() -> None:
+    """The console script."""
+    sys.exit(cli(auto_envvar_prefix="NLAREPORT"))

@@ -1,0 +1,144 @@
+"""Arithmetic of directions: errors, variances and fractions of variance explained.
+
+Enter arrays of vectors, one row per item; leave float64 numbers. It knows nothing of pairs, models or files.
+
+Everything is computed from differences of unit vectors, never from a rounded cosine: where activations share one
+large direction (on Gemma V is near 0.03) `1 - cos` would lose most of its digits. Formulas: Scoring in PROTOCOL.md.
+A vector scaled to norm sqrt(d_model) has mean square 1, so a mean over coordinates of the protocol is a plain sum
+over coordinates of unit vectors here, and d_model drops out.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+from jaxtyping import Float, Float64
+
+from nlareport.errors import TooFewItems, ZeroVector
+
+SMALLEST_VARIANCE = 1e-12
+"""Below this, V is rounding noise: all golds are the same direction."""
+
+_ROWS_AT_ONCE = 256
+"""Rows widened to float64 together: 16 MB at d_model 8,192, whatever the number of items."""
+
+
+def unit_rows(vectors: Float[np.ndarray, "item d_model"]) -> Float64[np.ndarray, "item d_model"]:
+    """The same directions at norm 1.
+
+    Raises:
+        ZeroVector: a row has norm 0, so it has no direction; the message names the row.
+    """
+    return _unit(vectors, first_row=0)
+
+
+def mse_nrm(
+    gold: Float[np.ndarray, "item d_model"],
+    reconstruction: Float[np.ndarray, "item d_model"],
+) -> Float64[np.ndarray, " item"]:
+    """Squared error between directions, `2(1 - cos)`, one value per item, in [0, 4].
+
+    Computed as the squared distance of the unit vectors.
+
+    Raises:
+        ZeroVector: a row of either array has norm 0, so it has no direction.
+    """
+    errors = [
+        ((unit_reconstruction - unit_gold) ** 2).sum(axis=1)
+        for unit_gold, unit_reconstruction in zip(_unit_blocks(gold), _unit_blocks(reconstruction), strict=True)
+    ]
+    # Opposite directions can round to a hair above 4.
+    return np.minimum(np.concatenate(errors), 4.0) if errors else np.zeros(0)
+
+
+def mean_direction(gold: Float[np.ndarray, "item d_model"]) -> Float64[np.ndarray, " d_model"]:
+    """mu: the mean of the unit vectors, not renormalised.
+
+    Raises:
+        TooFewItems: there is no item.
+        ZeroVector: a row has norm 0.
+    """
+    if len(gold) == 0:
+        raise TooFewItems("The mean of no activation was asked for; measure at least one item.")
+    total = np.zeros(gold.shape[1])
+    for block in _unit_blocks(gold):
+        total += block.sum(axis=0)
+    return total / len(gold)
+
+
+def mean_norm(gold: Float[np.ndarray, "item d_model"]) -> float:
+    """|mu|, in [0, 1]: near 1 when all activations share one direction.
+
+    Raises:
+        TooFewItems: there is no item.
+        ZeroVector: a row has norm 0.
+    """
+    return min(float(np.linalg.norm(mean_direction(gold))), 1.0)
+
+
+def variance_nrm(gold: Float[np.ndarray, "item d_model"]) -> float:
+    """V: mean squared distance of the unit vectors from their mean, equal to `1 - |mu|**2`, in [0, 1].
+
+    Raises:
+        TooFewItems: there is no item.
+        ZeroVector: a row has norm 0.
+    """
+    mean = mean_direction(gold)
+    # Two passes: 1 - |mu|^2 in one pass cancels where V is small.
+    total = sum(float(((block - mean) ** 2).sum()) for block in _unit_blocks(gold))
+    return total / len(gold)
+
+
+def fve_nrm(mse: Float[np.ndarray, " item"], variance: float) -> Float64[np.ndarray, " item"]:
+    """Fraction of variance explained per item, `1 - mse_nrm / V`, at most 1 and unbounded below.
+
+    Raises:
+        TooFewItems: V is 0, so there is no variance to explain.
+    """
+    if not variance > SMALLEST_VARIANCE:
+        raise TooFewItems(
+            f"V is {variance:.3g}: all golds point the same way, so no fraction of their variance exists. "
+            "Measure at least two items with different activations."
+        )
+    return 1.0 - np.asarray(mse, dtype=np.float64) / variance
+
+
+def fve_meannorm(mse: float, mean_norm: float) -> float:
+    """`1 - mse / (2(1 - |mu|))` of a mean `mse_nrm`: the best constant guess scores exactly 0.
+
+    Raises:
+        TooFewItems: |mu| is 1, so the best constant guess is already perfect.
+    """
+    if not 1.0 - mean_norm > SMALLEST_VARIANCE:
+        raise TooFewItems("|mu| is 1: all golds point the same way. Measure items with different activations.")
+    return 1.0 - mse / (2.0 * (1.0 - mean_norm))
+
+
+def best_constant_mse(gold: Float[np.ndarray, "item d_model"]) -> Float64[np.ndarray, " item"]:
+    """`mse_nrm` per item of always guessing mu/|mu|; its mean is `2(1 - |mu|)`.
+
+    Raises:
+        TooFewItems: there is no item.
+        ZeroVector: a row, or mu itself, has norm 0.
+    """
+    guess = unit_rows(mean_direction(gold)[np.newaxis])
+    errors = np.concatenate([((block - guess) ** 2).sum(axis=1) for block in _unit_blocks(gold)])
+    bounded: Float64[np.ndarray, " item"] = np.minimum(errors, 4.0)
+    return bounded
+
+
+def _unit_blocks(vectors: Float[np.ndarray, "item d_model"]) -> Iterator[Float64[np.ndarray, "row d_model"]]:
+    """The unit vectors, a few rows at a time, so that float64 copies stay small."""
+    for start in range(0, len(vectors), _ROWS_AT_ONCE):
+        yield _unit(vectors[start : start + _ROWS_AT_ONCE], first_row=start)
+
+
+def _unit(vectors: Float[np.ndarray, "row d_model"], first_row: int) -> Float64[np.ndarray, "row d_model"]:
+    wide = np.asarray(vectors, dtype=np.float64)
+    # The largest coordinate first: squares of very short or very long vectors would leave the range of a float.
+    largest = np.abs(wide).max(axis=1, keepdims=True, initial=0.0)
+    if (largest == 0).any():
+        row = first_row + int(np.argmax(largest[:, 0] == 0))
+        raise ZeroVector(f"Row {row} has norm 0, so it has no direction to compare; leave that item unscored.")
+    scaled = wide / largest
+    unit: Float64[np.ndarray, "row d_model"] = scaled / np.linalg.norm(scaled, axis=1, keepdims=True)
+    return unit

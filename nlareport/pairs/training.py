@@ -1,0 +1,48 @@
+"""Trains one pocket pair from nothing but the package index: base model, examples, verbalizer, reconstructor.
+
+Leaves ``av/`` and ``ar/`` adapters and sidecars in the data folder. Stopped anywhere, it continues where it was.
+"""
+
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+
+import yaml
+
+from nlareport.checkpoint import Sidecar, sidecar_content
+from nlareport.pairs.bases import build_base
+from nlareport.pairs.catalog import PocketPair
+from nlareport.pairs.contract import pocket_sidecar
+from nlareport.pairs.examples import read_examples
+from nlareport.pairs.packages import cache_folder, training_articles
+from nlareport.pairs.reconstructor_training import train_reconstructor
+from nlareport.pairs.verbalizer_training import train_verbalizer
+from nlareport.ports import Progress
+
+
+def train_pair(pair: PocketPair, data_folder: Path, progress: Progress) -> Path:
+    """The folder under `data_folder` that holds the pair's adapters, value head and sidecars.
+
+    Raises:
+        DownloadFailed: the base model or the text could not be had.
+    """
+    base = build_base(pair.base)
+    work = cache_folder() / "training" / pair.pair_id
+    examples = read_examples(training_articles(), base, pair.block_index, pair.recipe, work, progress)
+    verbalizer_sidecar = pocket_sidecar(pair, base, "av")
+    reconstructor_sidecar = pocket_sidecar(pair, base, "ar")
+    reconstructor = train_reconstructor(examples, base, reconstructor_sidecar, pair.recipe, work, progress)
+    verbalizer = train_verbalizer(examples, base, verbalizer_sidecar, pair.recipe, work, progress)
+    destination = data_folder / pair.pair_id
+    _publish(verbalizer, verbalizer_sidecar, destination / "av")
+    _publish(reconstructor, reconstructor_sidecar, destination / "ar")
+    return destination
+
+
+def _publish(adapter: Path, sidecar: Sidecar, destination: Path) -> None:
+    destination.mkdir(parents=True, exist_ok=True)
+    for name in ("adapter_config.json", "adapter_model.safetensors", "value_head.safetensors"):
+        if (adapter / name).exists():
+            shutil.copyfile(adapter / name, destination / name)
+    content = {**sidecar_content(sidecar), "created_at": datetime.now(UTC).isoformat(), "created_by": "nlareport"}
+    (destination / "nla_meta.yaml").write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True))

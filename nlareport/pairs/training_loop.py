@@ -1,0 +1,81 @@
+"""One resumable loop for both halves of a pair: AdamW, linear warm-up and decay, state saved as it goes.
+
+Enters a model's trainable parameters and a loss for every step; leaves the parameters trained in place.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from nlareport.ports import Progress
+
+WARM_UP_STEPS = 40
+SAVE_EVERY_STEPS = 50
+MAX_GRADIENT_NORM = 1.0
+
+
+def train(
+    name: str,
+    parameters: dict[str, nn.Parameter],
+    loss_at: Callable[[int], Tensor],
+    n_steps: int,
+    learning_rate: float,
+    state_file: Path,
+    progress: Progress,
+) -> list[float]:
+    """Loss of every step; continues from `state_file` when a former call was cut off."""
+    optimizer = torch.optim.AdamW(parameters.values(), lr=learning_rate, weight_decay=0.0)
+    losses = _resume(parameters, optimizer, state_file)
+    progress.stage(f"{name}, loss {_recent(losses)}", n_steps, len(losses))
+    for step in range(len(losses), n_steps):
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate * _schedule(step, n_steps)
+        loss = loss_at(step)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(parameters.values(), MAX_GRADIENT_NORM)
+        optimizer.step()
+        losses.append(float(loss.detach()))
+        if len(losses) % SAVE_EVERY_STEPS == 0 or len(losses) == n_steps:
+            _save(parameters, optimizer, losses, state_file)
+            progress.stage(f"{name}, loss {_recent(losses)}", n_steps, len(losses))
+        else:
+            progress.advance(1)
+    return losses
+
+
+def _schedule(step: int, n_steps: int) -> float:
+    """Share of the full learning rate: up over the first steps, then down to nothing."""
+    return min((step + 1) / WARM_UP_STEPS, (n_steps - step) / max(n_steps - WARM_UP_STEPS, 1))
+
+
+def _recent(losses: list[float]) -> str:
+    recent = losses[-SAVE_EVERY_STEPS:]
+    return f"{sum(recent) / len(recent):.3f}" if recent else "not known yet"
+
+
+def _resume(parameters: dict[str, nn.Parameter], optimizer: torch.optim.Optimizer, state_file: Path) -> list[float]:
+    if not state_file.exists():
+        return []
+    state = torch.load(state_file, weights_only=True)
+    with torch.no_grad():
+        for name, parameter in parameters.items():
+            parameter.copy_(state["parameters"][name])
+    optimizer.load_state_dict(state["optimizer"])
+    return list(state["losses"])
+
+
+def _save(
+    parameters: dict[str, nn.Parameter], optimizer: torch.optim.Optimizer, losses: list[float], state_file: Path
+) -> None:
+    state = {
+        "parameters": {name: parameter.detach() for name, parameter in parameters.items()},
+        "optimizer": optimizer.state_dict(),
+        "losses": losses,
+    }
+    state_file.parent.mkdir(parents=True, exist_ok=True)
+    scratch = state_file.with_suffix(".tmp")
+    torch.save(state, scratch)
+    scratch.replace(state_file)

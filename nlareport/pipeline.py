@@ -1,0 +1,127 @@
+"""Which stages, in which order, for what is still missing: the only place that knows the order.
+
+``documents → items → activations → explanations → reconstructions → scores → cells → pages``. Each step asks the run
+file what it lacks, hands a batch to a stage and stores the answer before it goes on; so a run stopped anywhere goes
+on where it was, and a finished one does nothing.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from nlareport.backends import EngineSettings, load_engine
+from nlareport.checkpoint import Sidecar
+from nlareport.errors import RunOfAnotherExperiment
+from nlareport.experiment import Experiment, load_experiment, parse_experiment
+from nlareport.pairs.locating import locate_pocket_pair, public_name
+from nlareport.ports import Progress
+from nlareport.render.claims import read_claims
+from nlareport.render.pages import render_report
+from nlareport.rows import Claim, Explanation, Item, Pair, PairId, Score
+from nlareport.stages import describe
+from nlareport.steps.items import sample_items
+from nlareport.steps.models import extract_activations, reconstruct_activations, verbalize_activations
+from nlareport.steps.scores import score_run
+from nlareport.steps.work import Work
+from nlareport.store.activations import ActivationStore
+from nlareport.store.bundle import import_run
+from nlareport.store.connections import SCHEMA_VERSION
+from nlareport.store.database import RunFile
+from nlareport.store.queries import DuckDBReader
+
+STAGES: dict[str, Callable[[Work], None]] = {
+    "sample": sample_items,
+    "extract": extract_activations,
+    "verbalize": verbalize_activations,
+    "reconstruct": reconstruct_activations,
+    "score": score_run,
+}
+
+
+def run_experiment(
+    path: Path, db: Path, progress: Progress, limit: int | None, only: str | None, device: str, engine_name: str
+) -> str:
+    """What the run file holds after computing everything of the experiment that it lacked, in a sentence.
+
+    Raises:
+        NlareportError: the experiment, a checkpoint, the corpus or the run file is not as it must be; whatever was
+            computed before is stored.
+    """
+    experiment = load_experiment(path)
+    text = path.read_text(encoding="utf-8")
+    located = experiment.model_copy(update={"pairs": [locate_pocket_pair(pair, progress) for pair in experiment.pairs]})
+    compute_settings, decoding = experiment.compute, experiment.decoding
+    settings = EngineSettings(device, compute_settings.dtype, compute_settings.batch_size, decoding.max_new_tokens)
+    engine = load_engine(engine_name, settings)
+    begun = describe.describe_run(experiment, text, SCHEMA_VERSION, engine.device, engine_name)
+    with RunFile.create_or_open(db, begun) as run_file:
+        _begin(run_file, experiment, text, {PairId(pair.pair_id): engine.sidecar(pair) for pair in located.pairs})
+        wanted = _limited(located, limit, run_file.count(Item))
+        compute(Work(wanted, path.parent, run_file, ActivationStore(db), engine, progress), only)
+        return (
+            f"{run_file.count(Item):,} items, {run_file.count(Explanation):,} explanations, "
+            f"{run_file.count(Score):,} scores"
+        )
+
+
+def import_figures(path: Path, db: Path) -> bool:
+    """Published figures or a bundle into a run file, with the claims they bear out; False when they were there already.
+
+    Raises:
+        NlareportError: the source has faults, or the run file holds something else.
+    """
+    was_made = import_run(path, db)
+    if was_made:
+        with RunFile.open(db) as run_file:
+            run_file.replace({Claim: read_claims(run_file.reader())})
+    return was_made
+
+
+def render_run(file: Path, out: Path) -> Path:
+    """The page to open, written from a run file alone.
+
+    Raises:
+        RunFileMissing: there is no such file; likewise when it is busy, damaged or of another version.
+        RunIncomplete: the file has nothing to show yet.
+    """
+    with DuckDBReader.open(file) as reader:
+        return render_report(reader, out)
+
+
+def _begin(run_file: RunFile, experiment: Experiment, text: str, sidecars: dict[PairId, Sidecar | None]) -> None:
+    """Refuses a file of another experiment; fills in what a new or reworded one has not said yet."""
+    run = run_file.run()
+    if run.kind != "computed" or run.experiment_yaml is None:
+        raise RunOfAnotherExperiment(
+            f"{run_file.path}: holds {run.kind} figures, not a computed run; give another --db."
+        )
+    stored = parse_experiment(run.experiment_yaml, run_file.path)
+    if differing := describe.differences(stored, experiment):
+        raise RunOfAnotherExperiment(
+            f"{run_file.path}: was computed with other values of {', '.join(differing)}; "
+            "give another --db, or put those keys back."
+        )
+    if run_file.count(Pair) == 0:
+        names = {PairId(pair.pair_id): public_name(pair.base_model) for pair in experiment.pairs}
+        run_file.append(describe.describe_pairs(experiment, sidecars, names))
+    if run.experiment_yaml != text:
+        run_file.put([replace(run, experiment_yaml=text, title=experiment.title)])
+
+
+def _limited(experiment: Experiment, limit: int | None, n_stored: int) -> Experiment:
+    """The experiment with at most `limit` items, but never fewer than are there: nothing computed is thrown away."""
+    n_items = experiment.sampling.n_items
+    if limit is not None:
+        n_items = min(n_items, max(limit, n_stored))
+    return experiment.model_copy(update={"sampling": experiment.sampling.model_copy(update={"n_items": n_items})})
+
+
+def compute(work: Work, only: str | None = None) -> None:
+    """Everything that is still missing, or what one stage still lacks, stage by stage.
+
+    Raises:
+        CorpusTooShort: the corpus gave fewer items than asked for; what it gave is stored.
+    """
+    for name, step in STAGES.items():
+        if only in (None, name):
+            step(work)

@@ -1,0 +1,40 @@
+"""Rows together with where they come from, so that every figure on a page can show the query that made it."""
+
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from nlareport.ports import RunReader
+
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The query behind a figure, as a reader could run it again."""
+
+    query: str
+    sql: str
+    parameters: dict[str, Any]
+    n_rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(Generic[Row]):
+    """A query's rows and their origin; false when there is no row."""
+
+    rows: list[Row]
+    origin: Origin
+
+    def __bool__(self) -> bool:
+        return bool(self.rows)
+
+    @property
+    def only(self) -> Row:
+        """The one row of a query that always answers with one."""
+        return self.rows[0]
+
+
+def ask(reader: RunReader, row_type: type[Row], query: str, **parameters: Any) -> Answer[Row]:
+    """The rows of a named query with their origin."""
+    rows = reader.rows(row_type, query, **parameters)
+    return Answer(rows, Origin(query, reader.sql(query).strip(), parameters, len(rows)))

@@ -1,0 +1,100 @@
+"""The report's sentences: each a text with places for figures, a query that fills them, and a check.
+
+Enters a reader; leaves claims with their figures in place. A sentence stands in ``templates/report/claims/*.yaml``;
+where its check fails, its weaker form (`otherwise`) is a claim of its own, true exactly then.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from string import Formatter
+from typing import Any
+
+import yaml
+
+from nlareport.ports import RunReader
+from nlareport.render import formats
+from nlareport.render.contexts import ClaimFigures
+from nlareport.render.folders import templates_folder
+from nlareport.rows import Claim
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimTemplate:
+    """One sentence before its figures are known."""
+
+    claim_id: str
+    query: str
+    text: str
+    otherwise: str | None
+
+
+class FigureFormatter(Formatter):
+    """Fills ``{name:word}`` with the figure `name`, written as `word` says; a name that is not there is an error.
+
+    Words: ``fve``, ``short`` (two decimals), ``percent``, ``percents``, ``count``, ``list``, and ``one|many``, which
+    is the count with its noun. No word: text as it is.
+    """
+
+    def format_field(self, value: Any, format_spec: str) -> str:
+        """The figure as text; what is not known says so."""
+        if value is None:
+            return "not known"
+        if "|" in format_spec:
+            one, many = format_spec.split("|")
+            return f"{formats.count(value)} {one if value == 1 else many}"
+        match format_spec:
+            case "":
+                return str(value)
+            case "fve":
+                return formats.signed(value)
+            case "short":
+                return formats.signed(value, 2)
+            case "percent":
+                return formats.percent(value)
+            case "percents":
+                return formats.percents(value)
+            case "count":
+                return formats.count(value)
+            case "list":
+                return _listed(value)
+        raise ValueError(f"unknown format word {format_spec!r}")
+
+
+def claim_templates(folder: Path | None = None) -> list[ClaimTemplate]:
+    """Every sentence the report may say, in the order of their file names."""
+    folder = folder or templates_folder() / "report" / "claims"
+    found = []
+    for path in sorted(folder.glob("*.yaml")):
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        found.append(ClaimTemplate(content["id"], content["query"], content["text"], content.get("otherwise")))
+    return found
+
+
+def read_claims(reader: RunReader, folder: Path | None = None) -> list[Claim]:
+    """The sentences this run can be asked about, with figures; those that hold are the ones to show."""
+    found = []
+    for template in claim_templates(folder):
+        answer = reader.rows(ClaimFigures, template.query)[0]
+        if answer.holds is None:
+            continue
+        figures = json.loads(answer.figures)
+        found.append(_claim(template.claim_id, template.text, template.query, answer.holds, figures))
+        if template.otherwise is not None:
+            otherwise_id = f"{template.claim_id}.otherwise"
+            found.append(_claim(otherwise_id, template.otherwise, template.query, not answer.holds, figures))
+    return found
+
+
+def _claim(claim_id: str, text: str, query: str, holds: bool, figures: dict[str, Any]) -> Claim:
+    """One sentence with its figures in place."""
+    return Claim(
+        claim_id=claim_id, text=FigureFormatter().vformat(text, (), figures), query=query, holds=holds, figures=figures
+    )
+
+
+def _listed(values: Sequence[str]) -> str:
+    """Several names as English lists them."""
+    names = [str(value) for value in values]
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

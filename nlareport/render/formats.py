@@ -1,0 +1,73 @@
+"""How figures are written on a page: the filters of every template and the format words of claims.
+
+Enters a number or None; leaves text. A figure that is not known is a dash, never an empty place, NaN or None.
+"""
+
+from collections.abc import Callable
+
+MINUS = "\u2212"
+THIN = "\u202f"
+UNKNOWN = "–"
+
+
+def signed(value: float | None, digits: int = 3) -> str:
+    """The value with fixed digits, a true minus sign, and no negative zero."""
+    if value is None:
+        return UNKNOWN
+    text = f"{value:.{digits}f}"
+    if not text.startswith("-"):
+        return text
+    return text[1:] if float(text) == 0 else MINUS + text[1:]
+
+
+def plus(value: float | None, digits: int = 3) -> str:
+    """Like `signed`, with a plus before what is above 0: for effects and differences."""
+    text = signed(value, digits)
+    return text if value is None or value <= 0 or float(text) == 0 else f"+{text}"
+
+
+def percent(value: float | None) -> str:
+    """A share in whole percent; 0% and 100% only when it is exactly so."""
+    if value is None:
+        return UNKNOWN
+    if 0 < value < 0.005:
+        return "<1%"
+    if 0.995 <= value < 1:
+        return ">99%"
+    return f"{signed(100 * value, 0)}%"
+
+
+def percents(values: tuple[float | None, float | None] | list[float | None]) -> str:
+    """A range in whole percent, as one figure when both ends round to the same."""
+    low, high = percent(values[0]), percent(values[1])
+    return high if low == high else f"{low.removesuffix('%')}–{high}"
+
+
+def interval(low: float | None, high: float | None, digits: int = 3) -> str:
+    """An interval in brackets; empty when there is none."""
+    return "" if low is None or high is None else f"[{signed(low, digits)}, {signed(high, digits)}]"
+
+
+def count(value: float | None) -> str:
+    """A number in full, thousands parted by a narrow no-break space; decimals only where it has some."""
+    if value is None:
+        return UNKNOWN
+    whole = int(value)
+    if whole == value:
+        return f"{whole:,}".replace(",", THIN).replace("-", MINUS)
+    return f"{value:,.4g}".replace(",", THIN).replace("-", MINUS) if abs(value) < 1000 else count(round(value))
+
+
+def heat_step(value: float | None) -> str:
+    """The class suffix of a colour step, 0 to 20 for 0 to 1; values outside are clamped, unknown ones are `none`."""
+    return "none" if value is None else str(round(20 * min(1.0, max(0.0, value))))
+
+
+FILTERS: dict[str, Callable[..., str]] = {
+    "signed": signed,
+    "plus": plus,
+    "percent": percent,
+    "count": count,
+    "heat_step": heat_step,
+}
+"""What templates may call."""

@@ -1,0 +1,154 @@
+"""One run's report as a folder of static files: asks every named query, fills one template, writes one page.
+
+Enters a reader and a folder. Leaves ``index.html``, which carries its own styles and drawings: it opens by
+double-click, asks no other host for anything and runs no script. The same run file gives the same bytes.
+"""
+
+import base64
+import hashlib
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from nlareport.errors import RunIncomplete
+from nlareport.ports import RunReader
+from nlareport.render import contexts, formats
+from nlareport.render.answers import Answer, Origin, ask
+from nlareport.render.charts import interval_chart
+from nlareport.render.claims import read_claims
+from nlareport.render.colours import heat_css
+from nlareport.render.folders import templates_folder
+from nlareport.render.protocol import Fact, read_protocol, unclean_choice
+from nlareport.render.samples import Samples, read_samples
+from nlareport.rows import Claim, Pair
+
+
+@dataclass(frozen=True, slots=True)
+class ReportContext:
+    """Everything the page shows; each answer knows the query it came from."""
+
+    head: Answer[contexts.RunHead]
+    counts: Answer[contexts.Counts]
+    hero: Answer[contexts.HeroCell]
+    protocol: list[Fact]
+    unclean_choice: str | None
+    pairs: Answer[Pair]
+    matrix: Answer[contexts.MatrixCell]
+    matrix_rows: list[list[contexts.MatrixCell]]
+    charts: dict[str, Markup | None]
+    """The same drawing for wide and for narrow windows."""
+    ceilings: Answer[contexts.TargetCeiling]
+    effects: Answer[contexts.SourceEffect]
+    subsets: Answer[contexts.SubsetRow]
+    subset_sizes: Answer[contexts.SubsetSize]
+    tails: Answer[contexts.TailRow]
+    baselines: Answer[contexts.BaselineRow]
+    claims: list[tuple[Claim, Origin]]
+    """Only those that hold."""
+    samples: Samples
+    decodes: Answer[contexts.DecodeFinish]
+    unscored: Answer[contexts.UnscoredReason]
+    alignment: Answer[contexts.AlignmentExtremes]
+    skipped: Answer[contexts.SkippedDocuments]
+    facts: Answer[contexts.EnvironmentFact]
+
+
+def render_report(reader: RunReader, out_dir: Path) -> Path:
+    """The path of the page written into `out_dir`, which is made when it is not there.
+
+    Raises:
+        RunIncomplete: the file holds no run, or no pair.
+    """
+    page = read_report(reader)
+    out_dir.mkdir(parents=True, exist_ok=True)
+    index = out_dir / "index.html"
+    index.write_text(report_html(page), encoding="utf-8", newline="\n")
+    return index
+
+
+def read_report(reader: RunReader) -> ReportContext:
+    """The answers of every query the report needs.
+
+    Raises:
+        RunIncomplete: the file holds no run, or no pair.
+    """
+    head = ask(reader, contexts.RunHead, "report_run")
+    pairs = ask(reader, Pair, "pair_table")
+    if not head or not pairs:
+        raise RunIncomplete("The run file names no pair yet; run its experiment first.")
+    matrix = ask(reader, contexts.MatrixCell, "matrix", subset="all")
+    return ReportContext(
+        head=head,
+        counts=ask(reader, contexts.Counts, "report_counts"),
+        hero=ask(reader, contexts.HeroCell, "hero_cells"),
+        protocol=read_protocol(head.only),
+        unclean_choice=unclean_choice(head.only),
+        pairs=pairs,
+        matrix=matrix,
+        matrix_rows=_in_rows(matrix.rows, len(pairs.rows)),
+        charts={
+            "wide": interval_chart(matrix.rows, 620, "chart-wide"),
+            "narrow": interval_chart(matrix.rows, 210, "chart-narrow"),
+        },
+        ceilings=ask(reader, contexts.TargetCeiling, "target_ceilings"),
+        effects=ask(reader, contexts.SourceEffect, "source_effects"),
+        subsets=ask(reader, contexts.SubsetRow, "subsets"),
+        subset_sizes=ask(reader, contexts.SubsetSize, "subset_sizes"),
+        tails=ask(reader, contexts.TailRow, "tails"),
+        baselines=ask(reader, contexts.BaselineRow, "baselines"),
+        claims=_claims_that_hold(reader),
+        samples=read_samples(reader),
+        decodes=ask(reader, contexts.DecodeFinish, "decode_finish"),
+        unscored=ask(reader, contexts.UnscoredReason, "unscored_reasons"),
+        alignment=ask(reader, contexts.AlignmentExtremes, "alignment_extremes"),
+        skipped=ask(reader, contexts.SkippedDocuments, "skipped_documents"),
+        facts=ask(reader, contexts.EnvironmentFact, "environment_facts"),
+    )
+
+
+def report_html(page: ReportContext) -> str:
+    """The whole page as one text."""
+    environment = template_environment()
+    css = _compact(environment.get_template("report/report.css").render(heat=Markup(heat_css())))
+    values = {field.name: getattr(page, field.name) for field in fields(page)}
+    return environment.get_template("report/page.html").render(css=Markup(css), css_hash=_csp_hash(css), **values)
+
+
+def template_environment(folder: Path | None = None) -> Environment:
+    """Templates that fail on an unknown name and escape every value."""
+    environment = Environment(
+        loader=FileSystemLoader(folder or templates_folder()),
+        undefined=StrictUndefined,
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters.update(formats.FILTERS)
+    environment.globals.update(interval=formats.interval, percents=formats.percents)
+    return environment
+
+
+def _claims_that_hold(reader: RunReader) -> list[tuple[Claim, Origin]]:
+    return [
+        (claim, Origin(claim.query, reader.sql(claim.query).strip(), {}, 1))
+        for claim in read_claims(reader)
+        if claim.holds
+    ]
+
+
+def _in_rows(cells: list[contexts.MatrixCell], width: int) -> list[list[contexts.MatrixCell]]:
+    """Cells in query order as rows of a square matrix."""
+    return [cells[start : start + width] for start in range(0, len(cells), width)]
+
+
+def _compact(css: str) -> str:
+    """The styles without blank lines; what is hashed is exactly what stands in the page."""
+    return "\n" + "\n".join(line for line in css.splitlines() if line.strip()) + "\n"
+
+
+def _csp_hash(css: str) -> str:
+    """What the Content-Security-Policy names the inline styles by."""
+    return base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()

@@ -1,0 +1,198 @@
+"""Chance with a seed: bootstrap over documents, and permutations that leave no item its own document.
+
+Enter numbers and, for each, the document it came from; leave intervals and permutations. All items of a document
+move together, because positions of one text are not independent. It knows nothing of scores or vectors' meaning.
+
+Randomness is PCG64's raw 64-bit stream, seeded with the SHA-256 of ``"{seed}|{purpose}"``. NumPy keeps that stream
+the same on every platform and in every version, which it does not promise of `Generator.permutation` and its kin.
+"""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from jaxtyping import Float, Float64, Int, Int64
+
+from nlareport.errors import TooFewItems
+
+_WEIGHTS_AT_ONCE = 2_000_000
+"""Entries of one chunk of document weights: 16 MB of random numbers and 16 MB of weights."""
+
+_SMALLEST_VARIANCE = 1e-12
+"""A resampled V below this is rounding noise: the draw holds one direction only."""
+
+
+def document_codes(doc_ids: Sequence[str]) -> Int64[np.ndarray, " item"]:
+    """0, 1, 2, … for each document, numbered by first appearance."""
+    code_of: dict[str, int] = {}
+    return np.array([code_of.setdefault(doc_id, len(code_of)) for doc_id in doc_ids], dtype=np.int64)
+
+
+def document_weights(n_documents: int, draws: int, seed: int) -> Iterator[Float64[np.ndarray, "draw document"]]:
+    """How often each document was drawn, chunk after chunk of draws; every row sums to `n_documents`.
+
+    The same for equal arguments, so several statistics can be drawn together or one after the other.
+    """
+    stream = _stream(f"{seed}|bootstrap")
+    rows_at_once = max(1, _WEIGHTS_AT_ONCE // n_documents)
+    for start in range(0, draws, rows_at_once):
+        rows = min(rows_at_once, draws - start)
+        drawn = _below(stream, n_documents, rows * n_documents).reshape(rows, n_documents)
+        drawn += np.arange(rows)[:, np.newaxis] * n_documents
+        counts = np.bincount(drawn.ravel(), minlength=rows * n_documents)
+        yield counts.reshape(rows, n_documents).astype(np.float64)
+
+
+def bootstrap_ratios(
+    sums: Float[np.ndarray, "document column"],
+    counts: Float[np.ndarray, "document column"],
+    draws: int,
+    seed: int,
+) -> Float64[np.ndarray, "draw column"]:
+    """Resampled means: per draw and column, the drawn documents' sum over their count of items.
+
+    All columns share the same drawn documents, so they can be compared draw by draw. NaN where a draw holds no item
+    of a column.
+    """
+    both = np.hstack([sums, counts]).astype(np.float64)
+    ratios = []
+    for weights in document_weights(len(both), draws, seed):
+        totals, n_items = np.hsplit(weights @ both, 2)
+        ratios.append(np.divide(totals, n_items, out=np.full_like(totals, np.nan), where=n_items > 0))
+    return np.concatenate(ratios)
+
+
+def percentile_interval(draws: Float[np.ndarray, " draw"]) -> tuple[float, float]:
+    """The 2.5th and 97.5th percentile of what was drawn; draws that are NaN are left out.
+
+    Raises:
+        TooFewItems: no draw has a value.
+    """
+    valid = draws[np.isfinite(draws)]
+    if len(valid) == 0:
+        raise TooFewItems("No bootstrap draw held an item; an interval needs at least two documents with a value.")
+    low, high = np.percentile(valid, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def bootstrap_means(
+    values: Float[np.ndarray, " item"],
+    document_index: Int[np.ndarray, " item"],
+    draws: int,
+    seed: int,
+    n_documents: int | None = None,
+) -> Float64[np.ndarray, " draw"]:
+    """The mean on each resample of documents: all items of a document move together.
+
+    `values` may leave out unscored items. `n_documents` says how many documents the run has, numbered from 0, so that
+    those without a value are drawn too and every statistic of the run shares its draws; a draw without a value is NaN.
+    Without it only the documents that have a value are drawn.
+
+    Raises:
+        TooFewItems: the values come from fewer than two documents.
+    """
+    labels, compressed = np.unique(document_index, return_inverse=True)
+    if len(labels) < 2:
+        raise TooFewItems(
+            f"An interval over documents was asked of {len(labels)} document(s); score items of at least two."
+        )
+    codes = compressed if n_documents is None else document_index
+    size = len(labels) if n_documents is None else n_documents
+    sums = np.bincount(codes, weights=values, minlength=size)[:, np.newaxis]
+    counts = np.bincount(codes, minlength=size)[:, np.newaxis].astype(np.float64)
+    return bootstrap_ratios(sums, counts, draws, seed)[:, 0]
+
+
+def bootstrap_mean_interval(
+    values: Float[np.ndarray, " item"],
+    document_index: Int[np.ndarray, " item"],
+    draws: int,
+    seed: int,
+    n_documents: int | None = None,
+) -> tuple[float, float]:
+    """95% percentile interval of the mean over documents; arguments as in `bootstrap_means`.
+
+    Raises:
+        TooFewItems: the values come from fewer than two documents.
+    """
+    return percentile_interval(bootstrap_means(values, document_index, draws, seed, n_documents))
+
+
+def bootstrap_variances(
+    unit_gold: Float64[np.ndarray, "item d_model"],
+    document_index: Int[np.ndarray, " item"],
+    draws: int,
+    seed: int,
+) -> Float64[np.ndarray, " draw"]:
+    """V of golds at norm 1 on each resample of documents, with the draws of `bootstrap_ratios` on as many documents.
+
+    NaN where a draw leaves no variance. `document_index` numbers the documents from 0 without gaps.
+
+    With c = u - mu and w the documents' weights, the resampled mean is mu + s/n with s = sum(w c), so
+    `V* = V - 2 mu·s/n - |s|²/n²`. The last term is about V/n: float32 is enough for it, and only for it.
+    """
+    n_items = np.bincount(document_index).astype(np.float64)
+    mean = unit_gold.mean(axis=0)
+    centred = unit_gold - mean
+    variance = float(np.einsum("id,id->", centred, centred)) / len(unit_gold)
+    along_mean = np.bincount(document_index, weights=centred @ mean)
+    offsets = np.zeros((len(n_items), unit_gold.shape[1]), dtype=np.float32)
+    np.add.at(offsets, document_index, centred.astype(np.float32))
+    # The Gram matrix makes a draw cost documents² instead of documents x d_model.
+    gram = offsets @ offsets.T if len(n_items) <= offsets.shape[1] else None
+    drawn = []
+    for weights in document_weights(len(n_items), draws, seed):
+        narrow = weights.astype(np.float32)
+        if gram is None:
+            squares = ((narrow @ offsets) ** 2).sum(axis=1, dtype=np.float64)
+        else:
+            squares = ((narrow @ gram) * narrow).sum(axis=1, dtype=np.float64)
+        size = weights @ n_items
+        drawn.append(variance - 2.0 * (weights @ along_mean) / size - squares / size**2)
+    variances = np.concatenate(drawn)
+    return np.where(variances > _SMALLEST_VARIANCE, variances, np.nan)
+
+
+def can_derange(document_index: Int[np.ndarray, " item"]) -> bool:
+    """Whether every item can be given another document's item: no document holds more than half of them."""
+    return len(document_index) >= 2 and 2 * int(np.unique(document_index, return_counts=True)[1].max()) <= len(
+        document_index
+    )
+
+
+def derangement(
+    document_index: Int[np.ndarray, " item"], seed: int, permutation: int = 0
+) -> Int64[np.ndarray, " item"]:
+    """A seeded permutation that gives every item an item of another document; `permutation` numbers several.
+
+    Documents, and items within each, are put on a circle in random order; then everyone takes the item a random
+    number of places on, at least as far as the largest document is long, and as far from coming round again.
+
+    Raises:
+        TooFewItems: one document holds more than half of the items, so no such permutation exists.
+    """
+    if not can_derange(document_index):
+        raise TooFewItems(
+            f"No permutation of {len(document_index)} items gives each another document's: one document holds more "
+            "than half of them. Measure items of more documents."
+        )
+    stream = _stream(f"{seed}|derangement|{permutation}")
+    _, codes, sizes = np.unique(document_index, return_inverse=True, return_counts=True)
+    document_keys = stream.random_raw(len(sizes))
+    item_keys = stream.random_raw(len(codes))
+    circle = np.lexsort((item_keys, codes, document_keys[codes]))
+    n, largest = len(codes), int(sizes.max())
+    shift = largest + int(_below(stream, n - 2 * largest + 1, 1)[0])
+    partner = np.empty(n, dtype=np.int64)
+    partner[circle] = np.roll(circle, -shift)
+    return partner
+
+
+def _stream(purpose: str) -> np.random.PCG64:
+    return np.random.PCG64(int.from_bytes(hashlib.sha256(purpose.encode()).digest(), "big"))
+
+
+def _below(stream: np.random.PCG64, bound: int, size: int) -> Int64[np.ndarray, " number"]:
+    """`size` whole numbers in [0, bound): the upper 32 bits times the bound; its bias is below bound / 2**32."""
+    raw = np.asarray(stream.random_raw(size))
+    return (((raw >> np.uint64(32)) * np.uint64(bound)) >> np.uint64(32)).astype(np.int64)

@@ -1,0 +1,97 @@
+"""What a run says of itself before anything is computed: its row, its pairs, and how two experiments differ.
+
+Enter an experiment and facts about the machine; leave a `Run` and its `Pair` rows. Pure.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any
+
+from nlareport import __version__
+from nlareport.checkpoint import Sidecar
+from nlareport.experiment import Experiment
+from nlareport.rows import Pair, PairId, Run
+
+RECORDED_LIBRARIES = ("torch", "transformers", "numpy", "polars")
+FREE_TO_CHANGE = ("title", "series", "scoring", "compute")
+"""Sections that may change between two calls: what was computed stays right, or is only arithmetic to redo."""
+
+
+def describe_run(experiment: Experiment, text: str, schema_version: int, device: str, engine: str) -> Run:
+    """The row of a run that is about to begin."""
+    series = experiment.series
+    environment = {
+        "engine": engine,
+        "device": device,
+        "dtype": experiment.compute.dtype,
+        "batch_size": experiment.compute.batch_size,
+        "libraries": {name: version(name) for name in RECORDED_LIBRARIES},
+    }
+    return Run(
+        run_id=experiment.experiment,
+        title=experiment.title,
+        series_name=series.name if series else None,
+        series_number=series.number if series else None,
+        kind="computed",
+        experiment_yaml=text,
+        nlareport_version=__version__,
+        schema_version=schema_version,
+        seed=experiment.sampling.seed,
+        created_at=datetime.now(UTC),
+        environment=environment,
+    )
+
+
+def describe_pairs(
+    experiment: Experiment, sidecars: Mapping[PairId, Sidecar | None], base_models: Mapping[PairId, str]
+) -> list[Pair]:
+    """One row per pair, in the experiment's order; scales as the verbalizer's sidecar says, geometry still unknown."""
+    rows = []
+    for ordinal, pair in enumerate(experiment.pairs):
+        pair_id = PairId(pair.pair_id)
+        sidecar = sidecars[pair_id]
+        rows.append(
+            Pair(
+                pair_id=pair_id,
+                label=pair.label,
+                family=pair.family,
+                base_model=base_models[pair_id],
+                block_index=pair.block_index,
+                d_model=pair.d_model,
+                injection_scale=sidecar.injection_scale if sidecar else None,
+                mse_scale=sidecar.mse_scale if sidecar else None,
+                variance_nrm=None,
+                mean_norm=None,
+                sidecar_variance_nrm=pair.sidecar_variance_nrm,
+                ordinal=ordinal,
+            )
+        )
+    return rows
+
+
+def differences(stored: Experiment, asked: Experiment) -> list[str]:
+    """Keys that cannot change under what was already computed; more items and new scoring choices are no difference."""
+    return sorted(_differing(_binding(stored), _binding(asked), ""))
+
+
+def _binding(experiment: Experiment) -> dict[str, Any]:
+    content = experiment.model_dump(mode="json", exclude=set(FREE_TO_CHANGE))
+    content["dtype"] = experiment.compute.dtype
+    content["sampling"].pop("n_items")
+    content["pairs"] = {
+        pair.pair_id: pair.model_dump(mode="json", exclude={"label", "family", "sidecar_variance_nrm"})
+        for pair in experiment.pairs
+    }
+    return content
+
+
+def _differing(stored: Any, asked: Any, key: str) -> list[str]:
+    if not isinstance(stored, dict) or not isinstance(asked, dict):
+        return [] if stored == asked else [key]
+    names = [name for name in {**stored, **asked}]
+    return [
+        fault
+        for name in names
+        for fault in _differing(stored.get(name), asked.get(name), f"{key}.{name}" if key else name)
+    ]

@@ -1,0 +1,137 @@
+"""Documents to items: which positions are measured, and where another tokenization meets them.
+
+Enter texts and the reference tokenizer; leave `Document` and `Item` rows, and alignments. It knows no model.
+Positions are drawn bit-exactly as the protocol says (Sampling positions in PROTOCOL.md), so anyone who has the
+tokenizer can draw them again.
+"""
+
+import hashlib
+import random
+import re
+from collections.abc import Collection, Sequence
+
+from nlareport.batches import SourceDocument, Tokenization
+from nlareport.errors import NothingToAlign
+from nlareport.experiment import Sampling
+from nlareport.ports import Tokenizer
+from nlareport.rows import Document, Item, stratum_of
+
+MIN_LEFT_CONTEXT = 50
+"""Tokens before an item in the reference tokenization, special tokens counted."""
+
+CONTEXT_CHARS = 400
+"""Length of an item's stored context, before it is shortened to a word boundary."""
+
+_BOUNDARY_WITHIN = 80
+"""A context loses at most this much to start at a word; a script without spaces keeps it all."""
+
+
+def sample_positions(
+    token_ids: Sequence[int], n_positions: int, special_ids: Collection[int], doc_id: str, seed: int
+) -> list[int]:
+    """Up to `n_positions` token indices, in the order drawn, not sorted; empty when there is no candidate.
+
+    Candidates have at least 50 tokens before them and are not special. Bit-exact across machines.
+    """
+    candidates = [
+        index for index, token_id in enumerate(token_ids) if index >= MIN_LEFT_CONTEXT and token_id not in special_ids
+    ]
+    generator = random.Random(hashlib.sha256(f"{seed}|{doc_id}".encode()).digest())
+    return generator.sample(candidates, min(n_positions, len(candidates)))
+
+
+def sample_document(
+    document: SourceDocument, tokenizer: Tokenizer, sampling: Sampling, first_item_id: int
+) -> tuple[Document, list[Item]]:
+    """The document's row and its items, numbered from `first_item_id` in the order drawn.
+
+    `tokenizer` is the reference pair's. A document without a candidate gives no item and says why.
+    """
+    tokenization = tokenizer.tokenize(document.text, sampling.truncation_tokens)
+    positions = sample_positions(
+        tokenization.token_ids,
+        sampling.positions_per_document,
+        tokenizer.special_ids,
+        document.doc_id,
+        sampling.seed,
+    )
+    items = [
+        _item(document, tokenization, position, item_id)
+        for item_id, position in enumerate(positions, start=first_item_id)
+    ]
+    row = Document(
+        doc_id=document.doc_id,
+        corpus=document.corpus,
+        source_index=document.source_index,
+        n_chars=len(document.text),
+        skipped_reason=None if items else _no_candidate(len(tokenization.token_ids)),
+    )
+    return row, items
+
+
+def align(tokenization: Tokenization, char_end: int) -> tuple[int, int]:
+    """Where another tokenization meets an item: (token index, end of that token minus `char_end`).
+
+    The token that ends at `char_end`; failing that, the one that contains the character before it, which is the first
+    to end after it. A character that a tokenizer cut into several tokens ends them all alike; the last of them is
+    taken, because only there has the model read the whole character. Tokens that cover no text are never taken. A
+    text cut before `char_end` gives its last token and a negative error.
+
+    Raises:
+        NothingToAlign: the tokenization holds no token of text.
+    """
+    covering = [
+        index
+        for index, (start, end) in enumerate(zip(tokenization.char_starts, tokenization.char_ends, strict=True))
+        if start < end
+    ]
+    if not covering:
+        raise NothingToAlign(
+            f"Character {char_end} cannot be found again: the tokenization holds no token of text. "
+            "Check that the tokenizer returns character offsets."
+        )
+    ends = [tokenization.char_ends[index] for index in covering]
+    token_end = min((end for end in ends if end >= char_end), default=max(ends))
+    index = max(index for index in covering if tokenization.char_ends[index] == token_end)
+    return index, token_end - char_end
+
+
+def _item(document: SourceDocument, tokenization: Tokenization, position: int, item_id: int) -> Item:
+    char_end = tokenization.char_ends[position]
+    token_start = _token_start(document.text, tokenization, position)
+    token = document.text[token_start:char_end]
+    return Item(
+        item_id=item_id,
+        doc_id=document.doc_id,
+        char_end=char_end,
+        token=token,
+        context=_context(document.text, token_start, char_end),
+        stratum=stratum_of(token),
+    )
+
+
+def _token_start(text: str, tokenization: Tokenization, position: int) -> int:
+    """Where the token's text starts, its leading space included, as Gemma, Qwen and Llama count it."""
+    start, end = tokenization.char_starts[position], tokenization.char_ends[position]
+    previous_end = tokenization.char_ends[position - 1] if position > 0 else 0
+    # Tokenizers that trim offsets leave the space before a word to nobody.
+    if previous_end < start and text[previous_end:start].isspace():
+        return previous_end
+    # A piece of a multi-byte character may be given no character of its own; it then stands for the whole.
+    return min(start, max(end - 1, 0))
+
+
+def _context(text: str, token_start: int, char_end: int) -> str:
+    """The text's tail up to `char_end`, about 400 characters, starting at a word where one starts near."""
+    start = max(0, char_end - CONTEXT_CHARS)
+    if start > 0 and not text[start - 1].isspace():
+        # The token itself is never cut, however long it is.
+        boundary = re.compile(r"\s+").search(text, start, min(start + _BOUNDARY_WITHIN, token_start))
+        start = boundary.end() if boundary else start
+    return text[min(start, token_start) : char_end]
+
+
+def _no_candidate(n_tokens: int) -> str:
+    if n_tokens <= MIN_LEFT_CONTEXT:
+        return f"too short: {n_tokens} tokens, an item needs {MIN_LEFT_CONTEXT} before it"
+    return f"no token of text after the first {MIN_LEFT_CONTEXT} tokens"

@@ -1,0 +1,52 @@
+"""The first step: documents to items, with every text kept beside the run file."""
+
+from itertools import islice
+
+from nlareport.batches import SourceDocument
+from nlareport.errors import CorpusTooShort
+from nlareport.pairs.packages import held_out_articles
+from nlareport.ports import Tokenizer
+from nlareport.rows import Document, Item, PairId
+from nlareport.stages import corpus, sample
+from nlareport.steps.work import Work
+
+DOCUMENTS_AT_ONCE = 50
+
+
+def sample_items(work: Work) -> None:
+    """Documents to items: positions drawn in the reference pair's tokenization, texts kept beside the run file."""
+    sampling = work.experiment.sampling
+    known = {document.doc_id for document in work.run_file.rows(Document)}
+    n_items = work.run_file.count(Item)
+    work.progress.stage("sample positions", sampling.n_items, min(n_items, sampling.n_items))
+    if n_items >= sampling.n_items:
+        return
+    tokenizer = work.engine.tokenizer(dict(work.pairs)[PairId(sampling.reference_pair)])
+    documents = corpus.read_documents(work.experiment.corpus, work.folder, held_out_articles)
+    fresh = (document for document in documents if document.doc_id not in known)
+    while n_items < sampling.n_items and (batch := list(islice(fresh, DOCUMENTS_AT_ONCE))):
+        n_new = _sample_batch(work, tokenizer, batch, n_items)
+        work.progress.advance(min(n_new, sampling.n_items - n_items))
+        n_items += n_new
+    if n_items < sampling.n_items:
+        raise CorpusTooShort(
+            f"The corpus gave {n_items} items, the experiment asks for {sampling.n_items}. What was found is stored: "
+            f"widen the corpus's index range, or go on with --limit {n_items}."
+        )
+
+
+def _sample_batch(work: Work, tokenizer: Tokenizer, batch: list[SourceDocument], n_items: int) -> int:
+    """How many items the batch gave, once they are stored; stops at the first document that is not needed."""
+    sampling = work.experiment.sampling
+    rows: list[Document] = []
+    items: list[Item] = []
+    for document in batch:
+        if n_items + len(items) >= sampling.n_items:
+            break
+        row, found = sample.sample_document(document, tokenizer, sampling, n_items + len(items))
+        rows.append(row)
+        items += found
+    # Texts first: a document the run file knows must have its text.
+    work.activations.write_documents(batch[: len(rows)])
+    work.run_file.append_all(rows, items)
+    return len(items)

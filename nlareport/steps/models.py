@@ -1,0 +1,101 @@
+"""The three steps that open models: items to activations, to explanations, to reconstructions.
+
+One model is in memory at a time; what it answered is stored before the next batch begins.
+"""
+
+from nlareport.ports import Extractor, Tokenizer
+from nlareport.rows import Alignment, Explanation, Item, Pair, PairId
+from nlareport.stages import extract, reconstruct, sample, verbalize
+from nlareport.steps.work import Work, item_ids, rows_at, unfinished
+from nlareport.store.stage0 import ActivationOrigin
+
+READING_BATCHES = 4
+"""Model batches per commit where a model only reads: enough texts to sort by length, little to lose."""
+
+
+def extract_activations(work: Work) -> None:
+    """Items to activations: the same place in every pair's own tokenization, read by its base model."""
+    texts: dict[str, str] = {}
+    for pair_id, spec in work.pairs:
+        items = work.items()
+        missing = set(work.run_file.item_ids_without_alignment(pair_id))
+        missing |= item_ids(items) - work.activations.stored_item_ids(pair_id)
+        work.progress.stage(f"extract {pair_id}", len(items), len(items) - len(missing & item_ids(items)))
+        batches = unfinished(items, missing, work.experiment.compute.batch_size * READING_BATCHES)
+        if not batches:
+            continue
+        texts = texts or {document.doc_id: document.text for document in work.activations.read_documents()}
+        tokenizer = work.engine.tokenizer(spec)
+        row = next(pair for pair in work.run_file.rows(Pair) if pair.pair_id == pair_id)
+        with work.engine.extractor(spec) as extractor:
+            for batch in batches:
+                _extract_batch(work, row, batch, texts, tokenizer, extractor)
+                work.progress.advance(len(batch))
+
+
+def _extract_batch(
+    work: Work, pair: Pair, items: list[Item], texts: dict[str, str], tokenizer: Tokenizer, extractor: Extractor
+) -> None:
+    places = [_place(texts[item.doc_id], tokenizer, item) for item in items]
+    prefixes = [prefix for prefix, _ in places]
+    found = extract.extract(prefixes, [item.item_id for item in items], pair.pair_id, extractor)
+    origins = [
+        ActivationOrigin(item.doc_id, len(prefix), texts[item.doc_id][: item.char_end])
+        for item, prefix in zip(items, prefixes, strict=True)
+    ]
+    rows = [
+        Alignment(item.item_id, pair.pair_id, len(prefix) - 1, char_error, norm)
+        for item, (prefix, char_error), norm in zip(
+            items, places, extract.activation_norms(found).tolist(), strict=True
+        )
+    ]
+    # Vectors first: an alignment row says that its vector is there.
+    work.activations.write_activations(pair, found, origins)
+    work.run_file.put(rows)
+
+
+def _place(text: str, tokenizer: Tokenizer, item: Item) -> tuple[list[int], int]:
+    """The tokens up to and including the item's, and how far their end is from the item's, in characters."""
+    tokenization = tokenizer.tokenize(text, None)
+    token_index, char_error = sample.align(tokenization, item.char_end or 0)
+    return tokenization.token_ids[: token_index + 1], char_error
+
+
+def verbalize_activations(work: Work) -> None:
+    """Activations to explanations, one verbalizer at a time."""
+    for pair_id, spec in work.pairs:
+        items = work.items()
+        missing = set(work.run_file.item_ids_without_explanation(pair_id))
+        work.progress.stage(f"verbalize {pair_id}", len(items), len(items) - len(missing & item_ids(items)))
+        batches = unfinished(items, missing, work.experiment.compute.batch_size)
+        if not batches:
+            continue
+        gold = work.activations.read_activations(pair_id)
+        with work.engine.verbalizer(spec) as verbalizer:
+            for batch in batches:
+                rows = verbalize.verbalize(rows_at(gold, batch), verbalizer)
+                work.run_file.append(rows)
+                work.progress.advance(len(rows))
+
+
+def reconstruct_activations(work: Work) -> None:
+    """Explanations to reconstructions: every source's texts read by one target's reconstructor at a time."""
+    unclean = work.experiment.scoring.unclean
+    for target, spec in work.pairs:
+        todo: list[tuple[PairId, list[Explanation]]] = []
+        n_total = 0
+        for source, _ in work.pairs:
+            readable = [row for row in work.explanations(source) if reconstruct.scorable_text(row, unclean) is not None]
+            n_total += len(readable)
+            done = work.activations.reconstructed_item_ids(source, target)
+            missing = {row.item_id for row in readable} - done
+            size = work.experiment.compute.batch_size * READING_BATCHES
+            todo += [(source, batch) for batch in unfinished(readable, missing, size)]
+        work.progress.stage(f"reconstruct {target}", n_total, n_total - sum(len(batch) for _, batch in todo))
+        if not todo:
+            continue
+        with work.engine.reconstructor(spec) as reconstructor:
+            for source, batch in todo:
+                found = reconstruct.reconstruct(batch, unclean, target, reconstructor)
+                work.activations.write_reconstructions(source, found)
+                work.progress.advance(len(batch))

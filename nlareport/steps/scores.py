@@ -1,0 +1,138 @@
+"""The last step: reconstructions to scores, nulls, baselines, cells and claims.
+
+Arithmetic only, so it is done whole, in one transaction, whenever anything it rests on has changed.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import TypeVar
+
+from nlareport.batches import ActivationBatch
+from nlareport.errors import RunIncomplete
+from nlareport.ports import Row
+from nlareport.render.claims import read_claims
+from nlareport.resampling import document_codes
+from nlareport.rows import Alignment, Baseline, Cell, Claim, Explanation, Item, NullScore, Pair, PairId, Score
+from nlareport.stages import baseline, outliers, score, summarize
+from nlareport.steps.work import Work, rows_at
+
+Key = TypeVar("Key")
+
+
+def score_run(work: Work) -> None:
+    """Reconstructions to scores, nulls, baselines, cells and claims.
+
+    Raises:
+        RunIncomplete: an earlier stage has not finished.
+    """
+    items = work.items()
+    n_explanations = sum(len(work.explanations(source)) for source, _ in work.pairs)
+    stamp = {
+        "n_items": len(items),
+        "n_explanations": n_explanations,
+        "scoring": work.experiment.scoring.model_dump(),
+    }
+    run = work.run_file.run()
+    n_cells = len(work.pairs) ** 2
+    is_done = run.environment.get("scored") == stamp
+    work.progress.stage("score", n_cells, n_cells if is_done else 0)
+    if is_done:
+        return
+    if n_explanations < len(items) * len(work.pairs) or not items:
+        raise RunIncomplete(f"{work.run_file.path}: not every item has its explanations yet; run without --only first.")
+    _score(work, items)
+    checkpoints = {pair_id: work.engine.checkpoint_sha256(spec) for pair_id, spec in work.pairs}
+    claims = read_claims(work.run_file.reader())
+    # The stamp goes in last, with the claims: a run stopped before it is scored again.
+    with work.run_file.transaction():
+        work.run_file.replace({Claim: claims})
+        work.run_file.put([replace(run, environment={**run.environment, "checkpoints": checkpoints, "scored": stamp})])
+    work.progress.advance(n_cells)
+
+
+def _score(work: Work, items: list[Item]) -> None:
+    golds = {pair_id: rows_at(work.activations.read_activations(pair_id), items) for pair_id, _ in work.pairs}
+    pairs = [_measured(pair, golds[pair.pair_id]) for pair in work.run_file.rows(Pair)]
+    pairs.sort(key=lambda pair: pair.ordinal)
+    explanations = {source: work.explanations(source) for source, _ in work.pairs}
+    alignments = _by(work.run_file.rows(Alignment), lambda row: row.pair_id)
+    flags = outliers.flag_outliers(items, alignments, explanations)
+    items = [replace(item, is_outlier=flags[item.item_id]) for item in items]
+    scores, nulls = _score_cells(work, pairs, items, golds, explanations)
+    cells, baselines = _summarize(work, pairs, items, scores, nulls, golds)
+    with work.run_file.transaction():
+        work.run_file.put(pairs, items)
+        work.run_file.replace({Score: scores, NullScore: nulls, Cell: cells, Baseline: baselines})
+
+
+def _measured(pair: Pair, gold: ActivationBatch) -> Pair:
+    geometry = score.measure_pair(gold)
+    return replace(pair, variance_nrm=geometry.variance_nrm, mean_norm=geometry.mean_norm)
+
+
+def _score_cells(
+    work: Work,
+    pairs: list[Pair],
+    items: list[Item],
+    golds: dict[PairId, ActivationBatch],
+    explanations: dict[PairId, list[Explanation]],
+) -> tuple[list[Score], list[NullScore]]:
+    scoring, seed = work.experiment.scoring, work.experiment.sampling.seed
+    document_index = document_codes([item.doc_id for item in items])
+    scores: list[Score] = []
+    nulls: list[NullScore] = []
+    for target in pairs:
+        gold = golds[target.pair_id]
+        for source in pairs:
+            cell = (
+                source.pair_id,
+                target.pair_id,
+                gold,
+                work.activations.read_reconstructions(source.pair_id, target.pair_id),
+            )
+            scores += score.score_cell(*cell, explanations[source.pair_id], target.variance_nrm or 0.0, scoring.unclean)
+            nulls += score.null_scores(*cell, document_index, scoring.permutations, seed)
+    return scores, nulls
+
+
+def _summarize(
+    work: Work,
+    pairs: list[Pair],
+    items: list[Item],
+    scores: list[Score],
+    nulls: list[NullScore],
+    golds: dict[PairId, ActivationBatch],
+) -> tuple[list[Cell], list[Baseline]]:
+    draws, seed = work.experiment.scoring.bootstrap_draws, work.experiment.sampling.seed
+    variance_draws = None
+    if work.experiment.scoring.variance == "resampled":
+        variance_draws = {
+            pair.pair_id: summarize.resampled_variances(golds[pair.pair_id], items, draws, seed) for pair in pairs
+        }
+    cells = summarize.summarize(pairs, items, scores, nulls, draws, seed, variance_draws)
+    scored = _by((row for row in scores if row.mse_nrm is not None), lambda row: (row.source, row.target))
+    document_index = document_codes([item.doc_id for item in items])
+    baselines = [
+        baseline.best_constant(
+            source.pair_id,
+            target.pair_id,
+            golds[target.pair_id],
+            target.variance_nrm or 0.0,
+            document_index,
+            {row.item_id for row in scored[source.pair_id, target.pair_id]},
+            draws,
+            seed,
+            None if variance_draws is None else variance_draws[target.pair_id],
+        )
+        for source in pairs
+        for target in pairs
+    ]
+    return cells, baselines
+
+
+def _by(rows: Iterable[Row], key: Callable[[Row], Key]) -> dict[Key, list[Row]]:
+    groups: dict[Key, list[Row]] = defaultdict(list)
+    for row in rows:
+        groups[key(row)].append(row)
+    return groups

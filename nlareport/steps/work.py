@@ -1,0 +1,73 @@
+"""What every step is handed, and the two ways in which steps cut rows and vectors to size."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TypeVar
+
+from nlareport.backends import Engine
+from nlareport.batches import ActivationBatch
+from nlareport.errors import RunIncomplete
+from nlareport.experiment import Experiment, PairSpec
+from nlareport.ports import Progress, in_batches
+from nlareport.rows import Explanation, Item, PairId
+from nlareport.store.activations import ActivationStore
+from nlareport.store.database import RunFile
+
+HasItem = TypeVar("HasItem", Item, Explanation)
+
+
+@dataclass(frozen=True)
+class Work:
+    """What every step is handed: the experiment, where results go, who computes, who watches."""
+
+    experiment: Experiment
+    folder: Path
+    """Where the experiment file's relative paths start."""
+    run_file: RunFile
+    activations: ActivationStore
+    engine: Engine
+    progress: Progress
+
+    @cached_property
+    def pairs(self) -> list[tuple[PairId, PairSpec]]:
+        """The experiment's pairs in its order."""
+        return [(PairId(pair.pair_id), pair) for pair in self.experiment.pairs]
+
+    def items(self) -> list[Item]:
+        """The run's items so far, at most as many as the experiment asks for."""
+        return self.run_file.rows(Item)[: self.experiment.sampling.n_items]
+
+    def explanations(self, source: PairId) -> list[Explanation]:
+        """What a source said of the items, in item order."""
+        wanted = {item.item_id for item in self.items()}
+        rows = self.run_file.rows(Explanation)
+        return [row for row in rows if row.source == source and row.item_id in wanted]
+
+
+def unfinished(rows: Sequence[HasItem], missing: set[int], size: int) -> list[list[HasItem]]:
+    """The missing rows in batches cut at the same places in every call, so that a resumed run computes the same."""
+    batches = ([row for row in batch if row.item_id in missing] for batch in in_batches(rows, size))
+    return [batch for batch in batches if batch]
+
+
+def item_ids(items: Iterable[Item]) -> set[int]:
+    """The items' numbers."""
+    return {item.item_id for item in items}
+
+
+def rows_at(batch: ActivationBatch, items: Sequence[Item]) -> ActivationBatch:
+    """The batch's rows of these items, in their order.
+
+    Raises:
+        RunIncomplete: an item has no row.
+    """
+    places = {item_id: place for place, item_id in enumerate(batch.item_ids.tolist())}
+    n_missing = len(item_ids(items) - places.keys())
+    if n_missing:
+        raise RunIncomplete(
+            f"Pair {batch.pair_id}: the activations of {n_missing} items are not here; run without --only first."
+        )
+    chosen = [places[item.item_id] for item in items]
+    return replace(batch, item_ids=batch.item_ids[chosen], vectors=batch.vectors[chosen])

@@ -1,0 +1,127 @@
+"""Vectors and texts beside a run file, as Parquet in `<run>.activations/`, so that a stopped run can go on.
+
+Activations stand in the column layout of the public stage 0, each part with its sidecar, so that either side can
+read the other's. A published run file travels without this folder.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import polars as pl
+
+from nlareport.batches import ActivationBatch, SourceDocument
+from nlareport.rows import Pair, PairId
+from nlareport.store.parts import part_name, part_paths, read_part, write_part, write_whole
+from nlareport.store.stage0 import (
+    VECTOR_COLUMN,
+    ActivationOrigin,
+    sidecar_path,
+    sidecar_text,
+    stage0_frame,
+    vector_series,
+)
+from nlareport.store.vector_parts import VectorParts
+
+DOCUMENT_COLUMNS = {"doc_id": pl.String, "corpus": pl.String, "source_index": pl.Int64, "text": pl.String}
+
+__all__ = ["ActivationOrigin", "ActivationStore"]
+
+
+class ActivationStore:
+    """The Parquet folder of one run file. One process writes, as with the run file itself."""
+
+    def __init__(self, run_path: Path) -> None:
+        self.folder = run_path.with_suffix(".activations")
+        self._parts: dict[Path, VectorParts] = {}
+
+    def write_documents(self, documents: Sequence[SourceDocument]) -> None:
+        """Keeps texts, so that resuming need not read the corpus again; keeping one again changes nothing.
+
+        Raises:
+            RunFileUnwritable: the disk forbids it.
+        """
+        if not documents:
+            return
+        columns = {name: [getattr(document, name) for document in documents] for name in DOCUMENT_COLUMNS}
+        frame = pl.DataFrame(columns, schema=DOCUMENT_COLUMNS).sort("source_index", "doc_id")
+        write_part(self.folder / "documents" / part_name(frame["source_index"][0]), frame)
+
+    def read_documents(self) -> list[SourceDocument]:
+        """Every text kept, in corpus order, each once.
+
+        Raises:
+            ActivationsDamaged: a part cannot be read.
+        """
+        parts = [read_part(path, DOCUMENT_COLUMNS) for path in part_paths(self.folder / "documents")]
+        if not parts:
+            return []
+        frame = pl.concat(parts).unique("doc_id", keep="last", maintain_order=True).sort("source_index", "doc_id")
+        return [SourceDocument(**record) for record in frame.iter_rows(named=True)]
+
+    def write_activations(self, pair: Pair, batch: ActivationBatch, origins: Sequence[ActivationOrigin]) -> None:
+        """Keeps one pair's raw activations; `origins` says for each row where in which document it was read.
+
+        Raises:
+            RunFileUnwritable: the disk forbids it.
+            ActivationsDamaged: an earlier part that has to give up one of these items cannot be read.
+        """
+        if not origins:
+            return
+        path = self._activations(pair.pair_id).write(stage0_frame(pair, batch, origins))
+        write_whole(sidecar_path(path), sidecar_text(pair, [origin.doc_id for origin in origins]).encode())
+
+    def read_activations(self, pair_id: PairId) -> ActivationBatch:
+        """One pair's raw activations in order of item; no rows when there are none.
+
+        Raises:
+            ActivationsDamaged: a part cannot be read, or two parts hold the same item.
+        """
+        return self._activations(pair_id).read(pair_id)
+
+    def stored_item_ids(self, pair_id: PairId) -> frozenset[int]:
+        """Items whose activation for this pair is here.
+
+        Raises:
+            ActivationsDamaged: a part cannot be read.
+        """
+        return self._activations(pair_id).item_ids()
+
+    def write_reconstructions(self, source: PairId, batch: ActivationBatch) -> None:
+        """Keeps what the batch's pair, the target, reconstructed from the source's explanations.
+
+        Raises:
+            RunFileUnwritable: the disk forbids it.
+            ActivationsDamaged: an earlier part that has to give up one of these items cannot be read.
+        """
+        if not len(batch.item_ids):
+            return
+        item_ids = pl.Series("item_id", batch.item_ids, dtype=pl.Int64)
+        frame = pl.DataFrame([item_ids, vector_series("vector", batch)]).sort("item_id")
+        self._reconstructions(source, batch.pair_id).write(frame)
+
+    def read_reconstructions(self, source: PairId, target: PairId) -> ActivationBatch:
+        """One cell's reconstructions in order of item; no rows when there are none.
+
+        Raises:
+            ActivationsDamaged: a part cannot be read, or two parts hold the same item.
+        """
+        return self._reconstructions(source, target).read(target)
+
+    def reconstructed_item_ids(self, source: PairId, target: PairId) -> frozenset[int]:
+        """Items of one cell whose reconstruction is here.
+
+        Raises:
+            ActivationsDamaged: a part cannot be read.
+        """
+        return self._reconstructions(source, target).item_ids()
+
+    def _activations(self, pair_id: PairId) -> VectorParts:
+        return self._in_folder(self.folder / pair_id, VECTOR_COLUMN)
+
+    def _reconstructions(self, source: PairId, target: PairId) -> VectorParts:
+        return self._in_folder(self.folder / "reconstructions" / f"{source}--{target}", "vector")
+
+    def _in_folder(self, folder: Path, vector_column: str) -> VectorParts:
+        if folder not in self._parts:
+            self._parts[folder] = VectorParts(folder, vector_column)
+        return self._parts[folder]

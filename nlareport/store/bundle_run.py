@@ -1,0 +1,113 @@
+"""`run.yaml` of a bundle: the run's own row and its pairs, most of it optional in a bundle made by hand."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from nlareport import __version__
+from nlareport.experiment import validation_faults
+from nlareport.rows import Pair, PairId, Run, RunKind
+from nlareport.store.bundle_tables import Faults
+from nlareport.store.connections import SCHEMA_VERSION
+from nlareport.store.tables import column_types
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class BundlePair(_Part):
+    """One pair; only what the matrix cannot do without must be there."""
+
+    pair_id: str
+    family: str
+    base_model: str
+    block_index: int
+    d_model: int
+    label: str | None = None
+    injection_scale: float | None = None
+    mse_scale: float | None = None
+    variance_nrm: float | None = None
+    mean_norm: float | None = None
+    sidecar_variance_nrm: float | None = None
+    ordinal: int | None = None
+
+    def row(self, place: int) -> Pair:
+        """The pair as a row; its id for want of a label, its place in the file for want of an ordinal."""
+        given = self.model_dump()
+        given["label"] = self.pair_id if self.label is None else self.label
+        given["ordinal"] = place if self.ordinal is None else self.ordinal
+        return Pair(**given)
+
+
+class BundleRun(_Part):
+    """The whole of `run.yaml`."""
+
+    title: str
+    pairs: list[BundlePair] = Field(min_length=1)
+    run_id: str | None = None
+    series_name: str | None = None
+    series_number: int | None = None
+    kind: RunKind = "imported"
+    experiment_yaml: str | None = None
+    nlareport_version: str = __version__
+    schema_version: int = SCHEMA_VERSION
+    seed: int | None = None
+    created_at: datetime | None = None
+    environment: dict[str, Any] = {}
+
+    def row(self, folder: Path) -> Run:
+        """The run as a row; named after the bundle's folder for want of a name."""
+        given = self.model_dump(exclude={"pairs"})
+        given["run_id"] = self.run_id or folder.resolve().name
+        moment = self.created_at or datetime.now(UTC)
+        given["created_at"] = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return Run(**given)
+
+    def pair_rows(self) -> list[Pair]:
+        """The pairs as rows."""
+        return [pair.row(place) for place, pair in enumerate(self.pairs)]
+
+
+def run_yaml(run: Run, pairs: list[Pair]) -> str:
+    """The text of `run.yaml`: every column of the run and of its pairs."""
+    said = {name: getattr(run, name) for name in column_types(Run)}
+    said["created_at"] = run.created_at.isoformat()
+    said["pairs"] = [{name: getattr(pair, name) for name in column_types(Pair)} for pair in pairs]
+    return yaml.safe_dump(said, sort_keys=False, allow_unicode=True, width=120)
+
+
+def read_run_yaml(folder: Path, faults: Faults) -> BundleRun | None:
+    """The bundle's `run.yaml`; None when its faults, which are noted, make it useless."""
+    path = folder / "run.yaml"
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        faults.add(path, f"cannot be read ({error.strerror}); a bundle needs one, with a title and its pairs.")
+        return None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        faults.add(path, f"is not YAML: {' '.join(str(error).split())}")
+        return None
+    try:
+        described = BundleRun.model_validate(content)
+    except ValidationError as error:
+        faults.lines.extend(validation_faults(error, path))
+        return None
+    ids = [pair.pair_id for pair in described.pairs]
+    for name in sorted({name for name in ids if ids.count(name) > 1}):
+        faults.add(path, f"pairs: {name} stands twice; keep one of them.")
+    if described.schema_version != SCHEMA_VERSION:
+        faults.add(
+            path,
+            f"schema_version is {described.schema_version}, this nlareport reads {SCHEMA_VERSION}; "
+            "export the bundle again with this version.",
+        )
+    return described
+
+
+def pair_ids(described: BundleRun) -> list[PairId]:
+    """The ids that `source`, `target` and `pair_id` may hold."""
+    return [PairId(pair.pair_id) for pair in described.pairs]

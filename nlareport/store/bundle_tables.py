@@ -1,0 +1,164 @@
+"""Tables of a bundle: which file holds which, and whether what it holds can be rows.
+
+A file that enters leaves as a frame with every column of its row type, or as faults. What the rows of different
+tables say of each other is `bundle.py`'s business.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, get_args, get_origin, get_type_hints
+
+import polars as pl
+
+from nlareport.rows import (
+    Alignment,
+    Baseline,
+    Cell,
+    Claim,
+    Document,
+    Explanation,
+    Item,
+    NullScore,
+    Score,
+)
+from nlareport.store.bundle_formats import BundleFormat, read_frame, table_bytes
+from nlareport.store.parts import write_whole
+from nlareport.store.tables import PRIMARY_KEYS, ColumnTypes, column_types, frame_schema, non_finite_columns
+
+STEMS: dict[type, str] = {
+    Document: "documents",
+    Item: "items",
+    Alignment: "alignments",
+    Explanation: "explanations",
+    Score: "scores",
+    NullScore: "null_scores",
+    Cell: "cells",
+    Baseline: "baselines",
+    Claim: "claims",
+}
+"""Name of the file, without its ending, that holds each table."""
+
+MAY_BE_ABSENT: dict[type, set[str]] = {Item: {"doc_id", "stratum"}}
+"""Columns that must hold a value in a run file but can be derived from the others on import."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableFile:
+    """One table of a bundle as it was found."""
+
+    path: Path
+    frame: pl.DataFrame
+    """Every column of the row type, in order; those the file lacks are all null."""
+    columns: list[str]
+    """Columns the file really has."""
+
+
+@dataclass(slots=True)
+class Faults:
+    """What is wrong with a bundle, gathered so that all of it can be said at once."""
+
+    lines: list[str] = field(default_factory=list)
+
+    def add(self, path: Path, what: str) -> None:
+        """One more fault, with the file it is in."""
+        self.lines.append(f"{path}: {what}")
+
+
+def write_table(folder: Path, row_type: type, frame: pl.DataFrame, bundle_format: BundleFormat) -> Path:
+    """Writes one table of a bundle, and removes the same table in other formats.
+
+    Raises:
+        RunFileUnwritable: the disk forbids it.
+    """
+    for stale in get_args(BundleFormat):
+        if stale != bundle_format:
+            (folder / f"{STEMS[row_type]}.{stale}").unlink(missing_ok=True)
+    path = folder / f"{STEMS[row_type]}.{bundle_format}"
+    write_whole(path, table_bytes(frame, bundle_format, _json_columns(row_type)))
+    return path
+
+
+def read_table(folder: Path, row_type: type, faults: Faults) -> TableFile | None:
+    """One table of a bundle; None when no file holds it, or when its faults make it useless."""
+    found = [path for ending in get_args(BundleFormat) if (path := folder / f"{STEMS[row_type]}.{ending}").exists()]
+    if len(found) > 1:
+        faults.add(found[0], f"stands beside {', '.join(p.name for p in found[1:])}; keep one of them.")
+    if len(found) != 1:
+        return None
+    path = found[0]
+    try:
+        raw = read_frame(path, frame_schema(row_type), _json_columns(row_type))
+        known = [name for name in column_types(row_type) if name in raw.columns]
+        _check_names(path, row_type, raw, faults)
+        frame = _all_columns(raw.select(known), row_type)
+    except (pl.exceptions.PolarsError, OSError, ValueError, TypeError) as error:
+        faults.add(path, f"cannot be read: {str(error).strip().partition(chr(10))[0]}; correct or remove it.")
+        return None
+    _check_values(path, row_type, frame, known, faults)
+    return TableFile(path=path, frame=frame, columns=known)
+
+
+def _check_names(path: Path, row_type: type, raw: pl.DataFrame, faults: Faults) -> None:
+    unknown = [name for name in raw.columns if name not in column_types(row_type)]
+    if unknown:
+        faults.add(path, f"column {', '.join(unknown)} is not known; remove it or correct its spelling.")
+    lacking = [name for name in _must_hold(row_type) if name not in raw.columns]
+    if lacking:
+        faults.add(path, f"column {', '.join(lacking)} is missing; add it.")
+
+
+def _check_values(path: Path, row_type: type, frame: pl.DataFrame, columns: list[str], faults: Faults) -> None:
+    for name in columns:
+        if name in _must_hold(row_type) and frame[name].null_count():
+            row = frame[name].is_null().arg_max()
+            faults.add(path, f"row {(row or 0) + 1}: {name} is empty; every row needs one.")
+    for name in non_finite_columns(frame):
+        faults.add(path, f"{name} holds a NaN or an infinity; leave it empty where there is no value.")
+    for name, allowed in _closed_sets(row_type).items():
+        strange = frame[name].drop_nulls().filter(~frame[name].drop_nulls().is_in(allowed)).unique().sort().to_list()
+        if strange:
+            faults.add(path, f"{name} says {', '.join(map(repr, strange))}; it must be one of {', '.join(allowed)}.")
+    keys = [name for name in PRIMARY_KEYS[row_type] if name in columns]
+    repeated = frame.filter(frame.select(keys).is_duplicated()) if keys and not frame.is_empty() else frame.clear()
+    if not repeated.is_empty() and keys == list(PRIMARY_KEYS[row_type]):
+        first = ", ".join(f"{name} {value}" for name, value in zip(keys, repeated.select(keys).row(0), strict=True))
+        faults.add(path, f"{len(repeated)} rows repeat a key, such as {first}; keep one of each.")
+
+
+def _must_hold(row_type: type) -> list[str]:
+    derived = MAY_BE_ABSENT.get(row_type, set())
+    return [name for name, (_, optional) in column_types(row_type).items() if not optional and name not in derived]
+
+
+def _json_columns(row_type: type) -> set[str]:
+    return {name for name, (plain, _) in column_types(row_type).items() if plain is dict}
+
+
+def _closed_sets(row_type: type) -> dict[str, list[str]]:
+    """Columns that hold one of a few words, with the words."""
+    return {
+        name: list(get_args(part))
+        for name, hint in get_type_hints(row_type).items()
+        for part in (hint, *get_args(hint))
+        if get_origin(part) is Literal
+    }
+
+
+def _all_columns(raw: pl.DataFrame, row_type: type) -> pl.DataFrame:
+    """The frame with every column of the row type, each of its type; what is lacking is null."""
+    schema = frame_schema(row_type)
+    return pl.DataFrame(
+        [
+            _cast(raw[name], schema) if name in raw.columns else pl.Series(name, [None] * len(raw), dtype=kind)
+            for name, kind in schema.items()
+        ]
+    )
+
+
+def _cast(column: pl.Series, schema: ColumnTypes) -> pl.Series:
+    kind = schema[column.name]
+    if kind == pl.Boolean and column.dtype == pl.String:
+        return column.replace_strict({"true": True, "false": False, None: None}, return_dtype=pl.Boolean)
+    if kind == pl.Int64 and column.dtype.is_float() and not (column.drop_nulls() == column.drop_nulls().floor()).all():
+        raise ValueError(f"{column.name} holds fractions where whole numbers belong")
+    return column.cast(kind, strict=True)

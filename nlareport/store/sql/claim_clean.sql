@@ -1,0 +1,20 @@
+-- How many decodes closed their explanation within the token budget.
+-- Asks whether all did. No answer when no decode was counted.
+-- Parameters: none.
+-- Rows: render.contexts.ClaimFigures, exactly one.
+WITH count_of AS (
+    SELECT
+        CASE WHEN run.kind = 'published' THEN TRY_CAST(run.environment ->> '$.decode.decodes' AS BIGINT)
+            ELSE (SELECT count(*) FROM explanation WHERE is_clean IS NOT NULL)
+        END AS n,
+        CASE WHEN run.kind = 'published' THEN TRY_CAST(run.environment ->> '$.decode.clean' AS BIGINT)
+            ELSE (SELECT count(*) FROM explanation WHERE is_clean)
+        END AS n_clean
+    FROM run
+)
+SELECT
+    CASE WHEN n > 0 THEN n_clean = n END AS holds,
+    CAST(json_object(
+        'n', n, 'n_clean', n_clean, 'n_unclean', n - n_clean, 'share', CASE WHEN n > 0 THEN n_clean / n END
+    ) AS VARCHAR) AS figures
+FROM count_of;

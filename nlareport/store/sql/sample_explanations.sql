@@ -1,0 +1,17 @@
+-- What every source wrote of one item, with the score its own reconstructor gives it.
+-- Parameters: $item_id.
+-- Rows: render.contexts.SampleExplanation.
+SELECT
+    p.pair_id AS source,
+    p.label AS source_label,
+    p.base_model,
+    p.block_index,
+    e.text,
+    e.completion,
+    e.is_clean,
+    e.finish,
+    s.fve_nrm AS own_fve_nrm
+FROM pair AS p
+LEFT JOIN explanation AS e ON e.source = p.pair_id AND e.item_id = $item_id
+LEFT JOIN score AS s ON s.source = p.pair_id AND s.target = p.pair_id AND s.item_id = $item_id
+ORDER BY p.ordinal, p.pair_id;

@@ -1,0 +1,10 @@
+-- Documents that gave no item, by reason.
+-- Parameters: none.
+-- Rows: render.contexts.SkippedDocuments.
+SELECT
+    skipped_reason AS reason,
+    count(*) AS n_documents
+FROM document
+WHERE skipped_reason IS NOT NULL
+GROUP BY skipped_reason
+ORDER BY n_documents DESC, reason;

@@ -1,0 +1,21 @@
+-- How close other models' texts come to each target's own ceiling, hardest target first.
+-- Hardness is the mean ceiling fraction over the target's cross-model cells; each target has the same number of them.
+-- Parameters: none.
+-- Rows: render.contexts.TargetCeiling.
+WITH fraction AS (
+    SELECT c.source, c.target, d.fve_nrm AS ceiling, c.fve_nrm / d.fve_nrm AS ceiling_fraction
+    FROM cell AS c
+    JOIN cell AS d ON d.source = c.target AND d.target = c.target AND d.subset = c.subset
+    WHERE c.subset = 'all' AND c.source <> c.target AND c.fve_nrm IS NOT NULL AND d.fve_nrm > 0
+)
+SELECT
+    f.target,
+    any_value(t.label) AS target_label,
+    any_value(f.ceiling) AS ceiling,
+    min(f.ceiling_fraction) AS lowest,
+    max(f.ceiling_fraction) AS highest,
+    avg(f.ceiling_fraction) AS mean_fraction
+FROM fraction AS f
+JOIN pair AS t ON t.pair_id = f.target
+GROUP BY f.target
+ORDER BY mean_fraction, any_value(t.ordinal);

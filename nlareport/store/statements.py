@@ -1,0 +1,52 @@
+"""The SQL files beside this module: one query a file, its name the query's name.
+
+The head of each file is a comment: purpose, parameters, row type. `schema` is not a query and is not listed.
+"""
+
+import difflib
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+
+from nlareport.errors import QueryUnknown
+
+SQL_FOLDER = files("nlareport.store") / "sql"
+
+
+def schema() -> str:
+    """The statements that make an empty run file's tables."""
+    return (SQL_FOLDER / "schema.sql").read_text(encoding="utf-8")
+
+
+def query_names(folder: str | None = None) -> list[str]:
+    """Names of the queries in alphabetical order; those of a folder such as `audits` as `audits/name`."""
+    place = SQL_FOLDER / folder if folder else SQL_FOLDER
+    stems = sorted(_stem(entry) for entry in place.iterdir() if entry.name.endswith(".sql"))
+    return [f"{folder}/{stem}" if folder else stem for stem in stems if stem != "schema"]
+
+
+def query_text(name: str) -> str:
+    """The text of a query.
+
+    Raises:
+        QueryUnknown: no query has this name; the nearest names are given.
+    """
+    known = query_names() + query_names("audits")
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+        hint = f"did you mean {' or '.join(near)}?" if near else 'see "nlareport query --list".'
+        raise QueryUnknown(f"No query is called {name!r}; {hint}")
+    return (SQL_FOLDER / f"{name}.sql").read_text(encoding="utf-8")
+
+
+def query_purpose(name: str) -> str:
+    """The first line of a query's head: what its answer is.
+
+    Raises:
+        QueryUnknown: no query has this name.
+    """
+    first = query_text(name).lstrip().partition("\n")[0]
+    return first.removeprefix("--").strip()
+
+
+def _stem(entry: Traversable) -> str:
+    return entry.name.removesuffix(".sql")

@@ -1,0 +1,116 @@
+"""A run as one value: every row of every table, read from a run file at once or stored as one.
+
+What imports hand over and exports start from.
+"""
+
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+from nlareport.errors import RunFileTaken
+from nlareport.rows import (
+    Alignment,
+    Baseline,
+    Cell,
+    Claim,
+    Document,
+    Explanation,
+    Item,
+    NullScore,
+    Pair,
+    Run,
+    Score,
+)
+from nlareport.store.database import RunFile, create_run_file
+from nlareport.store.tables import sort_key
+
+
+@dataclass(frozen=True, slots=True)
+class RunRows:
+    """A run and all its rows, table by table, each ordered by primary key once read from a file."""
+
+    run: Run
+    pairs: list[Pair]
+    documents: list[Document] = field(default_factory=list)
+    items: list[Item] = field(default_factory=list)
+    alignments: list[Alignment] = field(default_factory=list)
+    explanations: list[Explanation] = field(default_factory=list)
+    scores: list[Score] = field(default_factory=list)
+    null_scores: list[NullScore] = field(default_factory=list)
+    cells: list[Cell] = field(default_factory=list)
+    baselines: list[Baseline] = field(default_factory=list)
+    claims: list[Claim] = field(default_factory=list)
+
+    def groups(self) -> list[list[object]]:
+        """The rows of every table but `run`."""
+        return [getattr(self, group.name) for group in fields(self) if group.name != "run"]
+
+
+def read_run(path: Path) -> RunRows:
+    """Everything a run file holds.
+
+    Raises:
+        RunFileMissing: nothing stands at the path.
+        RunFileUnreadable: it is no run file, or is damaged.
+        RunFileOfAnotherVersion: it was written under another schema version.
+        RunFileBusy: another process holds it.
+    """
+    with RunFile.open(path) as stored:
+        return RunRows(
+            run=stored.run(),
+            pairs=stored.rows(Pair),
+            documents=stored.rows(Document),
+            items=stored.rows(Item),
+            alignments=stored.rows(Alignment),
+            explanations=stored.rows(Explanation),
+            scores=stored.rows(Score),
+            null_scores=stored.rows(NullScore),
+            cells=stored.rows(Cell),
+            baselines=stored.rows(Baseline),
+            claims=stored.rows(Claim),
+        )
+
+
+def store_run(path: Path, rows: RunRows) -> bool:
+    """Makes a run file of the rows; True when it was made, False when it held them already.
+
+    Raises:
+        RunFileTaken: a run file with other content stands there; it is left as it is.
+        RunFileUnreadable: something that is no run file stands there.
+        RowRefused: a row breaks a constraint of its table.
+        RunFileUnwritable: it cannot be made here.
+    """
+    if not path.exists():
+        create_run_file(path, rows.run, *rows.groups())
+        return True
+    stored = read_run(path)
+    if _same_run(rows.run, stored.run) and all(
+        _holds(have, wanted) for have, wanted in zip(stored.groups(), rows.groups(), strict=True)
+    ):
+        return False
+    raise RunFileTaken(
+        f"{path}: already holds run {stored.run.run_id!r} ({stored.run.kind}) with other content; "
+        "remove it first or give another --db."
+    )
+
+
+def _same_run(wanted: Run, stored: Run) -> bool:
+    """Whether both say the same, whenever and by whichever version they were imported."""
+    told_alike = all(
+        getattr(wanted, name) == getattr(stored, name)
+        for name in ("run_id", "title", "series_name", "series_number", "kind", "experiment_yaml", "seed")
+    )
+    facts = {key: fact for key, fact in wanted.environment.items() if key != "duckdb"}
+    return told_alike and all(key in stored.environment and stored.environment[key] == facts[key] for key in facts)
+
+
+def _holds(stored: list[object], wanted: list[object]) -> bool:
+    """Whether every wanted row is stored; what an import left open may have been computed since."""
+    by_key = {sort_key(row): row for row in stored}
+    return all(
+        sort_key(row) in by_key
+        and all(
+            getattr(row, column.name) in (None, getattr(by_key[sort_key(row)], column.name))
+            for column in fields(row)  # type: ignore[arg-type]
+        )
+        for row in wanted
+    )

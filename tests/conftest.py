@@ -1,0 +1,18 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tiny_checkpoints import Architecture, TinyPair
+
+
+@pytest.fixture(scope="session")
+def tiny_pairs(tmp_path_factory: pytest.TempPathFactory) -> dict[Architecture, TinyPair]:
+    """One tiny random pair of every architecture, block 1 of 4. Shared: copy a directory before changing it."""
+    # Imported here, so that tests without models start without torch.
+    from tiny_checkpoints import ARCHITECTURES, build_tiny_pair
+
+    root = tmp_path_factory.mktemp("tiny_pairs")
+    return {architecture: build_tiny_pair(root / architecture, architecture) for architecture in ARCHITECTURES}

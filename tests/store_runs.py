@@ -1,0 +1,176 @@
+"""Runs to store: one written by hand, and strategies for any that the tables allow."""
+
+from datetime import UTC, datetime
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from hypothesis import strategies as st
+
+from nlareport.rows import (
+    Alignment,
+    Cell,
+    Claim,
+    Document,
+    Explanation,
+    Item,
+    NullScore,
+    Pair,
+    PairId,
+    Run,
+    Score,
+)
+from nlareport.store.bundle_tables import STEMS
+from nlareport.store.tables import PRIMARY_KEYS, column_types, sort_key
+from nlareport.store.whole_run import RunRows
+
+QWEN, GEMMA = PairId("qwen7-L20"), PairId("gemma12-L32")
+
+
+def a_run(**changes: Any) -> Run:
+    given: dict[str, Any] = {
+        "run_id": "tiny",
+        "title": "A tiny run",
+        "series_name": None,
+        "series_number": None,
+        "kind": "computed",
+        "experiment_yaml": "experiment: tiny\n",
+        "nlareport_version": "0.1.0",
+        "schema_version": 1,
+        "seed": 7,
+        "created_at": datetime(2026, 3, 1, 12, 30, 15, 250, tzinfo=UTC),
+        "environment": {"device": "cpu", "libraries": {"torch": "2.13"}, "nothing": None},
+    }
+    return Run(**{**given, **changes})
+
+
+def a_pair(pair_id: PairId = QWEN, ordinal: int = 0, variance_nrm: float | None = None, d_model: int = 3) -> Pair:
+    return Pair(
+        pair_id=pair_id,
+        label=pair_id,
+        family=pair_id[:4],
+        base_model=f"Org/{pair_id}",
+        block_index=20,
+        d_model=d_model,
+        injection_scale=150.0,
+        mse_scale=None,
+        variance_nrm=variance_nrm,
+        mean_norm=None,
+        sidecar_variance_nrm=None,
+        ordinal=ordinal,
+    )
+
+
+def an_item(item_id: int, **changes: Any) -> Item:
+    given: dict[str, Any] = {
+        "doc_id": f"corpus:en:{item_id}",
+        "char_end": 300,
+        "token": " word",
+        "context": "a word",
+        "stratum": "prose",
+    }
+    return Item(item_id=item_id, **{**given, **changes})
+
+
+def a_score(item_id: int, source: PairId = QWEN, target: PairId = QWEN, mse_nrm: float | None = 0.5) -> Score:
+    reason = None if mse_nrm is not None else "no closing tag within 300 tokens"
+    return Score(item_id=item_id, source=source, target=target, mse_nrm=mse_nrm, fve_nrm=None, unscored_reason=reason)
+
+
+def a_null_score(item_id: int, mse_nrm: float = 1.9) -> NullScore:
+    return NullScore(item_id=item_id, source=QWEN, target=GEMMA, permutation=0, mse_nrm=mse_nrm)
+
+
+def an_alignment(item_id: int, pair_id: PairId = QWEN) -> Alignment:
+    return Alignment(item_id=item_id, pair_id=pair_id, token_index=60, char_error=0, activation_norm=12.5)
+
+
+def an_explanation(item_id: int, source: PairId = QWEN, text: str | None = "") -> Explanation:
+    return Explanation(
+        item_id=item_id,
+        source=source,
+        text=text,
+        completion="<explanation></explanation>",
+        n_tokens=9,
+        finish="closed",
+        is_clean=True,
+    )
+
+
+def a_small_run() -> RunRows:
+    """Two pairs, three items, something in most tables; an empty text, a missing one, and an unscored row."""
+    return RunRows(
+        run=a_run(),
+        pairs=[a_pair(GEMMA, ordinal=1), a_pair(QWEN, variance_nrm=0.75)],
+        documents=[Document(f"corpus:en:{k}", "corpus", k, 900) for k in range(3)],
+        items=[an_item(k, is_outlier=k == 1) for k in range(3)],
+        alignments=[an_alignment(k) for k in range(3)],
+        explanations=[an_explanation(0, text=""), an_explanation(1, text=None), an_explanation(2, text='"a",\nb')],
+        scores=[a_score(0), a_score(1, mse_nrm=None), a_score(2, mse_nrm=1 / 3)],
+        null_scores=[a_null_score(0)],
+        cells=[Cell(QWEN, QWEN, "all", 2, 1, 0.4, None, None, None, 0.4, 0.4, 0.0, None, 1.0)],
+        claims=[Claim("best", "qwen reads best", "matrix", True, {"fve": 0.4, "who": ["qwen"], "none": None})],
+    )
+
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=12)
+MOMENTS = st.datetimes(min_value=datetime(1990, 1, 1), max_value=datetime(2100, 1, 1), timezones=st.just(UTC))
+JSON_VALUES = st.dictionaries(
+    TEXTS,
+    st.recursive(
+        st.none()
+        | st.booleans()
+        | st.integers(-(2**53), 2**53)
+        | st.floats(allow_nan=False, allow_infinity=False)
+        | TEXTS,
+        lambda inner: st.lists(inner, max_size=2) | st.dictionaries(TEXTS, inner, max_size=2),
+        max_leaves=4,
+    ),
+    max_size=3,
+)
+PAIR_IDS = [QWEN, GEMMA, PairId('päir, "3"')]
+PLAIN: dict[type, st.SearchStrategy[Any]] = {
+    str: TEXTS,
+    int: st.integers(-(2**31), 2**31 - 1),
+    float: st.floats(0.0, 4.0),
+    bool: st.booleans(),
+    datetime: MOMENTS,
+    dict: JSON_VALUES,
+}
+
+
+def any_row(row_type: type) -> st.SearchStrategy[Any]:
+    """Any row its table allows, speaking of the three pairs and of items 0 to 4 only."""
+    given: dict[str, st.SearchStrategy[Any]] = {}
+    for name, hint in get_type_hints(row_type).items():
+        plain, optional = column_types(row_type)[name]
+        words = [word for part in (hint, *get_args(hint)) if get_origin(part) is Literal for word in get_args(part)]
+        value = st.sampled_from(words) if words else PLAIN[plain]
+        if name in ("source", "target", "pair_id"):
+            value = st.sampled_from(PAIR_IDS)
+        elif name == "item_id":
+            value = st.integers(0, 4)
+        given[name] = st.none() | value if optional else value
+    return st.builds(row_type, **given)
+
+
+def any_rows(row_type: type, max_size: int = 4) -> st.SearchStrategy[list[Any]]:
+    """Rows with different keys, in order of their keys."""
+    rows = st.lists(any_row(row_type), max_size=max_size, unique_by=sort_key)
+    return rows.map(lambda found: sorted(found, key=sort_key))
+
+
+@st.composite
+def any_runs(draw: st.DrawFn) -> RunRows:
+    """Any run with three pairs and five items."""
+    pairs = [draw(any_row(Pair)) for _ in PAIR_IDS]
+    named = [Pair(**{**_columns(pair), "pair_id": name}) for pair, name in zip(pairs, PAIR_IDS, strict=True)]
+    items = [Item(**{**_columns(draw(any_row(Item))), "item_id": k}) for k in range(5)]
+    others = {stem: draw(any_rows(row_type)) for row_type, stem in STEMS.items() if row_type is not Item}
+    run = Run(**{**_columns(draw(any_row(Run))), "schema_version": 1})
+    return RunRows(run=run, pairs=sorted(named, key=sort_key), items=items, **others)
+
+
+def _columns(row: object) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in column_types(type(row))}
+
+
+assert set(STEMS) | {Run, Pair} == set(PRIMARY_KEYS)

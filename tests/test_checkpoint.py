@@ -1,0 +1,166 @@
+import copy
+import hashlib
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from nlareport.checkpoint import Sidecar, checkpoint_sha256, parse_sidecar, read_sidecar, sidecar_content
+from nlareport.errors import CheckpointInvalid, CheckpointMissing
+
+SIDECARS = sorted((Path(__file__).parent / "fixtures" / "sidecars").glob("*.yaml"))
+
+
+def released(name: str) -> dict[str, Any]:
+    path = next(path for path in SIDECARS if path.stem == name)
+    content: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return content
+
+
+def parsed(content: dict[str, Any]) -> Sidecar:
+    return parse_sidecar(content, Path("nla_meta.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("name", "role", "d_model", "block_index", "injection_scale"),
+    [
+        ("qwen-av", "av", 3584, 20, 150.0),
+        ("qwen-ar", "ar", 3584, 20, None),
+        ("g12-av", "av", 3840, 32, 80_000.0),
+        ("g12-ar", "ar", 3840, 32, None),
+        ("g27-av", "av", 5376, 41, 60_000.0),
+        ("g27-ar", "ar", 5376, 41, None),
+    ],
+)
+def test_every_released_sidecar_is_read(
+    name: str, role: str, d_model: int, block_index: int, injection_scale: float | None
+) -> None:
+    sidecar = parsed(released(name))
+    assert (sidecar.role, sidecar.d_model, sidecar.block_index) == (role, d_model, block_index)
+    assert sidecar.injection_scale == injection_scale
+    assert sidecar.mse_scale == pytest.approx(math.sqrt(d_model))
+    assert (sidecar.reconstructor_suffix_ids is None) == (role == "av")
+    assert sidecar.verbalizer_template.endswith("<concept>{injection_char}</concept>\n\nPlease provide an explanation.")
+    assert sidecar.reconstructor_template == "Summary of the following text: <text>{explanation}</text> <summary>"
+
+
+@pytest.mark.parametrize("path", SIDECARS, ids=lambda path: path.stem)
+def test_what_is_written_is_read_back(path: Path) -> None:
+    sidecar = parse_sidecar(yaml.safe_load(path.read_text(encoding="utf-8")), path)
+    content = sidecar_content(sidecar)
+    assert parsed(yaml.safe_load(yaml.safe_dump(content, allow_unicode=True))) == sidecar
+    real = yaml.safe_load(path.read_text(encoding="utf-8"))
+    assert all(real[key] == value for key, value in content.items())
+
+
+def test_older_spellings_mean_the_same() -> None:
+    content = released("qwen-ar")
+    older = copy.deepcopy(content)
+    older["schema_version"] = 1
+    older["role"] = "critic"
+    older["prompt_templates"] = {
+        "actor": content["prompt_templates"]["av"],
+        "critic": content["prompt_templates"]["ar"],
+    }
+    del older["extraction_layer_index"]
+    older["critic"] = {"num_hidden_layers": 20}
+    assert parsed(older) == parsed(content)
+
+
+def test_the_block_may_stand_under_critic_alone() -> None:
+    content = released("g12-ar")
+    del content["extraction_layer_index"]
+    assert parsed(content).block_index == 32
+
+
+def test_the_verbalizer_template_may_be_called_verbalizer() -> None:
+    content = released("qwen-av")
+    content["role"] = "actor"
+    content["prompt_templates"] = {"verbalizer": content["prompt_templates"]["av"]}
+    assert parsed(content).verbalizer_template == released("qwen-av")["prompt_templates"]["av"]
+    assert parsed(content).reconstructor_template == ""
+
+
+@pytest.mark.parametrize(
+    ("written", "scale"),
+    [(None, None), ("raw", None), ("sqrt_d_model", math.sqrt(3584)), (150, 150.0), (2.5, 2.5), ("8e4", 80_000.0)],
+)
+def test_scales_are_numbers_names_or_nothing(written: object, scale: float | None) -> None:
+    content = released("qwen-av")
+    content["extraction"] = {"injection_scale": written, "mse_scale": written}
+    assert parsed(content).injection_scale == scale
+    assert parsed(content).mse_scale == scale
+
+
+def test_an_absent_mse_scale_is_the_root_of_d_model() -> None:
+    content = released("qwen-av")
+    del content["extraction"]["mse_scale"]
+    assert parsed(content).mse_scale == math.sqrt(3584)
+
+
+def test_an_absent_injection_scale_is_a_fault_of_an_av_only() -> None:
+    reconstructor, verbalizer = released("qwen-ar"), released("qwen-av")
+    del reconstructor["extraction"]["injection_scale"]
+    assert parsed(reconstructor).injection_scale is None
+    del verbalizer["extraction"]["injection_scale"]
+    with pytest.raises(CheckpointInvalid, match=r"nla_meta.yaml: extraction.injection_scale: is missing"):
+        parsed(verbalizer)
+
+
+def test_every_fault_is_listed_with_its_key() -> None:
+    content = released("qwen-av")
+    content["schema_version"] = 3
+    content["d_model"] = "wide"
+    content["extraction"]["injection_scale"] = -1
+    content["extraction"]["mse_scale"] = math.inf
+    content["tokens"]["injection_token_id"] = True
+    content["tokens"]["critic_suffix_ids"] = "none"
+    del content["tokens"]["injection_left_neighbor_id"]
+    content["prompt_templates"]["av"] = "Explain {injection_char}{injection_char}"
+    with pytest.raises(CheckpointInvalid, match="schema_version") as caught:
+        parsed(content)
+    keys = [line.split(": ")[1] for line in str(caught.value).splitlines()]
+    assert keys == [
+        "schema_version",
+        "d_model",
+        "extraction.injection_scale",
+        "extraction.mse_scale",
+        "tokens.injection_token_id",
+        "tokens.injection_left_neighbor_id",
+        "tokens.critic_suffix_ids",
+        "prompt_templates.av",
+    ]
+
+
+def test_two_different_block_indexes_are_a_fault() -> None:
+    content = released("qwen-ar")
+    content["critic"]["extraction_layer_index"] = 21
+    with pytest.raises(CheckpointInvalid, match=r"says 20, critic.extraction_layer_index says 21"):
+        parsed(content)
+
+
+def test_a_missing_sidecar_is_named(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointMissing, match=r"nla_meta.yaml: cannot be read"):
+        read_sidecar(tmp_path)
+
+
+@pytest.mark.parametrize(("text", "what"), [("a: [", "is not YAML"), ("- 1", "holds no sidecar")])
+def test_a_sidecar_that_is_no_mapping_is_refused(tmp_path: Path, text: str, what: str) -> None:
+    (tmp_path / "nla_meta.yaml").write_text(text)
+    with pytest.raises(CheckpointInvalid, match=what):
+        read_sidecar(tmp_path)
+
+
+def test_the_digest_covers_every_weight_file_by_name(tmp_path: Path) -> None:
+    for name in ("model-2.safetensors", "model-1.safetensors"):
+        (tmp_path / name).write_bytes(name.encode())
+    (tmp_path / "config.json").write_text("{}")
+    lines = [
+        f"{name} {hashlib.sha256(name.encode()).hexdigest()}\n"
+        for name in ("model-1.safetensors", "model-2.safetensors")
+    ]
+    assert checkpoint_sha256(tmp_path) == hashlib.sha256("".join(lines).encode()).hexdigest()
+    with pytest.raises(CheckpointMissing, match=r"holds no \*\.safetensors"):
+        checkpoint_sha256(tmp_path / "config.json")

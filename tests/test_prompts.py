@@ -1,0 +1,118 @@
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nlareport.checkpoint import Sidecar, parse_sidecar
+from nlareport.errors import CheckpointDrift
+from nlareport.prompts import (
+    check_against_tokenizer,
+    explanation_in,
+    fill_verbalizer_template,
+    reconstructor_prompt,
+    verbalizer_prompt_ids,
+)
+
+QWEN_AV = Path(__file__).parent / "fixtures" / "sidecars" / "qwen-av.yaml"
+
+
+class CharacterTokenizer:
+    """One token a character, its code point; a BOS of 2 where special tokens are added."""
+
+    def __init__(self, splits: frozenset[str] = frozenset()) -> None:
+        self.splits = splits
+
+    def apply_chat_template(self, conversation: Any, *, tokenize: bool, add_generation_prompt: bool) -> str:
+        assert not tokenize
+        return f"\x02user: {conversation[0]['content']}\n" + ("model: " if add_generation_prompt else "")
+
+    def encode(self, text: str, *, add_special_tokens: bool) -> list[int]:
+        ids = [2] if add_special_tokens else []
+        for character in text:
+            ids += list(character.encode()) if character in self.splits else [ord(character)]
+        return ids
+
+
+@pytest.fixture
+def sidecar() -> Sidecar:
+    real = parse_sidecar(yaml.safe_load(QWEN_AV.read_text(encoding="utf-8")), QWEN_AV)
+    return replace(
+        real,
+        injection_token_id=ord("㈎"),
+        injection_left_neighbor_id=ord(">"),
+        injection_right_neighbor_id=ord("<"),
+    )
+
+
+def test_the_prompt_is_rendered_to_text_and_encoded_without_a_second_bos(sidecar: Sidecar) -> None:
+    ids, place = verbalizer_prompt_ids(CharacterTokenizer(), sidecar)
+    assert ids.count(2) == 1
+    assert "".join(map(chr, ids[1:])) == f"user: {fill_verbalizer_template(sidecar)}\nmodel: "
+    assert ids[place - 1 : place + 2] == [ord(">"), ord("㈎"), ord("<")]
+
+
+def test_a_char_split_in_three_is_drift(sidecar: Sidecar) -> None:
+    tokenizer = CharacterTokenizer(splits=frozenset("㈎"))
+    with pytest.raises(
+        CheckpointDrift, match=r"^Pair tiny: the injection char tokenizes to 3 ids \[227, 136, 142\], the"
+    ):
+        check_against_tokenizer(sidecar, tokenizer, "tiny")
+
+
+def test_a_char_of_another_id_is_drift(sidecar: Sidecar) -> None:
+    with pytest.raises(CheckpointDrift, match=r"tokenizes to id 12814, the sidecar says 7\. .*pairs build tiny"):
+        check_against_tokenizer(replace(sidecar, injection_token_id=7), CharacterTokenizer(), "tiny")
+
+
+def test_a_second_marker_in_the_prompt_is_drift(sidecar: Sidecar) -> None:
+    twice = replace(sidecar, verbalizer_template="㈎ <concept>{injection_char}</concept>")
+    with pytest.raises(CheckpointDrift, match=r"Pair tiny: the verbalizer prompt holds .* 2 times"):
+        check_against_tokenizer(twice, CharacterTokenizer(), "tiny")
+
+
+def test_other_neighbours_are_drift(sidecar: Sidecar) -> None:
+    moved = replace(sidecar, injection_right_neighbor_id=5)
+    with pytest.raises(CheckpointDrift, match=r"between the ids 62 and 60, the sidecar says 62 and 5"):
+        check_against_tokenizer(moved, CharacterTokenizer(), "tiny")
+
+
+def test_the_end_of_the_reconstructor_prompt_is_checked(sidecar: Sidecar) -> None:
+    suffix_ids = tuple(map(ord, "text> <summary>"))
+    reconstructor = replace(sidecar, role="ar", reconstructor_suffix_ids=suffix_ids)
+    check_against_tokenizer(reconstructor, CharacterTokenizer(), "tiny")
+    check_against_tokenizer(replace(reconstructor, reconstructor_suffix_ids=()), CharacterTokenizer(), "tiny")
+    with pytest.raises(CheckpointDrift, match=r"Pair tiny: the reconstructor prompt ends in the ids \[121, 62\]"):
+        check_against_tokenizer(replace(reconstructor, reconstructor_suffix_ids=(1, 2)), CharacterTokenizer(), "tiny")
+
+
+@given(st.text())
+def test_an_explanation_is_put_in_as_it_is(explanation: str) -> None:
+    real = parse_sidecar(yaml.safe_load(QWEN_AV.read_text(encoding="utf-8")), QWEN_AV)
+    expected = f"Summary of the following text: <text>{explanation}</text> <summary>"
+    assert reconstructor_prompt(real, explanation) == expected
+
+
+def test_braces_of_an_explanation_stay(sidecar: Sidecar) -> None:
+    assert "<text>{explanation} {0} {{x}}</text>" in reconstructor_prompt(sidecar, "{explanation} {0} {{x}}")
+
+
+@pytest.mark.parametrize(
+    ("completion", "explanation"),
+    [
+        ("<explanation>\nOne.\n\nTwo.\n</explanation>", "One.\n\nTwo."),
+        ("Sure! <explanation>One.</explanation> Anything else?", "One."),
+        ("<explanation>One.</explanation><explanation>Two.</explanation>", "One."),
+        ("<explanation></explanation>", ""),
+        ("One.</explanation>", "One."),
+        ("One.</explanation> <explanation>Two.", "One."),
+        ("<explanation>One, and then the budget", None),
+        ("No tags at all", None),
+        ("", None),
+    ],
+)
+def test_an_explanation_is_what_stands_before_its_closing_tag(completion: str, explanation: str | None) -> None:
+    assert explanation_in(completion) == explanation

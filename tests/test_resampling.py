@@ -1,0 +1,151 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nlareport.errors import TooFewItems
+from nlareport.geometry import unit_rows, variance_nrm
+from nlareport.resampling import (
+    bootstrap_mean_interval,
+    bootstrap_means,
+    bootstrap_ratios,
+    bootstrap_variances,
+    can_derange,
+    derangement,
+    document_codes,
+    document_weights,
+    percentile_interval,
+)
+
+documents_of_items = st.lists(st.integers(0, 8), min_size=2, max_size=40).map(np.array)
+DERANGEMENT_OF_8 = [5, 7, 4, 2, 0, 1, 3, 6]
+WEIGHTS_OF_6 = [[1, 2, 3, 0, 0, 0], [1, 1, 1, 1, 2, 0]]
+
+seeds = st.integers(-(2**63), 2**63)
+
+
+@given(documents_of_items.filter(lambda documents: can_derange(documents)), seeds, st.integers(0, 3))
+def test_a_derangement_is_a_permutation_that_never_gives_an_item_its_own_document(documents, seed, permutation):
+    partner = derangement(documents, seed, permutation)
+    assert sorted(partner.tolist()) == list(range(len(documents)))
+    assert (documents[partner] != documents).all()
+
+
+@given(documents_of_items)
+def test_a_derangement_exists_unless_one_document_holds_more_than_half(documents):
+    largest = np.bincount(documents).max()
+    assert can_derange(documents) == (2 * largest <= len(documents))
+
+
+def test_one_document_with_more_than_half_of_the_items_is_refused():
+    with pytest.raises(TooFewItems, match="more than half"):
+        derangement(np.array([0, 0, 0, 1, 2]), seed=1)
+
+
+def test_derangements_are_the_same_on_every_machine():
+    assert derangement(np.arange(8), seed=1018).tolist() == DERANGEMENT_OF_8
+    assert derangement(np.arange(8), seed=1018, permutation=1).tolist() != DERANGEMENT_OF_8
+
+
+def test_drawn_documents_are_the_same_on_every_machine():
+    (weights,) = document_weights(n_documents=6, draws=2, seed=1018)
+    assert weights.tolist() == WEIGHTS_OF_6
+
+
+def test_every_partner_is_about_as_likely():
+    partners = [int(derangement(np.arange(5), seed)[0]) for seed in range(1000)]
+    shares = np.bincount(partners, minlength=5) / 1000
+    assert shares[0] == 0
+    assert (np.abs(shares[1:] - 0.25) < 0.06).all()
+
+
+def test_documents_are_numbered_by_first_appearance():
+    assert document_codes(["b", "a", "b", "c"]).tolist() == [0, 1, 0, 2]
+
+
+@given(st.integers(1, 30), st.integers(1, 50), seeds)
+def test_every_draw_holds_as_many_documents_as_there_are(n_documents, draws, seed):
+    weights = np.concatenate(list(document_weights(n_documents, draws, seed)))
+    assert weights.shape == (draws, n_documents)
+    assert (weights.sum(axis=1) == n_documents).all()
+
+
+def test_the_size_of_a_chunk_does_not_change_what_is_drawn(monkeypatch):
+    whole = np.concatenate(list(document_weights(7, 40, 5)))
+    monkeypatch.setattr("nlareport.resampling._WEIGHTS_AT_ONCE", 21)
+    chunks = list(document_weights(7, 40, 5))
+    assert len(chunks) == 14
+    assert np.array_equal(np.concatenate(chunks), whole)
+
+
+def test_all_items_of_a_document_move_together():
+    # Documents {0, 0} and {1}: by hand, a resample is AA, AB, BA or BB with means 0, 1/3, 1/3 and 1.
+    values, documents = np.array([0.0, 0.0, 1.0]), np.array([0, 0, 1])
+    means = bootstrap_means(values, documents, draws=4000, seed=1)
+    outcomes, times = np.unique(means, return_counts=True)
+    assert np.allclose(outcomes, [0, 1 / 3, 1])
+    assert np.allclose(times / 4000, [0.25, 0.5, 0.25], atol=0.03)
+
+
+def test_copies_of_an_item_in_its_document_do_not_narrow_the_interval():
+    values = np.random.default_rng(1).standard_normal(30)
+    once = bootstrap_mean_interval(values, np.arange(30), draws=500, seed=1)
+    copied = bootstrap_mean_interval(np.repeat(values, 4), np.repeat(np.arange(30), 4), draws=500, seed=1)
+    assert copied == pytest.approx(once)
+
+
+def test_the_interval_does_not_depend_on_row_order():
+    rng = np.random.default_rng(2)
+    values, documents = rng.standard_normal(60), rng.integers(0, 20, 60)
+    order = rng.permutation(60)
+    shuffled = bootstrap_mean_interval(values[order], documents[order], draws=300, seed=9)
+    assert shuffled == pytest.approx(bootstrap_mean_interval(values, documents, draws=300, seed=9), rel=1e-12)
+
+
+def test_the_interval_covers_the_truth_about_95_times_in_100():
+    rng = np.random.default_rng(3)
+    documents = np.repeat(np.arange(40), 3)
+    covered = 0
+    for simulation in range(200):
+        of_document = rng.standard_normal(40)
+        values = 0.3 + of_document[documents] + 0.5 * rng.standard_normal(120)
+        low, high = bootstrap_mean_interval(values, documents, draws=300, seed=simulation)
+        covered += low <= 0.3 <= high
+    assert 0.90 <= covered / 200 <= 0.99
+
+
+def test_one_document_has_no_interval():
+    with pytest.raises(TooFewItems, match=r"1 document\(s\)"):
+        bootstrap_mean_interval(np.array([1.0, 2.0]), np.array([4, 4]), draws=100, seed=1)
+
+
+def test_documents_without_a_value_are_drawn_too_when_the_run_is_said_to_have_them():
+    means = bootstrap_means(np.array([1.0, 3.0]), np.array([0, 2]), draws=2000, seed=1, n_documents=3)
+    # A third of the documents each: (1/3)**3 of the draws hold only the empty one.
+    assert np.isnan(means).mean() == pytest.approx(1 / 27, abs=0.02)
+    assert percentile_interval(means) == (1.0, 3.0)
+
+
+def test_statistics_of_one_run_share_their_draws():
+    values = np.random.default_rng(4).standard_normal((10, 2))
+    together = bootstrap_ratios(values, np.ones((10, 2)), draws=50, seed=6)
+    alone = bootstrap_means(values[:, 1], np.arange(10), draws=50, seed=6)
+    assert np.allclose(together[:, 1], alone)
+
+
+@pytest.mark.parametrize("d_model", [3, 40], ids=["wider than documents", "narrower than documents"])
+def test_v_on_a_resample_is_v_of_the_items_drawn(d_model):
+    rng = np.random.default_rng(5)
+    documents = document_codes([str(document) for document in rng.integers(0, 12, 30)])
+    unit = unit_rows(rng.standard_normal((30, d_model)) * 0.2 + 1.0)
+    variances = bootstrap_variances(unit, documents, draws=20, seed=8)
+    weights = np.concatenate(list(document_weights(int(documents.max()) + 1, 20, 8)))
+    for drawn, variance in zip(weights, variances, strict=True):
+        resample = np.repeat(unit, drawn[documents].astype(int), axis=0)
+        assert variance == pytest.approx(variance_nrm(resample), rel=1e-5)
+
+
+def test_a_resample_of_one_direction_has_no_variance():
+    variances = bootstrap_variances(np.eye(2), np.array([0, 1]), draws=100, seed=1)
+    assert set(np.round(variances[np.isfinite(variances)], 6)) == {0.5}
+    assert np.isnan(variances).mean() == pytest.approx(0.5, abs=0.15)

@@ -1,0 +1,195 @@
+import random
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import trim_mean
+
+from nlareport.batches import ActivationBatch
+from nlareport.geometry import variance_nrm
+from nlareport.resampling import bootstrap_mean_interval
+from nlareport.rows import Cell, Item, NullScore, Pair, PairId, Score, Stratum
+from nlareport.stages.summarize import SUBSETS, resampled_variances, summarize
+
+A, B = PairId("a"), PairId("b")
+STRATA: list[Stratum] = ["digits", "punctuation", "prose"]
+
+
+def pair(pair_id: PairId, ordinal: int, variance: float | None = 0.5, mean_norm: float | None = 0.5**0.5) -> Pair:
+    return Pair(pair_id, pair_id, "family", "base", 1, 4, None, None, variance, mean_norm, None, ordinal)
+
+
+PAIRS = [pair(A, 0), pair(B, 1)]
+
+
+def item(item_id: int, *, document: int | None = None, stratum: Stratum = "prose", is_outlier: bool | None = False):
+    return Item(item_id, f"d{item_id if document is None else document}", 9, "x", None, stratum, is_outlier)
+
+
+def score(item_id: int, mse: float | None, source: PairId = A, target: PairId = A, variance: float = 0.5) -> Score:
+    if mse is None:
+        return Score(item_id, source, target, None, None, "no explanation was written")
+    return Score(item_id, source, target, mse, 1 - mse / variance)
+
+
+def cell(cells: list[Cell], source: PairId = A, target: PairId = A, subset: str = "all") -> Cell:
+    (found,) = [row for row in cells if (row.source, row.target, row.subset) == (source, target, subset)]
+    return found
+
+
+def test_a_worked_cell():
+    items = [item(n) for n in range(4)]
+    scores = [score(0, 0.1), score(1, 0.2), score(2, 0.6), score(3, None)]
+    nulls = [NullScore(n, A, A, 0, mse) for n, mse in enumerate([0.9, 1.0, 1.1])]
+    found = cell(summarize(PAIRS, items, scores, nulls, draws=200, seed=1))
+    assert (found.n_scored, found.n_unscored) == (3, 1)
+    # fve_nrm of the items: 0.8, 0.6, -0.2
+    assert found.fve_nrm == pytest.approx(0.4)
+    assert found.median == pytest.approx(0.6)
+    assert found.trimmed_mean == pytest.approx(0.4)
+    assert found.share_below_zero == pytest.approx(1 / 3)
+    assert found.fve_meannorm == pytest.approx(1 - 0.3 / (2 * (1 - 0.5**0.5)))
+    assert found.null_fve == pytest.approx(-1)
+    assert found.ceiling_fraction == 1.0
+
+
+errors = st.lists(st.floats(0, 4), min_size=2, max_size=25)
+
+
+@given(errors, st.floats(0.03, 0.95))
+def test_a_cell_is_one_minus_mean_mse_over_v_and_the_mean_of_its_items(mse, variance):
+    items = [item(n) for n in range(len(mse))]
+    scores = [score(n, value, variance=variance) for n, value in enumerate(mse)]
+    found = cell(summarize([pair(A, 0, variance)], items, scores, [], draws=100, seed=1))
+    assert found.fve_nrm == pytest.approx(1 - np.mean(mse) / variance, abs=1e-9)
+    assert found.fve_nrm == pytest.approx(np.mean([row.fve_nrm for row in scores]), abs=1e-9)
+    assert found.trimmed_mean == pytest.approx(trim_mean([row.fve_nrm for row in scores], 0.1), abs=1e-9)
+
+
+@given(errors)
+def test_unscored_items_do_not_move_fve_nrm(mse):
+    scores = [score(n, value) for n, value in enumerate(mse)]
+    unscored = [score(n + len(mse), None) for n in range(5)]
+    items = [item(n) for n in range(len(mse) + 5)]
+    with_them = cell(summarize(PAIRS, items, scores + unscored, [], draws=100, seed=1))
+    without = cell(summarize(PAIRS, items, scores, [], draws=100, seed=1))
+    assert replace(with_them, n_unscored=0) == without
+    assert with_them.n_unscored == 5
+
+
+def run_of(n_items: int) -> tuple[list[Item], list[Score], list[NullScore]]:
+    """Two items per document, all strata, a few outliers and unscored items, all four cells."""
+    rng = random.Random(1)
+    items = [
+        item(n, document=n // 2, stratum=rng.choice(STRATA), is_outlier=rng.random() < 0.1) for n in range(n_items)
+    ]
+    keys = [(n, source, target) for n in range(n_items) for source in (A, B) for target in (A, B)]
+    scores = [score(n, rng.random() if rng.random() < 0.9 else None, s, t) for n, s, t in keys]
+    nulls = [NullScore(n, s, t, p, 1 + rng.random()) for n, s, t in keys for p in range(2)]
+    return items, scores, nulls
+
+
+def test_cells_do_not_depend_on_row_order_and_repeat_for_a_seed():
+    items, scores, nulls = run_of(40)
+    cells = summarize(PAIRS, items, scores, nulls, draws=100, seed=7)
+    shuffled = [random.Random(2).sample(rows, len(rows)) for rows in (PAIRS, items, scores, nulls)]
+    assert summarize(*shuffled, draws=100, seed=7) == cells
+    assert summarize(PAIRS, items, scores, nulls, draws=100, seed=8) != cells
+
+
+def test_cells_come_in_the_pairs_order_with_every_subset():
+    cells = summarize(PAIRS, *run_of(20), draws=100, seed=1)
+    keys = [(source, target, subset) for source in (A, B) for target in (A, B) for subset in SUBSETS]
+    assert [(row.source, row.target, row.subset) for row in cells] == keys
+
+
+def test_subsets_hold_the_items_they_are_named_for():
+    items = [
+        item(0, stratum="digits"),
+        item(1, stratum="prose"),
+        item(2, stratum="prose", is_outlier=True),
+        item(3, stratum="prose", is_outlier=None),
+    ]
+    cells = summarize(PAIRS, items, [score(n, 0.1 * n) for n in range(4)], [], draws=100, seed=1)
+    counts = {subset: cell(cells, subset=subset).n_scored for subset in SUBSETS}
+    assert counts == {"all": 4, "without_outliers": 2, "digits": 1, "punctuation": 0, "prose": 3}
+
+
+def test_a_subset_without_a_score_is_a_row_without_values():
+    found = cell(summarize(PAIRS, [item(0), item(1)], [score(0, 0.1), score(1, None)], [], 100, 1), subset="digits")
+    assert (found.n_scored, found.n_unscored) == (0, 0)
+    values = [found.fve_nrm, found.ci_low, found.ci_high, found.fve_meannorm, found.median, found.trimmed_mean]
+    assert [*values, found.share_below_zero, found.null_fve, found.ceiling_fraction] == [None] * 9
+
+
+def test_items_of_one_document_have_no_interval():
+    items = [item(n, document=n // 3) for n in range(6)]
+    one = cell(summarize(PAIRS, items, [score(n, 0.1 * n) for n in range(3)], [], draws=100, seed=1))
+    assert one.fve_nrm is not None
+    assert (one.ci_low, one.ci_high) == (None, None)
+    two = cell(summarize(PAIRS, items, [score(n, 0.1 * n) for n in range(6)], [], draws=100, seed=1))
+    assert two.ci_low < two.fve_nrm < two.ci_high
+
+
+def test_the_interval_is_the_bootstrap_over_documents_of_the_items_fve_nrm():
+    items, scores, nulls = run_of(40)
+    found = cell(summarize(PAIRS, items, scores, nulls, draws=300, seed=5), A, B)
+    mine = [row for row in scores if (row.source, row.target) == (A, B) and row.fve_nrm is not None]
+    documents = np.array([row.item_id // 2 for row in mine])
+    low, high = bootstrap_mean_interval(np.array([row.fve_nrm for row in mine]), documents, 300, 5, n_documents=20)
+    assert (found.ci_low, found.ci_high) == pytest.approx((low, high))
+
+
+def test_a_ceiling_fraction_is_the_cell_over_its_targets_diagonal():
+    items = [item(0), item(1)]
+    scores = [score(n, mse, s, t) for n in (0, 1) for s, t, mse in [(A, A, 0.1), (B, A, 0.3), (A, B, 0.2), (B, B, 0.6)]]
+    cells = summarize(PAIRS, items, scores, [], draws=100, seed=1)
+    assert cell(cells, B, A).ceiling_fraction == pytest.approx(0.4 / 0.8)
+    # The diagonal of b is -0.2: a share of less than nothing is no share.
+    assert cell(cells, A, B).ceiling_fraction is None
+    alone = summarize(PAIRS, items, [score(n, 0.3, B, A) for n in (0, 1)], [], draws=100, seed=1)
+    assert cell(alone, B, A).ceiling_fraction is None
+
+
+def test_a_bundle_with_fve_nrm_alone_has_a_cell_without_what_needs_v():
+    scores = [Score(n, A, A, None, fve) for n, fve in enumerate([0.2, 0.6])]
+    nulls = [NullScore(0, A, A, 0, 1.0)]
+    found = cell(summarize([pair(A, 0, None, None)], [item(0), item(1)], scores, nulls, draws=100, seed=1))
+    assert found.fve_nrm == pytest.approx(0.4)
+    assert found.ci_low == pytest.approx(0.2)
+    assert (found.fve_meannorm, found.null_fve) == (None, None)
+
+
+def test_a_bundle_with_mse_nrm_alone_gets_fve_nrm_where_v_is_known():
+    scores = [Score(n, A, A, mse, None) for n, mse in enumerate([0.1, 0.2])]
+    items = [item(0), item(1)]
+    assert cell(summarize(PAIRS, items, scores, [], 100, 1)).fve_nrm == pytest.approx(0.7)
+    without = cell(summarize([pair(A, 0, None)], items, scores, [], 100, 1))
+    assert (without.n_scored, without.fve_nrm, without.median) == (2, None, None)
+    assert without.fve_meannorm == pytest.approx(1 - 0.15 / (2 * (1 - 0.5**0.5)))
+
+
+def test_nulls_of_items_outside_a_subset_do_not_move_its_null():
+    items = [item(0, stratum="digits"), item(1)]
+    nulls = [NullScore(0, A, A, 0, 1.0), NullScore(1, A, A, 0, 3.0)]
+    cells = summarize(PAIRS, items, [score(0, 0.1), score(1, 0.1)], nulls, draws=100, seed=1)
+    assert cell(cells).null_fve == pytest.approx(-3)
+    assert cell(cells, subset="digits").null_fve == pytest.approx(-1)
+
+
+def test_a_resampled_v_moves_intervals_and_not_values():
+    rng = np.random.default_rng(3)
+    vectors = rng.standard_normal((30, 6)) + 1.0
+    items = [item(n, document=n // 2) for n in range(30)]
+    order = rng.permutation(30)
+    variance = variance_nrm(vectors)
+    draws = resampled_variances(ActivationBatch(A, order, vectors[order]), items, draws=200, seed=4)
+    assert draws == pytest.approx(resampled_variances(ActivationBatch(A, np.arange(30), vectors), items, 200, 4))
+    assert draws.min() < variance < draws.max()
+    scores = [score(n, mse, variance=variance) for n, mse in enumerate(rng.random(30))]
+    fixed = cell(summarize([pair(A, 0, variance)], items, scores, [], draws=200, seed=4))
+    drawn = cell(summarize([pair(A, 0, variance)], items, scores, [], draws=200, seed=4, variance_draws={A: draws}))
+    assert (drawn.ci_low, drawn.ci_high) != (fixed.ci_low, fixed.ci_high)
+    assert replace(drawn, ci_low=fixed.ci_low, ci_high=fixed.ci_high) == fixed
