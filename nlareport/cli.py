@@ -160,11 +160,12 @@ def export(file: Path, out: Path, format_: Literal["parquet", "csv", "jsonl"]) -
 @click.argument("file", type=FileArgument)
 @click.argument("name_or_sql", required=False)
 @click.option("--format", "format_", type=click.Choice(["table", "csv", "json", "md"]), default="table")
+@click.option("--param", "parameters", multiple=True, metavar="NAME=VALUE", help="Value of a query's $NAME.")
 @click.option("--list", "list_", is_flag=True, help="Name the queries there are.")
-def query(file: Path, name_or_sql: str | None, format_: str, list_: bool) -> None:
+def query(file: Path, name_or_sql: str | None, format_: str, parameters: tuple[str, ...], list_: bool) -> None:
     """Run a named query, or read-only SQL, on run FILE.
 
-    Example: nlareport query runs/pocket.duckdb matrix --format csv
+    Example: nlareport query runs/pocket.duckdb matrix --param subset=all --format csv
     """
     from nlareport.store.queries import DuckDBReader
 
@@ -173,8 +174,10 @@ def query(file: Path, name_or_sql: str | None, format_: str, list_: bool) -> Non
         return
     if name_or_sql is None:
         raise click.UsageError("Give a query's name or SQL, or --list.")
+    if malformed := [parameter for parameter in parameters if "=" not in parameter]:
+        raise click.BadParameter(f"{malformed[0]!r} is not NAME=VALUE.", param_hint="--param")
     with DuckDBReader.open(file) as reader:
-        frame = reader.frame(name_or_sql)
+        frame = reader.frame(name_or_sql, **dict(parameter.split("=", 1) for parameter in parameters))
     click.echo(_written(frame, format_), nl=format_ != "csv")
 
 
@@ -183,13 +186,13 @@ def _written(frame: "polars.DataFrame", format_: str) -> str:
         return frame.write_csv()
     if format_ == "json":
         return frame.write_json()
-    style = "ASCII_MARKDOWN" if format_ == "md" else "UTF8_FULL_CONDENSED"
     import polars
 
     with polars.Config(
-        tbl_formatting=style,
+        tbl_formatting="MARKDOWN" if format_ == "md" else "UTF8_FULL_CONDENSED",
         tbl_rows=-1,
         tbl_cols=-1,
+        tbl_width_chars=-1,
         fmt_str_lengths=80,
         tbl_hide_dataframe_shape=True,
         tbl_hide_column_data_types=True,

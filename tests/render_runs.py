@@ -86,13 +86,13 @@ def write_computed_run(path: Path, *, n_items: int = 120, pairs: int = 2, hostil
         Document(f"pocket:news:{9000 + n}", "pocket:news", 9000 + n, 80, "too short for 50 tokens") for n in range(7)
     ]
     create_run_file(
-        path, _run(), chosen, documents + skipped, items, _alignments(items, chosen, rng), explanations, scores,
+        path, run_row(), chosen, documents + skipped, items, _alignments(items, chosen, rng), explanations, scores,
         _nulls(items, chosen), _cells(items, scores, chosen), _baselines(chosen),
     )  # fmt: skip
     return path
 
 
-def _run() -> Run:
+def run_row() -> Run:
     return Run(
         run_id="pocket",
         title="Two pocket pairs read each other",

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Protocol, cast, runtime_checkable
 
+from nlareport.checkpoint import Sidecar
 from nlareport.errors import EngineUnknown
 from nlareport.experiment import PairSpec
 from nlareport.ports import Extractor, Reconstructor, Tokenizer, Verbalizer
@@ -53,6 +54,10 @@ class Engine(Protocol):
 
     def reconstructor(self, pair: PairSpec) -> AbstractContextManager[Reconstructor]:
         """The pair's AR."""
+        ...
+
+    def sidecar(self, pair: PairSpec) -> Sidecar | None:
+        """What the pair's AV says of itself, before any weight is read; None when the engine's pairs have none."""
         ...
 
     def checkpoint_sha256(self, pair: PairSpec) -> dict[str, str]:

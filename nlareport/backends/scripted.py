@@ -157,6 +157,9 @@ class ScriptedEngine:
         """Understands this pair's words, and those all pairs share."""
         return ScriptedReconstructor(pair)
 
+    def sidecar(self, pair: PairSpec) -> None:
+        """A script has no checkpoint and so no sidecar."""
+
     def checkpoint_sha256(self, pair: PairSpec) -> dict[str, str]:  # noqa: ARG002 - the port's shape
         """Nothing: there are no checkpoints."""
         return {}

@@ -92,6 +92,18 @@ class TransformersEngine:
             name=pair.pair_id,
         )
 
+    def sidecar(self, pair: PairSpec) -> Sidecar:
+        """What the pair's AV says of itself; its weights are not asked for yet.
+
+        Raises:
+            CheckpointMissing: the checkpoint or its sidecar is not there.
+            CheckpointInvalid: the sidecar has faults.
+            CheckpointDrift: it says otherwise than the experiment file.
+        """
+        sidecar = read_sidecar(checkpoint_directory(pair.verbalizer, with_weights=False))
+        _check_expectations(pair, sidecar)
+        return sidecar
+
     def checkpoint_sha256(self, pair: PairSpec) -> dict[str, str]:
         """The digest of each of the pair's three checkpoints, for ``run.environment``."""
         checkpoints = {

@@ -34,10 +34,12 @@ def train_reconstructor(
     # The base model already has the item's vector where it read the item's own token: start from passing it on.
     nn.init.eye_(head.weight)
     task = _ReconstructorTask(model, head, AutoTokenizer.from_pretrained(base), sidecar, examples, recipe)
-    trainable = {name: parameter for name, parameter in peft_model.named_parameters() if parameter.requires_grad}
+    trainable: dict[str, nn.Parameter] = {
+        name: parameter for name, parameter in peft_model.named_parameters() if parameter.requires_grad
+    }
     train(
         "train reconstructor",
-        {**trainable, "value_head": head.weight},
+        {**trainable, "value_head": head.get_parameter("weight")},
         task.loss_at,
         recipe.reconstructor_examples // recipe.batch_size,
         recipe.reconstructor_learning_rate,

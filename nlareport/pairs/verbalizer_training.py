@@ -4,6 +4,7 @@ Enters examples; leaves a PEFT adapter folder. The vector stands where the injec
 """
 
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,8 @@ from nlareport.pairs.training_loop import train
 from nlareport.ports import Progress
 from nlareport.prompts import verbalizer_prompt_ids
 
+BATCHES_SORTED = 16
+"""So many batches are drawn at once, sorted by length and cut."""
 NEGATIVES = 2_048
 """Random ids outside the targets' vocabulary in every step's softmax, so that they stay unlikely."""
 
@@ -79,7 +82,7 @@ class _VerbalizerTask:
         The softmax runs over the ids the targets use and some random others: over all of Gemma's 262,144 ids it
         would cost more than the rest of the model.
         """
-        rows = batch_rows(step, len(self.targets), self.recipe)
+        rows = self._rows(step)
         labels = pad_right([self.targets[row] for row in rows], -100)
         hidden = self._hidden(rows, labels)
         kept = labels != -100
@@ -90,6 +93,15 @@ class _VerbalizerTask:
         columns = torch.cat([self.vocabulary, negatives])
         logits = hidden[kept].to(head.dtype) @ head[columns].T
         return nn.functional.cross_entropy(logits.float(), torch.searchsorted(self.vocabulary, labels[kept]))
+
+    def _rows(self, step: int) -> list[int]:
+        """Rows of one step's batch, of like length: padding would cost a quarter of the training."""
+        places, place = divmod(step, BATCHES_SORTED)
+        many = replace(self.recipe, batch_size=self.recipe.batch_size * BATCHES_SORTED)
+        rows = sorted(batch_rows(places, len(self.targets), many), key=lambda row: len(self.targets[row]))
+        order = random.Random(f"{self.recipe.seed}|{places}").sample(range(BATCHES_SORTED), BATCHES_SORTED)
+        start = order[place] * self.recipe.batch_size
+        return rows[start : start + self.recipe.batch_size]
 
     def _hidden(self, rows: list[int], labels: Int[Tensor, "item token"]) -> Float[Tensor, "item token d_model"]:
         """The last hidden state at the places that predict each label."""
@@ -113,9 +125,7 @@ def batch_rows(step: int, n_examples: int, recipe: Recipe) -> list[int]:
     per_epoch = n_examples // recipe.batch_size
     epoch, place = divmod(step, per_epoch)
     order = random.Random(f"{recipe.seed}|{epoch}").sample(range(n_examples), n_examples)
-    rows = order[place * recipe.batch_size : (place + 1) * recipe.batch_size]
-    # Similar lengths waste less on padding, but order within a batch does not matter: keep it sorted for locality.
-    return sorted(rows)
+    return sorted(order[place * recipe.batch_size : (place + 1) * recipe.batch_size])
 
 
 def pad_right(sequences: list[list[int]], filler: int) -> Int[Tensor, "item token"]:

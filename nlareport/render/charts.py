@@ -26,7 +26,7 @@ def interval_chart(cells: list[MatrixCell], width: int, name: str) -> Markup | N
     known = [cell for cell in cells if cell.fve_nrm is not None]
     if not known:
         return None
-    targets = list(dict.fromkeys(_target_title(cell) for cell in cells))
+    targets = list(dict.fromkeys(_target_title(cell, width) for cell in cells))
     header = alt.Header(
         title=None, labelOrient="top", labelAnchor="start", labelAngle=0, labelPadding=0, labelFontWeight=600
     )
@@ -51,14 +51,16 @@ def _layers(cells: list[MatrixCell], sources: list[str], width: int) -> alt.Laye
     ceiling = base.mark_rule(strokeWidth=1, strokeDash=[3, 3], color=QUIET).encode(x=alt.X("ceiling:Q"))
     bars = base.mark_bar(height=8, opacity=0.45).encode(x=low, x2="high:Q", y=y, color=colour)
     values = base.mark_tick(thickness=2.5, height=16).encode(x=alt.X("value:Q"), y=y, color=colour)
-    return alt.LayerChart(data=alt.InlineData(values=[_row(cell) for cell in cells]), layer=[ceiling, bars, values])
+    return alt.LayerChart(
+        data=alt.InlineData(values=[_row(cell, width) for cell in cells]), layer=[ceiling, bars, values]
+    )
 
 
-def _row(cell: MatrixCell) -> dict[str, str | float | None]:
+def _row(cell: MatrixCell, width: int) -> dict[str, str | float | None]:
     """One cell as the chart reads it; without an interval the bar has no length."""
     return {
         "source": cell.source_label,
-        "target": _target_title(cell),
+        "target": _target_title(cell, width),
         "role": "same-model" if cell.is_diagonal else "cross-model",
         "value": cell.fve_nrm,
         "low": cell.fve_nrm if cell.ci_low is None else cell.ci_low,
@@ -67,9 +69,10 @@ def _row(cell: MatrixCell) -> dict[str, str | float | None]:
     }
 
 
-def _target_title(cell: MatrixCell) -> str:
-    """What stands above a target's group."""
-    return f"read by {cell.target_label} (ceiling {formats.signed(cell.ceiling)})"
+def _target_title(cell: MatrixCell, width: int) -> str:
+    """What stands above a target's group; a narrow drawing has no room for the ceiling's figure."""
+    title = f"→ {cell.target_label}"
+    return title if width < 400 else f"{title}, ceiling {formats.signed(cell.ceiling)}"
 
 
 def _label_room(labels: list[str]) -> int:

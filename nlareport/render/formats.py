@@ -3,14 +3,15 @@
 Enters a number or None; leaves text. A figure that is not known is a dash, never an empty place, NaN or None.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 MINUS = "\u2212"
 THIN = "\u202f"
 UNKNOWN = "–"
+Number = float | int
 
 
-def signed(value: float | None, digits: int = 3) -> str:
+def signed(value: Number | None, digits: int = 3) -> str:
     """The value with fixed digits, a true minus sign, and no negative zero."""
     if value is None:
         return UNKNOWN
@@ -20,13 +21,13 @@ def signed(value: float | None, digits: int = 3) -> str:
     return text[1:] if float(text) == 0 else MINUS + text[1:]
 
 
-def plus(value: float | None, digits: int = 3) -> str:
+def plus(value: Number | None, digits: int = 3) -> str:
     """Like `signed`, with a plus before what is above 0: for effects and differences."""
     text = signed(value, digits)
     return text if value is None or value <= 0 or float(text) == 0 else f"+{text}"
 
 
-def percent(value: float | None) -> str:
+def percent(value: Number | None) -> str:
     """A share in whole percent; 0% and 100% only when it is exactly so."""
     if value is None:
         return UNKNOWN
@@ -37,18 +38,21 @@ def percent(value: float | None) -> str:
     return f"{signed(100 * value, 0)}%"
 
 
-def percents(values: tuple[float | None, float | None] | list[float | None]) -> str:
+def percents(values: Sequence[Number | None]) -> str:
     """A range in whole percent, as one figure when both ends round to the same."""
     low, high = percent(values[0]), percent(values[1])
-    return high if low == high else f"{low.removesuffix('%')}–{high}"
+    if low == high:
+        return high
+    # A dash before or after a minus would be hard to read.
+    return f"{low} to {high}" if MINUS in low + high else f"{low.removesuffix('%')}–{high}"
 
 
-def interval(low: float | None, high: float | None, digits: int = 3) -> str:
+def interval(low: Number | None, high: Number | None, digits: int = 3) -> str:
     """An interval in brackets; empty when there is none."""
     return "" if low is None or high is None else f"[{signed(low, digits)}, {signed(high, digits)}]"
 
 
-def count(value: float | None) -> str:
+def count(value: Number | None) -> str:
     """A number in full, thousands parted by a narrow no-break space; decimals only where it has some."""
     if value is None:
         return UNKNOWN
@@ -58,7 +62,7 @@ def count(value: float | None) -> str:
     return f"{value:,.4g}".replace(",", THIN).replace("-", MINUS) if abs(value) < 1000 else count(round(value))
 
 
-def heat_step(value: float | None) -> str:
+def heat_step(value: Number | None) -> str:
     """The class suffix of a colour step, 0 to 20 for 0 to 1; values outside are clamped, unknown ones are `none`."""
     return "none" if value is None else str(round(20 * min(1.0, max(0.0, value))))
 

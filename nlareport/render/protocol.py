@@ -81,7 +81,10 @@ def _of_published(environment: dict[str, Any]) -> list[Fact]:
     decode = environment.get("decode") or {}
     metric = environment.get("metric") or {}
     found = [
-        ("Corpus", _joined(substrate, corpus="{}", config="{}", first_doc="documents from {}", last_doc="through {}")),
+        (
+            "Corpus",
+            _joined({**substrate, "documents": _range(substrate)}, corpus="{}", config="{}", documents="documents {}"),
+        ),
         (
             "Positions",
             _joined(
@@ -103,6 +106,11 @@ def _of_published(environment: dict[str, Any]) -> list[Fact]:
 def _joined(values: dict[str, Any], **phrases: str) -> str:
     """The phrases whose value is there, parted by commas."""
     return ", ".join(phrase.format(values[key]) for key, phrase in phrases.items() if values.get(key) is not None)
+
+
+def _range(substrate: dict[str, Any]) -> str | None:
+    ends = (substrate.get("first_doc"), substrate.get("last_doc"))
+    return None if None in ends else f"{ends[0]}–{ends[1]}"
 
 
 def _times(number: int) -> str:

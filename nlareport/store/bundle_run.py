@@ -62,7 +62,7 @@ class BundleRun(_Part):
     def row(self, folder: Path) -> Run:
         """The run as a row; named after the bundle's folder for want of a name."""
         given = self.model_dump(exclude={"pairs"})
-        given["run_id"] = self.run_id or folder.resolve().name
+        given["run_id"] = folder.resolve().name if self.run_id is None else self.run_id
         moment = self.created_at or datetime.now(UTC)
         given["created_at"] = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
         return Run(**given)

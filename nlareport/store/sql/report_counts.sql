@@ -1,5 +1,6 @@
 -- How much was measured: items, documents, decodes, clean decodes, and the range of the shuffled-pair nulls.
--- A published run holds only its sample items; its totals are then what its page states.
+-- A published run holds only its sample items; its totals are then what its page states. Decodes that nobody judged
+-- clean or not are not counted.
 -- Parameters: none.
 -- Rows: render.contexts.Counts, exactly one.
 WITH
@@ -7,7 +8,7 @@ counted AS (
     SELECT
         (SELECT count(*) FROM item) AS n_items,
         (SELECT count(DISTINCT doc_id) FROM item) AS n_documents,
-        (SELECT count(*) FROM explanation) AS n_decodes,
+        (SELECT count(is_clean) FROM explanation) AS n_decodes,
         (SELECT count(*) FROM explanation WHERE is_clean) AS n_clean,
         (SELECT count(*) FROM pair) AS n_pairs,
         (SELECT count(DISTINCT family) FROM pair) AS n_families,

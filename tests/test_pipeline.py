@@ -1,0 +1,161 @@
+"""The whole path on scripted and on tiny real pairs: what it computes, that it stops and goes on, what it refuses."""
+
+import math
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pipeline_runs
+import pytest
+from pipeline_runs import everything, run, scripted_content, write_corpus, write_experiment
+
+from nlareport.errors import CorpusTooShort, RunIncomplete, RunOfAnotherExperiment
+from nlareport.pipeline import import_figures, render_run
+from nlareport.store.whole_run import read_run
+
+MAX_RESTARTS = 80
+
+
+@pytest.fixture
+def scripted(tmp_path: Path) -> Path:
+    """An experiment of 9 items on two scripted pairs."""
+    write_corpus(tmp_path, 20)
+    return write_experiment(tmp_path, scripted_content(9))
+
+
+def test_a_run_fills_every_table(scripted: Path, tmp_path: Path) -> None:
+    run(scripted, tmp_path / "run.duckdb")
+    rows = read_run(tmp_path / "run.duckdb")
+    assert len(rows.items) == 9
+    assert len(rows.alignments) == 9 * 2
+    assert len(rows.explanations) == 9 * 2
+    assert len(rows.scores) == len(rows.null_scores) == 9 * 4
+    assert len(rows.cells) == 4 * 5
+    assert len(rows.baselines) == 4
+    assert rows.claims
+    assert {document.skipped_reason is None for document in rows.documents} == {True, False}
+    assert all(pair.variance_nrm is not None for pair in rows.pairs)
+
+
+def test_running_twice_changes_nothing(scripted: Path, tmp_path: Path) -> None:
+    db = tmp_path / "run.duckdb"
+    run(scripted, db)
+    before = everything(db)
+    run(scripted, db)
+    assert everything(db) == before
+
+
+def test_a_run_widened_later_equals_a_wide_one(scripted: Path, tmp_path: Path) -> None:
+    # Batches end where the limit does, so that both runs cut them at the same places.
+    run(scripted, tmp_path / "grown.duckdb", limit=8)
+    run(scripted, tmp_path / "grown.duckdb")
+    run(scripted, tmp_path / "whole.duckdb")
+    assert everything(tmp_path / "grown.duckdb") == everything(tmp_path / "whole.duckdb")
+
+
+def test_a_smaller_limit_throws_nothing_away(scripted: Path, tmp_path: Path) -> None:
+    db = tmp_path / "run.duckdb"
+    run(scripted, db)
+    before = everything(db)
+    run(scripted, db, limit=4)
+    assert everything(db) == before
+
+
+def _run_until_killed(experiment: Path, db: Path, engine: str, n_writes: int) -> int:
+    """Exit code of a process that computes the experiment and is killed before its n-th write."""
+    script = Path(pipeline_runs.__file__)
+    arguments = [sys.executable, str(script), str(experiment), str(db), engine, str(n_writes)]
+    return subprocess.run(arguments, check=False, capture_output=True, timeout=120).returncode
+
+
+def test_a_run_killed_before_every_second_write_ends_in_the_same_rows(scripted: Path, tmp_path: Path) -> None:
+    run(scripted, tmp_path / "undisturbed.duckdb")
+    killed = tmp_path / "killed.duckdb"
+    codes = []
+    while not codes or codes[-1] != 0:
+        assert len(codes) < MAX_RESTARTS, "the run never ends"
+        # Every process gets two writes further than the last, so each write of the run is the last of one process.
+        codes.append(_run_until_killed(scripted, killed, "scripted", n_writes=3))
+    assert codes.count(-signal.SIGKILL) == len(codes) - 1 > 10
+    assert everything(killed) == everything(tmp_path / "undisturbed.duckdb")
+
+
+@pytest.fixture
+def tiny(tmp_path: Path, tiny_pairs: dict) -> Path:
+    """An experiment of 6 items on tiny random checkpoints of all three families."""
+    write_corpus(tmp_path, 10)
+    content = scripted_content(6)
+    specs = [tiny_pairs[name].pair_spec for name in ("qwen2", "gemma3_multimodal", "llama")]
+    content["pairs"] = [spec.model_dump(mode="json") for spec in specs]
+    content["sampling"]["reference_pair"] = specs[1].pair_id
+    # Random verbalizers close no tag.
+    content["scoring"]["unclean"] = "raw"
+    content["decoding"]["max_new_tokens"] = 8
+    return write_experiment(tmp_path, content)
+
+
+def test_tiny_checkpoints_of_three_architectures_run_through_all_stages(tiny: Path, tmp_path: Path) -> None:
+    db = tmp_path / "tiny.duckdb"
+    run(tiny, db, "transformers")
+    rows = read_run(db)
+    assert len(rows.explanations) == 6 * 3
+    assert len(rows.scores) == 6 * 9
+    assert all(score.mse_nrm is not None and 0 <= score.mse_nrm <= 4 for score in rows.scores)
+    assert all(math.isfinite(alignment.activation_norm) for alignment in rows.alignments)
+    assert {pair.injection_scale for pair in rows.pairs} == {150.0, 80_000.0, 30.0}
+    assert set(rows.run.environment["checkpoints"]) == {pair.pair_id for pair in rows.pairs}
+    assert render_run(db, tmp_path / "pages").read_text(encoding="utf-8").startswith("<!")
+
+
+def test_real_models_killed_on_the_way_end_in_the_same_rows(tiny: Path, tmp_path: Path) -> None:
+    run(tiny, tmp_path / "undisturbed.duckdb", "transformers")
+    killed = tmp_path / "killed.duckdb"
+    # One kill in each of the stages that open models, one in scoring, then to the end.
+    codes = [_run_until_killed(tiny, killed, "transformers", n_writes) for n_writes in (5, 8, 9, 9, 1_000)]
+    assert codes == [-signal.SIGKILL] * 4 + [0]
+    assert everything(killed) == everything(tmp_path / "undisturbed.duckdb")
+
+
+def test_a_short_corpus_stops_the_run_and_keeps_what_it_gave(scripted: Path, tmp_path: Path) -> None:
+    experiment = write_experiment(tmp_path, scripted_content(500))
+    with pytest.raises(CorpusTooShort, match="gave 16 items, the experiment asks for 500.*--limit 16"):
+        run(experiment, tmp_path / "run.duckdb")
+    assert len(read_run(tmp_path / "run.duckdb").items) == 16
+    run(experiment, tmp_path / "run.duckdb", limit=16)
+    assert len(read_run(tmp_path / "run.duckdb").scores) == 16 * 4
+
+
+def test_another_experiment_does_not_mix_into_a_run_file(scripted: Path, tmp_path: Path) -> None:
+    run(scripted, tmp_path / "run.duckdb")
+    content = scripted_content(9)
+    content["sampling"]["seed"] = 4
+    with pytest.raises(RunOfAnotherExperiment, match=r"other values of sampling\.seed"):
+        run(write_experiment(tmp_path, content), tmp_path / "run.duckdb")
+
+
+def test_published_figures_are_not_computed_into(scripted: Path, tmp_path: Path) -> None:
+    import_figures(Path("data/published/18-cross-family.yaml"), tmp_path / "published.duckdb")
+    with pytest.raises(RunOfAnotherExperiment, match="holds published figures"):
+        run(scripted, tmp_path / "published.duckdb")
+
+
+def test_other_scoring_choices_score_the_same_answers_again(scripted: Path, tmp_path: Path) -> None:
+    db = tmp_path / "run.duckdb"
+    run(scripted, db)
+    before = read_run(db)
+    content = scripted_content(9)
+    content["scoring"]["bootstrap_draws"] = 300
+    run(write_experiment(tmp_path, content), db)
+    after = read_run(db)
+    assert after.explanations == before.explanations
+    assert [score.mse_nrm for score in after.scores] == [score.mse_nrm for score in before.scores]
+    assert [cell.ci_low for cell in after.cells] != [cell.ci_low for cell in before.cells]
+
+
+def test_a_single_stage_asks_for_those_before_it(scripted: Path, tmp_path: Path) -> None:
+    run(scripted, tmp_path / "run.duckdb", only="sample")
+    with pytest.raises(RunIncomplete, match="the activations of .* items are not here; run without --only"):
+        run(scripted, tmp_path / "run.duckdb", only="verbalize")
+    with pytest.raises(RunIncomplete, match="not every item has its explanations yet"):
+        run(scripted, tmp_path / "run.duckdb", only="score")

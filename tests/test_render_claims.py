@@ -1,0 +1,112 @@
+import re
+from pathlib import Path
+
+import pytest
+from render_runs import PUBLISHED, write_computed_run
+
+from nlareport.render.claims import FigureFormatter, claim_templates, read_claims
+from nlareport.render.pages import render_report
+from nlareport.rows import Claim
+from nlareport.store.published import import_published
+from nlareport.store.queries import DuckDBReader
+
+
+def claims_of(db: Path) -> dict[str, Claim]:
+    with DuckDBReader.open(db) as reader:
+        return {claim.claim_id: claim for claim in read_claims(reader)}
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Claim]:
+    db = tmp_path_factory.mktemp("claims") / "run.duckdb"
+    import_published(PUBLISHED, db)
+    return claims_of(db)
+
+
+@pytest.fixture(scope="module")
+def computed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Claim]:
+    return claims_of(write_computed_run(tmp_path_factory.mktemp("claims") / "run.duckdb"))
+
+
+def test_widest_interval_is_told_as_it_is_not_as_the_published_prose_rounds_it(published: dict[str, Claim]) -> None:
+    claim = published["cross_family"]
+    assert claim.holds
+    assert claim.figures["n"] == 10
+    assert claim.figures["widest"] == pytest.approx(0.025)
+    assert "0.514 or more" in claim.text
+
+
+def test_ceiling_fractions_run_from_65_to_90_percent(published: dict[str, Claim]) -> None:
+    assert published["ceiling_fractions"].holds
+    assert "65–90%" in published["ceiling_fractions"].text
+
+
+def test_additive_fit_orders_sources_otherwise_than_the_plain_means(published: dict[str, Claim]) -> None:
+    # By hand: with n = 4, level 7.042 / 12; gemma27 row 1.841, column 1.729; llama row 1.870, column 1.637.
+    level = 7.042 / 12
+    gemma = (3 * (1.841 - 3 * level) + (1.729 - 3 * level)) / 8
+    llama = (3 * (1.870 - 3 * level) + (1.637 - 3 * level)) / 8
+    assert gemma > llama
+    claim = published["source_quality"]
+    assert not claim.holds
+    assert published["source_quality.otherwise"].holds
+    assert claim.figures["fair_order"][0] == f"gemma-27B +{gemma:.3f}"
+    assert claim.figures["plain_order"][0] == "llama-70B 0.623"
+
+
+def test_one_pairing_of_six_runs_against_the_direction(published: dict[str, Claim]) -> None:
+    assert published["direction.otherwise"].holds
+    assert (published["direction"].figures["n_down"], published["direction"].figures["n"]) == (5, 6)
+
+
+def test_published_nulls_are_held_against_the_top_of_their_range(published: dict[str, Claim]) -> None:
+    figures = published["above_null"].figures
+    assert figures["smallest_diagonal_gap"] == pytest.approx(0.748 + 0.66)
+    assert figures["smallest_gap"] == pytest.approx(0.514 + 0.66)
+
+
+def test_what_a_run_cannot_be_asked_is_said_in_neither_form(
+    published: dict[str, Claim], computed: dict[str, Claim]
+) -> None:
+    assert not {"above_constant", "above_constant.otherwise", "outliers"} & set(published)
+    assert not {"source_quality", "same_family", "cross_model"} & set(computed)
+
+
+def test_a_claim_and_its_weaker_form_never_hold_together(
+    published: dict[str, Claim], computed: dict[str, Claim]
+) -> None:
+    for claims in (published, computed):
+        for claim_id, claim in claims.items():
+            weaker = claims.get(f"{claim_id}.otherwise")
+            assert weaker is None or weaker.holds != claim.holds
+
+
+def test_claims_that_do_not_hold_are_not_shown(tmp_path: Path) -> None:
+    db = write_computed_run(tmp_path / "run.duckdb")
+    claims = claims_of(db)
+    assert not claims["clean"].holds
+    with DuckDBReader.open(db) as reader:
+        page = render_report(reader, tmp_path).read_text(encoding="utf-8")
+    shown = set(re.findall(r'<li id="claim-([\w.]+)">', page))
+    assert shown == {claim_id for claim_id, claim in claims.items() if claim.holds}
+    assert "clean.otherwise" in shown
+
+
+def test_two_pocket_pairs_are_read_without_figures_left_open(computed: dict[str, Claim]) -> None:
+    for claim in computed.values():
+        assert not re.search(r"[{}]|None|nan|not known", claim.text), claim.text
+
+
+def test_a_sentence_that_names_a_figure_its_query_does_not_give_fails() -> None:
+    with pytest.raises(KeyError, match="highest"):
+        FigureFormatter().vformat("{highest:fve}", (), {"lowest": 0.1})
+
+
+def test_an_unknown_format_word_fails() -> None:
+    with pytest.raises(ValueError, match="unknown format word 'pct'"):
+        FigureFormatter().vformat("{share:pct}", (), {"share": 0.1})
+
+
+def test_every_claim_has_its_own_name() -> None:
+    names = [template.claim_id for template in claim_templates()]
+    assert len(names) == len(set(names)) >= 12

@@ -1,0 +1,281 @@
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+import yaml
+from jinja2 import UndefinedError
+from playwright.sync_api import Browser, Page, sync_playwright
+from render_runs import PAIRS, PUBLISHED, run_row, write_computed_run
+
+from nlareport.errors import RunIncomplete
+from nlareport.render.pages import render_report, template_environment
+from nlareport.render.samples import mark_token
+from nlareport.rows import Cell
+from nlareport.store.database import create_run_file
+from nlareport.store.published import import_published
+from nlareport.store.queries import DuckDBReader
+
+CHROMIUM = "/usr/bin/chromium"
+
+
+def figures() -> dict:
+    return yaml.safe_load(PUBLISHED.read_text(encoding="utf-8"))
+
+
+def rendered(db: Path, out: Path) -> str:
+    with DuckDBReader.open(db) as reader:
+        return render_report(reader, out).read_text(encoding="utf-8")
+
+
+def written(value: float, digits: int) -> str:
+    return f"{value:.{digits}f}".replace("-", "−")
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    db = tmp_path_factory.mktemp("published") / "run.duckdb"
+    import_published(PUBLISHED, db)
+    return db
+
+
+@pytest.fixture(scope="module")
+def computed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_computed_run(tmp_path_factory.mktemp("computed") / "run.duckdb")
+
+
+@pytest.fixture(scope="module")
+def published_page(published: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    return rendered(published, tmp_path_factory.mktemp("page"))
+
+
+@pytest.fixture(scope="module")
+def computed_page(computed: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    return rendered(computed, tmp_path_factory.mktemp("page"))
+
+
+def cell_of(page: str, source: str, target: str) -> str:
+    """What stands in one cell of the matrix."""
+    found = re.search(rf'<td id="cell-{re.escape(source)}--{re.escape(target)}".*?</td>', page, re.DOTALL)
+    assert found is not None
+    return found.group()
+
+
+def visible(page: str) -> str:
+    """The page's text without styles, drawings, queries and tags."""
+    for tag in ("style", "svg", "pre", "head"):
+        page = re.sub(rf"<{tag}\b.*?</{tag}>", " ", page, flags=re.DOTALL)
+    return re.sub(r"<[^>]+>", " ", page)
+
+
+def test_every_published_cell_and_interval_end_stands_in_its_own_cell(published_page: str) -> None:
+    cells = figures()["cells"]
+    assert len(cells) == 16
+    for cell in cells:
+        shown = cell_of(published_page, cell["source"], cell["target"])
+        low, high = cell["ci95"]
+        assert f'<span class="value">{written(cell["fve_nrm"], 3)}</span>' in shown
+        assert f"[{written(low, 3)}, {written(high, 3)}]" in shown
+
+
+def test_every_published_item_value_stands_in_its_card_in_order(published_page: str) -> None:
+    cards = re.findall(r'<article class="card".*?</article>', published_page, re.DOTALL)
+    samples = figures()["samples"]
+    assert len(cards) == len(samples) == 4
+    for card, sample in zip(cards, samples, strict=True):
+        assert sample["doc_id"] in card
+        shown = re.findall(r'<td class="(?:same|cross)-\w+">([^<]+)</td>', card)
+        said = [written(value, 2) for row in sample["fve_nrm"].values() for value in row.values()]
+        assert shown == said
+
+
+def test_hero_tells_the_best_cross_family_cell_from_the_best_cross_model_cell(published_page: str) -> None:
+    hero = published_page[published_page.index('class="hero"') : published_page.index('class="contents"')]
+    found = re.findall(r'<dt>([^<]+)</dt>\s*<dd><a class="figure" href="#cell-([^"]+)">([^<]+)</a>', hero)
+    assert found == [
+        ("Worst cross-model cell", "gemma12-L32--llama70-L53", "0.514"),
+        ("Best cross-model cell", "gemma27-L41--gemma12-L32", "0.680"),
+        ("Best cross-family cell", "llama70-L53--qwen7-L20", "0.638"),
+        ("Best diagonal", "llama70-L53--llama70-L53", "0.791"),
+    ]
+    assert "−0.98 to −0.66" in hero
+    assert hero.count("8\u202f000") == 2
+
+
+def test_ceiling_fractions_are_computed(published_page: str) -> None:
+    said = {(cell["source"], cell["target"]): cell["fve_nrm"] for cell in figures()["cells"]}
+    expected = Counter(f"{100 * fve / said[t, t]:.0f}%" for (s, t), fve in said.items() if s != t)
+    table = published_page[published_page.index("Ceiling fraction of every cross-model cell") :]
+    table = table[: table.index("</table>")]
+    assert Counter(re.findall(r'<span class="value">(\d+%)</span>', table)) == expected
+
+
+def test_hardest_and_easiest_target_are_computed(published_page: str) -> None:
+    assert "Hardest target: <strong>llama-70B</strong> (65–73%)" in published_page
+    assert "Easiest: <strong>gemma-12B</strong> (78–90%)" in published_page
+
+
+@pytest.mark.parametrize("name", ["published_page", "computed_page"])
+def test_page_refers_to_no_other_host(name: str, request: pytest.FixtureRequest) -> None:
+    page = request.getfixturevalue(name)
+    assert not re.search(r"""(?:src|href|action|data|poster|srcset)\s*=\s*["']?(?:https?:)?//""", page)
+    assert not re.search(r"url\(\s*[\"']?(?:https?:)?//|@import", page)
+    assert not re.search(r"<(?:script|link|img|iframe|object|embed|form)\b", page)
+
+
+@pytest.mark.parametrize("name", ["published_page", "computed_page"])
+def test_nothing_unknown_is_printed_as_a_programmers_word(name: str, request: pytest.FixtureRequest) -> None:
+    words = set(re.findall(r"[A-Za-z]+", visible(request.getfixturevalue(name))))
+    assert not words & {"NaN", "nan", "None", "undefined", "inf", "NULL"}
+
+
+def test_same_run_file_gives_the_same_bytes_twice(computed: Path, published: Path, tmp_path: Path) -> None:
+    for number, db in enumerate([published, computed]):
+        rendered(db, tmp_path / f"{number}a")
+        rendered(db, tmp_path / f"{number}b")
+        first, second = (tmp_path / f"{number}{name}" / "index.html" for name in "ab")
+        assert first.read_bytes() == second.read_bytes()
+
+
+def test_figures_without_texts_render_with_a_sentence_in_their_place(published_page: str) -> None:
+    assert published_page.count("does not hold this item&#39;s text") == 0
+    assert published_page.count("does not hold this item's text") == 4
+    assert "does not hold the explanations" in published_page
+    assert "can be split neither by token" in published_page
+    assert "The run holds no baseline" in published_page
+
+
+def test_two_pair_run_shows_strata_outliers_nulls_baselines_and_skipped_documents(computed_page: str) -> None:
+    text = " ".join(visible(computed_page).split())
+    assert "without outliers 118, prose 72, punctuation 24, digits 24" in text
+    assert "best constant −0.132" in text
+    assert "too short for 50 tokens 7" in text
+    assert "explanation not closed within 160 tokens" in text
+    assert "Leaving them out moves" in text
+    assert "it needs three pairs" in text
+
+
+def test_single_pair_renders_without_a_cross_model_cell(tmp_path: Path) -> None:
+    page = rendered(write_computed_run(tmp_path / "one.duckdb", pairs=1), tmp_path)
+    assert "Best diagonal" in page
+    assert "cross-model cell</dt>" not in page
+    assert "No fraction can be given" in page
+
+
+def test_hostile_text_is_shown_and_never_run(tmp_path: Path) -> None:
+    hostile = '<script>alert(1)</script><img src=x onerror="alert(2)">]]>{{ 7 * 7 }}'
+    page = rendered(write_computed_run(tmp_path / "run.duckdb", hostile=hostile), tmp_path)
+    assert "<script" not in page
+    assert "<img" not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert "{{ 7 * 7 }}" in page
+
+
+def test_hostile_label_stays_text_in_tables_and_drawings(tmp_path: Path) -> None:
+    label = '<b onclick="x">&"\'</b>'
+    pairs = [replace(pair, label=label if pair.ordinal == 0 else pair.label) for pair in PAIRS]
+    cells = [Cell(s.pair_id, t.pair_id, "all", 9, 0, 0.5, 0.4, 0.6, *[None] * 6) for s in pairs for t in pairs]
+    create_run_file(tmp_path / "run.duckdb", replace(run_row(), kind="imported", experiment_yaml=None), pairs, cells)
+    page = rendered(tmp_path / "run.duckdb", tmp_path)
+    assert "<b " not in page
+    assert page.count("<svg") == 2
+    for drawing in re.findall(r"<svg.*?</svg>", page, re.DOTALL):
+        ElementTree.fromstring(drawing)
+
+
+def test_run_that_has_only_begun_says_what_is_missing(tmp_path: Path) -> None:
+    create_run_file(tmp_path / "run.duckdb", run_row(), PAIRS)
+    page = rendered(tmp_path / "run.duckdb", tmp_path)
+    assert "No cell has a value yet" in page
+    assert "no sentence can be checked on it" in page
+    assert "No card “best”: no item was scored in every cell" in page
+    assert "<svg" not in page
+
+
+def test_unknown_name_in_a_template_fails(tmp_path: Path) -> None:
+    (tmp_path / "page.html").write_text("{{ cell.fve_nmr }}")
+    template = template_environment(tmp_path).get_template("page.html")
+    with pytest.raises(UndefinedError, match="fve_nmr"):
+        template.render(cell={"fve_nrm": 0.5})
+
+
+def test_run_without_a_pair_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    create_run_file(tmp_path / "empty.duckdb", run_row())
+    with (
+        DuckDBReader.open(tmp_path / "empty.duckdb") as reader,
+        pytest.raises(RunIncomplete, match="run its experiment first"),
+    ):
+        render_report(reader, tmp_path)
+
+
+def test_token_is_marked_only_where_the_context_ends_with_it() -> None:
+    marked = mark_token("varieties of maize,,", ",")
+    assert marked is not None
+    assert (marked.before, marked.token) == ("varieties of maize,", ",")
+    bare = mark_token("paradigm used", " used")
+    assert bare is not None
+    assert (bare.before, bare.token) == ("paradigm", " used")
+    other = mark_token("somewhere else", "x")
+    assert other is not None
+    assert (other.before, other.token) == ("somewhere else", "")
+    assert mark_token(None, "x") is None
+
+
+def test_every_permalink_and_section_link_has_its_place(published_page: str, computed_page: str) -> None:
+    for page in (published_page, computed_page):
+        ids = re.findall(r'\bid="([^"]+)"', page)
+        assert len(ids) == len(set(ids))
+        assert set(re.findall(r'href="#([^"]+)"', page)) <= set(ids)
+
+
+def test_every_shown_query_carries_its_text_row_count_and_run(computed_page: str) -> None:
+    shown = re.findall(r"<p>Query <code>(\w+)</code>.*?rows?, run <code>pocket</code>\.</p>\s*<pre", computed_page)
+    assert {"hero_cells", "matrix", "target_ceilings", "tails", "subsets", "baselines"} <= set(shown)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    assert Path(CHROMIUM).exists(), f"{CHROMIUM} is missing; install chromium"
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("kind", ["published", "computed"])
+def test_page_opens_from_disk_in_a_browser_without_noise(
+    kind: str, scheme: str, browser: Browser, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    rendered(request.getfixturevalue(kind), tmp_path)
+    context = browser.new_context(viewport={"width": 360, "height": 740}, color_scheme=scheme)
+    page: Page = context.new_page()
+    noise: list[str] = []
+    requests: list[str] = []
+    page.on("console", lambda message: noise.append(message.text))
+    page.on("pageerror", lambda error: noise.append(str(error)))
+    page.on("request", lambda asked: requests.append(asked.url))
+    page.goto((tmp_path / "index.html").as_uri())
+    for width in (360, 768, 1440, 3840):
+        page.set_viewport_size({"width": width, "height": 900})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+    styled = page.evaluate("getComputedStyle(document.querySelector('.heat td')).backgroundColor")
+    assert styled not in ("rgba(0, 0, 0, 0)", "transparent")
+    assert noise == []
+    assert [url for url in requests if not url.startswith("file:")] == []
+    context.close()
+
+
+def test_nothing_is_out_of_reach_with_every_origin_open_on_a_phone(
+    browser: Browser, computed: Path, tmp_path: Path
+) -> None:
+    rendered(computed, tmp_path)
+    context = browser.new_context(viewport={"width": 360, "height": 740})
+    page: Page = context.new_page()
+    page.goto((tmp_path / "index.html").as_uri())
+    page.evaluate("document.querySelectorAll('details').forEach(part => { part.open = true })")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    context.close()
