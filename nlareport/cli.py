@@ -124,6 +124,20 @@ def render(file: Path, out: Path) -> None:
     click.echo(f"Open {render_run(file, out).resolve()}")
 
 
+@cli.command()
+@click.option(
+    "--config", type=FileArgument, default=Path("mkdocs.yml"), show_default=True, help="mkdocs configuration."
+)
+def site(config: Path) -> None:
+    """Build the whole site: the pages and the report of every run the configuration names.
+
+    Example: nlareport site
+    """
+    from nlareport.pipeline import publish_site
+
+    click.echo(f"Open {publish_site(config).resolve()}")
+
+
 @cli.command("import")
 @click.argument("path", type=FileArgument)
 @click.option("--db", type=FileArgument, required=True, help="Run file to make.")

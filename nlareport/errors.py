@@ -123,3 +123,7 @@ class RowRefused(NlareportError):
 
 class ActivationsDamaged(NlareportError):
     """A Parquet file beside a run file cannot be read or holds other columns than it should."""
+
+
+class SiteBroken(NlareportError):
+    """The site could not be built as a whole; mkdocs named the fault."""

@@ -8,6 +8,7 @@ on where it was, and a finished one does nothing.
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from nlareport.backends import EngineSettings, load_engine
 from nlareport.checkpoint import Sidecar
@@ -16,7 +17,9 @@ from nlareport.experiment import Experiment, load_experiment, parse_experiment
 from nlareport.pairs.locating import locate_pocket_pair, public_name
 from nlareport.ports import Progress
 from nlareport.render.claims import read_claims
+from nlareport.render.contexts import RunHead
 from nlareport.render.pages import render_report
+from nlareport.render.site import SiteReport, build_site, read_site_config
 from nlareport.rows import Claim, Explanation, Item, Pair, PairId, Score
 from nlareport.stages import describe
 from nlareport.steps.items import sample_items
@@ -86,6 +89,29 @@ def render_run(file: Path, out: Path) -> Path:
     """
     with DuckDBReader.open(file) as reader:
         return render_report(reader, out)
+
+
+def publish_site(config_file: Path) -> Path:
+    """The home page of the site, with the report of every run file or published figures that the config names.
+
+    Raises:
+        SiteBroken: the site has a fault, such as a broken link.
+        NlareportError: a run file cannot be shown.
+    """
+    config = read_site_config(config_file)
+    reports = []
+    for name in config.extra.get("runs", []):
+        source = config_file.parent / name
+        with TemporaryDirectory() as scratch:
+            db = source
+            if source.suffix in (".yaml", ".yml"):
+                db = Path(scratch) / "published.duckdb"
+                import_figures(source, db)
+            with DuckDBReader.open(db) as reader:
+                run = reader.rows(RunHead, "report_run")[0]
+                render_report(reader, Path(config.docs_dir) / "reports" / run.run_id)
+            reports.append(SiteReport(run.run_id, run.title))
+    return build_site(config, reports)
 
 
 def _begin(run_file: RunFile, experiment: Experiment, text: str, sidecars: dict[PairId, Sidecar | None]) -> None:

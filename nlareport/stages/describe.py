@@ -89,7 +89,7 @@ def _binding(experiment: Experiment) -> dict[str, Any]:
 def _differing(stored: Any, asked: Any, key: str) -> list[str]:
     if not isinstance(stored, dict) or not isinstance(asked, dict):
         return [] if stored == asked else [key]
-    names = [name for name in {**stored, **asked}]
+    names = list({**stored, **asked})
     return [
         fault
         for name in names
