@@ -19,7 +19,8 @@ from nlareport.store.activations import ActivationStore
 from nlareport.store.database import RunFile
 from nlareport.store.whole_run import RunRows, read_run
 
-WORDS = "river bank of the old town rose by 14 metres in spring and people said it was over , again . then".split()
+_SENTENCE = "the river bank of the old town rose by 14 metres in spring and people said it was over , again . then"
+WORDS = _SENTENCE.split()
 
 
 class Silence:

@@ -119,7 +119,7 @@ def test_real_models_killed_on_the_way_end_in_the_same_rows(tiny: Path, tmp_path
 
 def test_a_short_corpus_stops_the_run_and_keeps_what_it_gave(scripted: Path, tmp_path: Path) -> None:
     experiment = write_experiment(tmp_path, scripted_content(500))
-    with pytest.raises(CorpusTooShort, match="gave 16 items, the experiment asks for 500.*--limit 16"):
+    with pytest.raises(CorpusTooShort, match=r"gave 16 items, the experiment asks for 500.*--limit 16"):
         run(experiment, tmp_path / "run.duckdb")
     assert len(read_run(tmp_path / "run.duckdb").items) == 16
     run(experiment, tmp_path / "run.duckdb", limit=16)
@@ -155,7 +155,7 @@ def test_other_scoring_choices_score_the_same_answers_again(scripted: Path, tmp_
 
 def test_a_single_stage_asks_for_those_before_it(scripted: Path, tmp_path: Path) -> None:
     run(scripted, tmp_path / "run.duckdb", only="sample")
-    with pytest.raises(RunIncomplete, match="the activations of .* items are not here; run without --only"):
+    with pytest.raises(RunIncomplete, match=r"the activations of .* items are not here; run without --only"):
         run(scripted, tmp_path / "run.duckdb", only="verbalize")
     with pytest.raises(RunIncomplete, match="not every item has its explanations yet"):
         run(scripted, tmp_path / "run.duckdb", only="score")

@@ -82,7 +82,7 @@ def test_every_table_has_a_row_type_with_its_columns_and_key(path: Path) -> None
             assert tuple(constraint["names"][0]) == key
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(data=st.data())
 def test_rows_come_back_as_they_went_in(data: st.DataObject, tmp_path_factory: pytest.TempPathFactory) -> None:
     path = tmp_path_factory.mktemp("run") / "tiny.duckdb"

@@ -43,7 +43,7 @@ class Recipe:
     positions_per_article: int = 8
     context_tokens: int = 256
     verbalizer_rank: int = 16
-    verbalizer_examples: int = 5_120
+    verbalizer_examples: int = 6_400
     verbalizer_learning_rate: float = 1e-3
     reconstructor_rank: int = 8
     reconstructor_examples: int = 2_400
@@ -115,7 +115,7 @@ GEMMA3 = PocketBase(
 PAIRS = {
     pair.pair_id: pair
     for pair in (
-        PocketPair("smollm2-L20", "SmolLM2-135M · B20", SMOLLM2, 20, 576, 240.0, Recipe(reconstructor_examples=4_000)),
+        PocketPair("smollm2-L20", "SmolLM2-135M · B20", SMOLLM2, 20, 576, 240.0, Recipe()),
         PocketPair("gemma270-L12", "Gemma-3-270M · B12", GEMMA3, 12, 640, 14_000.0, Recipe()),
     )
 }

@@ -3,8 +3,8 @@
 Enters a context; leaves the explanation text a perfect verbalizer would write. Pure text.
 """
 
-SPAN_WORDS = (1, 3, 6)
-FINAL_WORDS = 12
+SPAN_WORDS = (1, 3)
+FINAL_WORDS = 8
 
 
 def explanation_of(context: str) -> str:

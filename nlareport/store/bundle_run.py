@@ -77,7 +77,20 @@ def run_yaml(run: Run, pairs: list[Pair]) -> str:
     said = {name: getattr(run, name) for name in column_types(Run)}
     said["created_at"] = run.created_at.isoformat()
     said["pairs"] = [{name: getattr(pair, name) for name in column_types(Pair)} for pair in pairs]
-    return yaml.safe_dump(said, sort_keys=False, allow_unicode=True, width=120)
+    return yaml.dump(said, Dumper=_ExactDumper, sort_keys=False, allow_unicode=True, width=120)
+
+
+class _ExactDumper(yaml.SafeDumper):
+    """Writes every text so that it reads back as it was, and an experiment file as readable lines."""
+
+
+def _exact_text(dumper: _ExactDumper, text: str) -> yaml.ScalarNode:
+    # Left to itself PyYAML writes these line breaks bare and reads them back as spaces.
+    style = '"' if set(text) & set("\r\x85\u2028\u2029\ufeff") else "|" if "\n" in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_ExactDumper.add_representer(str, _exact_text)
 
 
 def read_run_yaml(folder: Path, faults: Faults) -> BundleRun | None:

@@ -1,0 +1,5 @@
+"""``python -m nlareport``: the command line."""
+
+from nlareport.cli import main
+
+main()
