@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +93,7 @@ def everything(db: Path) -> tuple[RunRows, dict[str, Any]]:
         for target in pair_ids:
             batch = store.read_reconstructions(source, target)
             vectors[f"{source}--{target}"] = (batch.item_ids.tolist(), batch.vectors.tolist())
-    return replace(rows, run=replace(rows.run, created_at=None)), vectors  # type: ignore[arg-type]
+    return replace(rows, run=replace(rows.run, created_at=datetime(2026, 1, 1, tzinfo=UTC))), vectors
 
 
 def _die_before_write(n_writes: int) -> None:

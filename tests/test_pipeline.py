@@ -14,8 +14,6 @@ from nlareport.errors import CorpusTooShort, RunIncomplete, RunOfAnotherExperime
 from nlareport.pipeline import import_figures, render_run
 from nlareport.store.whole_run import read_run
 
-MAX_RESTARTS = 80
-
 
 @pytest.fixture
 def scripted(tmp_path: Path) -> Path:
@@ -69,15 +67,24 @@ def _run_until_killed(experiment: Path, db: Path, engine: str, n_writes: int) ->
     return subprocess.run(arguments, check=False, capture_output=True, timeout=120).returncode
 
 
-def test_a_run_killed_before_every_second_write_ends_in_the_same_rows(scripted: Path, tmp_path: Path) -> None:
+def test_a_run_killed_again_and_again_ends_in_the_same_rows(scripted: Path, tmp_path: Path) -> None:
     run(scripted, tmp_path / "undisturbed.duckdb")
     killed = tmp_path / "killed.duckdb"
     codes = []
     while not codes or codes[-1] != 0:
-        assert len(codes) < MAX_RESTARTS, "the run never ends"
-        # Every process gets two writes further than the last, so each write of the run is the last of one process.
-        codes.append(_run_until_killed(scripted, killed, "scripted", n_writes=3))
-    assert codes.count(-signal.SIGKILL) == len(codes) - 1 > 10
+        # One write more each time, so that the kills fall at ever other places of the path.
+        codes.append(_run_until_killed(scripted, killed, "scripted", n_writes=len(codes) + 2))
+    assert codes == [-signal.SIGKILL] * (len(codes) - 1) + [0]
+    assert len(codes) > 6
+    assert everything(killed) == everything(tmp_path / "undisturbed.duckdb")
+
+
+def test_scoring_killed_before_each_of_its_writes_ends_in_the_same_rows(scripted: Path, tmp_path: Path) -> None:
+    run(scripted, tmp_path / "undisturbed.duckdb")
+    killed = tmp_path / "killed.duckdb"
+    for stage in ("sample", "extract", "verbalize", "reconstruct"):
+        run(scripted, killed, only=stage)
+    assert [_run_until_killed(scripted, killed, "scripted", n) for n in range(1, 6)] == [-signal.SIGKILL] * 4 + [0]
     assert everything(killed) == everything(tmp_path / "undisturbed.duckdb")
 
 
