@@ -11,6 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from nlareport.errors import ExperimentInvalid
 
+FOLDERS_OF_A_RUN = {"documents", "reconstructions"}
+"""Names that stand beside the pairs' own folders in ``<run>.activations/``."""
+
 
 class Section(BaseModel):
     """A part of the file; a key it does not know is a fault, not a wish granted in silence."""
@@ -135,6 +138,8 @@ class Experiment(Section):
         twice = sorted({name for name in pair_ids if pair_ids.count(name) > 1})
         if twice:
             raise ValueError(f"pairs: {', '.join(twice)} stands twice; give every pair its own pair_id")
+        if taken := sorted(FOLDERS_OF_A_RUN & set(pair_ids)):
+            raise ValueError(f"pairs: {', '.join(taken)} is a folder beside every run file; choose another pair_id")
         if self.sampling.reference_pair not in pair_ids:
             raise ValueError(
                 f"sampling.reference_pair: {self.sampling.reference_pair!r} is none of the pairs "

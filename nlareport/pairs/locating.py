@@ -5,11 +5,14 @@ Enters a `PairSpec`; leaves one whose checkpoints are directories. Loads torch o
 
 from pathlib import Path
 
+from nlareport.errors import CheckpointMissing
 from nlareport.experiment import PairSpec
 from nlareport.pairs.catalog import PAIRS, pocket_pair
 from nlareport.ports import Progress
 
 POCKET = "pocket:"
+PARTS = {"base": "base", "av": "verbalizer", "ar": "reconstructor"}
+"""Last part of a name, and the checkpoint of a `BuiltPair` it stands for."""
 
 
 def adapters_folder() -> Path:
@@ -23,13 +26,18 @@ def locate_pocket_pair(spec: PairSpec, progress: Progress) -> PairSpec:
 
     Raises:
         PairUnknown: no pocket pair is called so.
-        CheckpointMissing: its adapters are not here.
+        CheckpointMissing: the name has another ending, or the adapters are not here.
         DownloadFailed: its base model could not be had.
     """
     names = {key: getattr(spec, key) for key in ("base_model", "verbalizer", "reconstructor")}
     pocket = {key: name.removeprefix(POCKET) for key, name in names.items() if name.startswith(POCKET)}
     if not pocket:
         return spec
+    for name in pocket.values():
+        if name.partition("/")[2] not in PARTS:
+            raise CheckpointMissing(
+                f"{POCKET}{name}: names no checkpoint; write {POCKET}{name.partition('/')[0]}/ and {' or '.join(PARTS)}."
+            )
     from nlareport.pairs.building import build_pair
 
     located = {}
@@ -37,7 +45,7 @@ def locate_pocket_pair(spec: PairSpec, progress: Progress) -> PairSpec:
         pair_id, _, part = name.partition("/")
         progress.stage(f"build {pair_id}", 1, 0)
         built = build_pair(pocket_pair(pair_id), adapters_folder())
-        located[key] = str({"base": built.base, "av": built.verbalizer, "ar": built.reconstructor}[part])
+        located[key] = str(getattr(built, PARTS[part]))
         progress.advance(1)
     return spec.model_copy(update=located)
 

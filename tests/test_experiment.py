@@ -1,0 +1,82 @@
+"""The experiment file: the two that come along are right, and every fault of another is listed at once."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pipeline_runs import Silence, scripted_content
+
+from nlareport.errors import CheckpointMissing, ExperimentInvalid
+from nlareport.experiment import Experiment, load_experiment, parse_experiment
+from nlareport.pairs.locating import locate_pocket_pair
+from nlareport.stages.describe import differences
+
+EXPERIMENTS = Path("data/experiments")
+
+
+def parsed(content: dict[str, Any]) -> Experiment:
+    return parse_experiment(yaml.safe_dump(content), Path("my.yaml"))
+
+
+def test_the_published_experiment_names_the_published_protocol() -> None:
+    experiment = load_experiment(EXPERIMENTS / "18-cross-family.yaml")
+    published = yaml.safe_load(Path("data/published/18-cross-family.yaml").read_text(encoding="utf-8"))
+    for pair, known in zip(experiment.pairs, published["pairs"], strict=True):
+        assert {key: getattr(pair, key) for key in known} == known
+    assert experiment.sampling.n_items == published["substrate"]["docs"]
+    assert experiment.sampling.seed == published["substrate"]["seed"]
+    assert experiment.sampling.truncation_tokens == published["substrate"]["truncation_tokens"]
+    assert experiment.sampling.reference_pair == published["substrate"]["reference_tokenizer"]
+    assert experiment.decoding.max_new_tokens == published["decode"]["max_new_tokens"]
+
+
+def test_the_pocket_experiment_is_right() -> None:
+    assert len(load_experiment(EXPERIMENTS / "pocket.yaml").pairs) == 2
+
+
+def test_every_fault_is_listed_with_file_and_key() -> None:
+    content = scripted_content(4)
+    content["corpus"]["kind"] = "internet"
+    content["scoring"]["bootstrap_draws"] = 1
+    content["colour"] = "green"
+    del content["pairs"][0]["label"]
+    with pytest.raises(ExperimentInvalid) as caught:
+        parsed(content)
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 4
+    assert all(line.startswith("my.yaml: ") for line in lines)
+    for key in ("corpus", "scoring.bootstrap_draws", "colour: is not a known key", "pairs.0.label: is missing"):
+        assert any(key in line for line in lines)
+
+
+def test_a_reference_pair_must_be_one_of_the_pairs() -> None:
+    content = scripted_content(4)
+    content["sampling"]["reference_pair"] = "medium"
+    with pytest.raises(ExperimentInvalid, match=r"'medium' is none of the pairs \(small, large\)"):
+        parsed(content)
+
+
+def test_a_file_that_is_no_yaml_is_refused_in_a_line() -> None:
+    with pytest.raises(ExperimentInvalid, match=r"^my\.yaml: is not YAML: [^\n]*$"):
+        parse_experiment("a: [1", Path("my.yaml"))
+
+
+def test_only_what_was_computed_binds_a_run_to_its_experiment() -> None:
+    stored, asked = scripted_content(4), scripted_content(400)
+    asked["scoring"]["permutations"] = 3
+    asked["title"] = "Another title"
+    asked["compute"]["batch_size"] = 7
+    assert differences(parsed(stored), parsed(asked)) == []
+    asked["decoding"]["max_new_tokens"] = 7
+    asked["pairs"][1]["block_index"] = 3
+    asked["compute"]["dtype"] = "bfloat16"
+    expected = ["decoding.max_new_tokens", "dtype", "pairs.large.block_index"]
+    assert differences(parsed(stored), parsed(asked)) == expected
+
+
+def test_a_pocket_name_with_another_ending_is_refused() -> None:
+    spec = load_experiment(EXPERIMENTS / "pocket.yaml").pairs[0]
+    wrong = spec.model_copy(update={"verbalizer": "pocket:smollm2-L20/actor"})
+    with pytest.raises(CheckpointMissing, match="write pocket:smollm2-L20/ and base or av or ar"):
+        locate_pocket_pair(wrong, Silence())
