@@ -105,6 +105,10 @@ class PairUnknown(NlareportError):
     """No pocket pair is called this."""
 
 
+class ExtraMissing(NlareportError):
+    """A library that only an optional part needs is not installed."""
+
+
 class DownloadFailed(NlareportError):
     """A package that carries a base model or the text could not be fetched or was not what was expected."""
 

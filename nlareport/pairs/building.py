@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from nlareport.checkpoint import SIDECAR_NAME, read_sidecar
 from nlareport.errors import CheckpointMissing
+from nlareport.pairs.adapters import PeftModel
 from nlareport.pairs.bases import build_base
 from nlareport.pairs.catalog import PocketPair
 from nlareport.pairs.examples import truncated_model

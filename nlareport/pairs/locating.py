@@ -4,11 +4,15 @@ Enters a `PairSpec`; leaves one whose checkpoints are directories. Loads torch o
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nlareport.errors import CheckpointMissing
 from nlareport.experiment import PairSpec
 from nlareport.pairs.catalog import PAIRS, pocket_pair
 from nlareport.ports import Progress
+
+if TYPE_CHECKING:
+    from nlareport.pairs.building import BuiltPair
 
 POCKET = "pocket:"
 PARTS = {"base": "base", "av": "verbalizer", "ar": "reconstructor"}
@@ -30,24 +34,27 @@ def locate_pocket_pair(spec: PairSpec, progress: Progress) -> PairSpec:
         DownloadFailed: its base model could not be had.
     """
     names = {key: getattr(spec, key) for key in ("base_model", "verbalizer", "reconstructor")}
-    pocket = {key: name.removeprefix(POCKET) for key, name in names.items() if name.startswith(POCKET)}
-    if not pocket:
-        return spec
-    for name in pocket.values():
-        if name.partition("/")[2] not in PARTS:
+    pocket = {
+        key: name.removeprefix(POCKET).partition("/")[::2] for key, name in names.items() if name.startswith(POCKET)
+    }
+    for pair_id, part in pocket.values():
+        if part not in PARTS:
             raise CheckpointMissing(
-                f"{POCKET}{name}: names no checkpoint; write {POCKET}{name.partition('/')[0]}/ and {' or '.join(PARTS)}."
+                f"{POCKET}{pair_id}/{part}: names no checkpoint; write {POCKET}{pair_id}/ and {' or '.join(PARTS)}."
             )
+    built = {pair_id: _built(pair_id, progress) for pair_id in sorted({pair_id for pair_id, _ in pocket.values()})}
+    return spec.model_copy(
+        update={key: str(getattr(built[pair_id], PARTS[part])) for key, (pair_id, part) in pocket.items()}
+    )
+
+
+def _built(pair_id: str, progress: Progress) -> "BuiltPair":
     from nlareport.pairs.building import build_pair
 
-    located = {}
-    for key, name in pocket.items():
-        pair_id, _, part = name.partition("/")
-        progress.stage(f"build {pair_id}", 1, 0)
-        built = build_pair(pocket_pair(pair_id), adapters_folder())
-        located[key] = str(getattr(built, PARTS[part]))
-        progress.advance(1)
-    return spec.model_copy(update=located)
+    progress.stage(f"build {pair_id}", 1, 0)
+    built = build_pair(pocket_pair(pair_id), adapters_folder())
+    progress.advance(1)
+    return built
 
 
 def public_name(base_model: str) -> str:

@@ -8,17 +8,17 @@ from pathlib import Path
 
 import torch
 from jaxtyping import Float
-from peft import get_peft_model
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from nlareport.checkpoint import Sidecar
+from nlareport.pairs.adapters import get_peft_model, lora_config
 from nlareport.pairs.catalog import Recipe
 from nlareport.pairs.examples import Examples, truncated_model
 from nlareport.pairs.targets import explanation_of
 from nlareport.pairs.training_loop import train
-from nlareport.pairs.verbalizer_training import batch_rows, lora_config, pad_right
+from nlareport.pairs.verbalizer_training import batch_rows, pad_right
 from nlareport.ports import Progress
 from nlareport.prompts import reconstructor_prompt
 

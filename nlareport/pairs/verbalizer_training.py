@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from peft import LoraConfig, get_peft_model
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from nlareport.checkpoint import Sidecar
+from nlareport.pairs.adapters import get_peft_model, lora_config
 from nlareport.pairs.catalog import Recipe
 from nlareport.pairs.examples import Examples
 from nlareport.pairs.targets import completion_of, explanation_of
@@ -49,11 +49,6 @@ def train_verbalizer(
     )
     peft_model.save_pretrained(folder / "verbalizer")
     return folder / "verbalizer"
-
-
-def lora_config(rank: int) -> LoraConfig:
-    """LoRA on every linear map of every block, scaled so that the rank does not change the step."""
-    return LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear", lora_dropout=0.0)
 
 
 class _VerbalizerTask:
