@@ -1,0 +1,58 @@
+"""How long the arithmetic of a run takes: scores, nulls and cells of synthetic vectors, without any model.
+
+python benchmarks/scoring.py --items 2000 --pairs 4 --d-model 8192
+"""
+
+import resource
+import time
+
+import click
+import numpy as np
+
+from nlareport.batches import ActivationBatch
+from nlareport.rows import Explanation, Item, NullScore, Pair, PairId, Score
+from nlareport.stages.score import measure_pair, null_scores, score_cell
+from nlareport.stages.summarize import summarize
+
+
+def batch(pair_id: PairId, vectors: np.ndarray) -> ActivationBatch:
+    return ActivationBatch(pair_id, np.arange(len(vectors)), vectors)
+
+
+@click.command()
+@click.option("--items", "n_items", default=2_000, show_default=True)
+@click.option("--pairs", "n_pairs", default=4, show_default=True)
+@click.option("--d-model", default=8_192, show_default=True)
+@click.option("--draws", default=10_000, show_default=True)
+def main(n_items: int, n_pairs: int, d_model: int, draws: int) -> None:
+    generator = np.random.default_rng(0)
+    ids = [PairId(f"pair{number}") for number in range(n_pairs)]
+    items = [Item(number, f"d:{number}", 1, "word", None, "prose", is_outlier=False) for number in range(n_items)]
+    documents = np.arange(n_items)
+    texts = [Explanation(number, ids[0], "text", None, 1, "closed", is_clean=True) for number in range(n_items)]
+    pairs: list[Pair] = []
+    scores: list[Score] = []
+    nulls: list[NullScore] = []
+    started = time.perf_counter()
+    for ordinal, target in enumerate(ids):
+        gold = batch(target, generator.standard_normal((n_items, d_model), dtype=np.float32) + 1)
+        found = measure_pair(gold)
+        pairs.append(
+            Pair(target, target, "f", "m", 1, d_model, None, None, found.variance_nrm, found.mean_norm, None, ordinal)
+        )
+        for source in ids:
+            answer = batch(target, gold.vectors + generator.standard_normal(gold.vectors.shape, dtype=np.float32))
+            scores += score_cell(source, target, gold, answer, texts, found.variance_nrm, "unscored")
+            nulls += null_scores(source, target, gold, answer, documents, 1, 0)
+    scored = time.perf_counter()
+    cells = summarize(pairs, items, scores, nulls, draws, 0)
+    done = time.perf_counter()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    click.echo(
+        f"{n_items} items, {n_pairs} pairs, d {d_model}: scores and nulls {scored - started:.1f} s, "
+        f"{len(cells)} cells {done - scored:.1f} s, peak {peak:.2f} GB"
+    )
+
+
+if __name__ == "__main__":
+    main()
