@@ -5,7 +5,11 @@ Data goes to stdout, talk to stderr. Exit codes: 0 done, 1 a fault in data or en
 
 import sys
 import time
+from contextlib import suppress
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
@@ -136,6 +140,25 @@ def site(config: Path) -> None:
     from nlareport.pipeline import publish_site
 
     click.echo(f"Open {publish_site(config).resolve()}")
+
+
+@cli.command()
+@click.argument("file", type=FileArgument, required=False)
+@click.option("--port", type=click.IntRange(0, 65_535), default=8000, show_default=True, help="0 takes a free one.")
+def serve(file: Path | None, port: int) -> None:
+    """Preview the report of run FILE, or without FILE the whole site, on 127.0.0.1 until Ctrl-C.
+
+    Example: nlareport serve runs/pocket.duckdb
+    """
+    from nlareport.pipeline import publish_site, render_run
+
+    with TemporaryDirectory() as scratch:
+        page = render_run(file, Path(scratch)) if file else publish_site(Path("mkdocs.yml"))
+        handler = partial(SimpleHTTPRequestHandler, directory=str(page.parent))
+        with ThreadingHTTPServer(("127.0.0.1", port), handler) as server:
+            click.echo(f"Open http://127.0.0.1:{server.server_port}/")
+            with suppress(KeyboardInterrupt):
+                server.serve_forever()
 
 
 @cli.command("import")

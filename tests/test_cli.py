@@ -1,9 +1,11 @@
 """The command line as a newcomer meets it: help, exit codes, and one sentence for every kind of bad input."""
 
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
+from urllib.request import urlopen
 
 import duckdb
 import numpy as np
@@ -127,6 +129,20 @@ def test_the_site_builds_with_the_reports_it_names(tmp_path: Path) -> None:
     home = (tmp_path / "site/public/index.html").read_text(encoding="utf-8")
     assert 'href="reports/18-cross-family/' in home
     assert "0.748" in (tmp_path / "site/public/reports/18-cross-family/index.html").read_text(encoding="utf-8")
+
+
+def test_serve_shows_the_report_on_this_machine_alone(tmp_path: Path) -> None:
+    invoke("import", PUBLISHED, "--db", tmp_path / "p.duckdb")
+    command = [sys.executable, "-u", "-m", "nlareport", "serve", str(tmp_path / "p.duckdb"), "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
+        assert server.stdout is not None
+        address = server.stdout.readline().removeprefix("Open ").strip()
+        with urlopen(address) as answer:
+            page = answer.read().decode()
+        server.send_signal(signal.SIGINT)
+        assert server.wait(timeout=20) == 0
+    assert address.startswith("http://127.0.0.1:")
+    assert "0.748" in page
 
 
 def test_unknown_keys_and_wrong_values_are_listed_together(scripted: Path, tmp_path: Path) -> None:
