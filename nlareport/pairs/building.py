@@ -20,6 +20,7 @@ from nlareport.pairs.catalog import PocketPair
 from nlareport.pairs.examples import truncated_model
 from nlareport.pairs.packages import cache_folder
 
+ADAPTER_NAME = "adapter_model.safetensors"
 VALUE_HEAD_NAME = "value_head.safetensors"
 
 
@@ -40,7 +41,7 @@ def build_pair(pair: PocketPair, data_folder: Path) -> BuiltPair:
         DownloadFailed: the base model could not be had.
     """
     adapters = data_folder / pair.pair_id
-    files = [adapters / role / name for role in ("av", "ar") for name in ("adapter_model.safetensors", SIDECAR_NAME)]
+    files = [adapters / role / name for role in ("av", "ar") for name in (ADAPTER_NAME, SIDECAR_NAME)]
     missing = [str(file) for file in [*files, adapters / "ar" / VALUE_HEAD_NAME] if not file.exists()]
     if missing:
         raise CheckpointMissing(

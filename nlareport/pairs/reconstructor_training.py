@@ -14,6 +14,7 @@ from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from nlareport.checkpoint import Sidecar
 from nlareport.pairs.adapters import get_peft_model, lora_config
+from nlareport.pairs.building import VALUE_HEAD_NAME
 from nlareport.pairs.catalog import Recipe
 from nlareport.pairs.examples import Examples, truncated_model
 from nlareport.pairs.targets import explanation_of
@@ -47,7 +48,7 @@ def train_reconstructor(
         progress,
     )
     peft_model.save_pretrained(folder / "reconstructor")
-    save_file({"weight": head.weight.detach().contiguous()}, folder / "reconstructor" / "value_head.safetensors")
+    save_file({"weight": head.weight.detach().contiguous()}, folder / "reconstructor" / VALUE_HEAD_NAME)
     return folder / "reconstructor"
 
 

@@ -3,14 +3,18 @@
 Leaves ``av/`` and ``ar/`` adapters and sidecars in the data folder. Stopped anywhere, it continues where it was.
 """
 
+import json
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
+import torch
 import yaml
+from safetensors.torch import load_file, save_file
 
-from nlareport.checkpoint import Sidecar, sidecar_content
+from nlareport.checkpoint import SIDECAR_NAME, Sidecar, sidecar_content
 from nlareport.pairs.bases import build_base
+from nlareport.pairs.building import ADAPTER_NAME, VALUE_HEAD_NAME
 from nlareport.pairs.catalog import PocketPair
 from nlareport.pairs.contract import pocket_sidecar
 from nlareport.pairs.examples import read_examples
@@ -34,15 +38,20 @@ def train_pair(pair: PocketPair, data_folder: Path, progress: Progress) -> Path:
     reconstructor = train_reconstructor(examples, base, reconstructor_sidecar, pair.recipe, work, progress)
     verbalizer = train_verbalizer(examples, base, verbalizer_sidecar, pair.recipe, work, progress)
     destination = data_folder / pair.pair_id
-    _publish(verbalizer, verbalizer_sidecar, destination / "av")
-    _publish(reconstructor, reconstructor_sidecar, destination / "ar")
+    _publish(verbalizer, pair.base.base_model, verbalizer_sidecar, destination / "av")
+    _publish(reconstructor, pair.base.base_model, reconstructor_sidecar, destination / "ar")
     return destination
 
 
-def _publish(adapter: Path, sidecar: Sidecar, destination: Path) -> None:
+def _publish(adapter: Path, base_model: str, sidecar: Sidecar, destination: Path) -> None:
     destination.mkdir(parents=True, exist_ok=True)
-    for name in ("adapter_config.json", "adapter_model.safetensors", "value_head.safetensors"):
-        if (adapter / name).exists():
-            shutil.copyfile(adapter / name, destination / name)
+    weights = {name: tensor.to(torch.bfloat16) for name, tensor in load_file(adapter / ADAPTER_NAME).items()}
+    save_file(weights, destination / ADAPTER_NAME, metadata={"format": "pt"})
+    if (adapter / VALUE_HEAD_NAME).exists():
+        shutil.copyfile(adapter / VALUE_HEAD_NAME, destination / VALUE_HEAD_NAME)
+    config = json.loads((adapter / "adapter_config.json").read_text())
+    # PEFT names the directory the base model was read from; elsewhere only the public name means anything.
+    config.update(base_model_name_or_path=base_model, target_modules=sorted(config["target_modules"]))
+    (destination / "adapter_config.json").write_text(json.dumps(config, indent=2) + "\n")
     content = {**sidecar_content(sidecar), "created_at": datetime.now(UTC).isoformat(), "created_by": "nlareport"}
-    (destination / "nla_meta.yaml").write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
+    (destination / SIDECAR_NAME).write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
