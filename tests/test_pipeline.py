@@ -4,6 +4,7 @@ import math
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pipeline_runs
@@ -12,6 +13,9 @@ from pipeline_runs import everything, run, scripted_content, write_corpus, write
 
 from nlareport.errors import CorpusTooShort, RunIncomplete, RunOfAnotherExperiment
 from nlareport.pipeline import import_figures, render_run
+from nlareport.rows import Score
+from nlareport.store.database import RunFile
+from nlareport.store.queries import DuckDBReader
 from nlareport.store.whole_run import read_run
 
 
@@ -166,3 +170,33 @@ def test_a_single_stage_asks_for_those_before_it(scripted: Path, tmp_path: Path)
         run(scripted, tmp_path / "run.duckdb", only="verbalize")
     with pytest.raises(RunIncomplete, match="not every item has its explanations yet"):
         run(scripted, tmp_path / "run.duckdb", only="score")
+
+
+def _audit(db: Path, name: str) -> int:
+    with DuckDBReader.open(db) as reader:
+        return len(reader.frame(f"audits/{name}"))
+
+
+AUDITS = [name.removeprefix("audits/") for name in DuckDBReader.query_names() if name.startswith("audits/")]
+
+
+@pytest.mark.parametrize("name", AUDITS)
+def test_a_computed_and_an_imported_run_pass_every_audit(name: str, scripted: Path, tmp_path: Path) -> None:
+    run(scripted, tmp_path / "run.duckdb")
+    import_figures(Path("data/published/18-cross-family.yaml"), tmp_path / "published.duckdb")
+    assert _audit(tmp_path / "run.duckdb", name) == _audit(tmp_path / "published.duckdb", name) == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("score_without_value_or_reason", {"mse_nrm": None, "fve_nrm": None}),
+        ("fve_nrm_beside_its_mse_nrm", {"mse_nrm": 1.999}),
+        ("cell_beside_its_scores", {"fve_nrm": -17.0}),
+    ],
+)
+def test_an_audit_finds_a_planted_fault(name: str, change: dict, scripted: Path, tmp_path: Path) -> None:
+    run(scripted, tmp_path / "run.duckdb")
+    with RunFile.open(tmp_path / "run.duckdb") as run_file:
+        run_file.put([replace(run_file.rows(Score)[5], **change)])
+    assert _audit(tmp_path / "run.duckdb", name) >= 1
