@@ -1,4 +1,11 @@
-"""PEFT behind one door: the adapters of both halves of a pair, and what to say where the library is not installed."""
+"""PEFT behind one door: puts LoRA adapters on a base model, merges trained ones into it.
+
+Says what to do where the library is not installed.
+"""
+
+from pathlib import Path
+
+from transformers import PreTrainedModel
 
 from nlareport.errors import ExtraMissing
 
@@ -7,9 +14,16 @@ try:
 except ModuleNotFoundError as error:
     raise ExtraMissing('The pocket pairs need PEFT: pip install "nlareport[pairs]".') from error
 
-__all__ = ["PeftModel", "get_peft_model", "lora_config"]
+
+def with_adapter(model: PreTrainedModel, rank: int) -> PeftModel:
+    """The model with fresh LoRA on every linear map of every block, scaled so that the rank does not change the step.
+
+    The base weights are frozen; the adapter is float32 whatever they are. `model` itself is changed.
+    """
+    config = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear", lora_dropout=0.0)
+    return get_peft_model(model, config)
 
 
-def lora_config(rank: int) -> LoraConfig:
-    """LoRA on every linear map of every block, scaled so that the rank does not change the step."""
-    return LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear", lora_dropout=0.0)
+def merged(model: PreTrainedModel, adapter: Path) -> PreTrainedModel:
+    """The model with a trained adapter's folder merged into its weights."""
+    return PeftModel.from_pretrained(model, adapter).merge_and_unload()

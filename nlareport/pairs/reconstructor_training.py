@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from nlareport.checkpoint import Sidecar
-from nlareport.pairs.adapters import get_peft_model, lora_config
+from nlareport.pairs.adapters import with_adapter
 from nlareport.pairs.building import VALUE_HEAD_NAME
 from nlareport.pairs.catalog import Recipe
 from nlareport.pairs.examples import Examples, truncated_model
@@ -30,7 +30,7 @@ def train_reconstructor(
     """The folder of the trained adapter; ``value_head.safetensors`` stands in it."""
     torch.manual_seed(recipe.seed)
     model = truncated_model(base, sidecar.block_index)
-    peft_model = get_peft_model(model, lora_config(recipe.reconstructor_rank))
+    peft_model = with_adapter(model, recipe.reconstructor_rank)
     head = nn.Linear(sidecar.d_model, sidecar.d_model, bias=False)
     # The base model already has the item's vector where it read the item's own token: start from passing it on.
     nn.init.eye_(head.weight)

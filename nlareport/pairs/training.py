@@ -18,12 +18,14 @@ from nlareport.pairs.building import ADAPTER_NAME, VALUE_HEAD_NAME
 from nlareport.pairs.catalog import PocketPair
 from nlareport.pairs.contract import pocket_sidecar
 from nlareport.pairs.examples import read_examples
+from nlareport.pairs.noise import quiet
 from nlareport.pairs.packages import cache_folder, training_articles
 from nlareport.pairs.reconstructor_training import train_reconstructor
 from nlareport.pairs.verbalizer_training import train_verbalizer
 from nlareport.ports import Progress
 
 
+@quiet()
 def train_pair(pair: PocketPair, data_folder: Path, progress: Progress) -> Path:
     """The folder under `data_folder` that holds the pair's adapters, value head and sidecars.
 

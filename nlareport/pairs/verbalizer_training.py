@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from nlareport.checkpoint import Sidecar
-from nlareport.pairs.adapters import get_peft_model, lora_config
+from nlareport.pairs.adapters import with_adapter
 from nlareport.pairs.catalog import Recipe
 from nlareport.pairs.examples import Examples
 from nlareport.pairs.targets import completion_of, explanation_of
@@ -35,7 +35,7 @@ def train_verbalizer(
     torch.manual_seed(recipe.seed)
     tokenizer = AutoTokenizer.from_pretrained(base)
     model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.bfloat16)
-    peft_model = get_peft_model(model, lora_config(recipe.verbalizer_rank))
+    peft_model = with_adapter(model, recipe.verbalizer_rank)
     task = _VerbalizerTask(model, tokenizer, sidecar, examples, recipe)
     trainable = {name: parameter for name, parameter in peft_model.named_parameters() if parameter.requires_grad}
     train(
