@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from pipeline_runs import run
+from pipeline_runs import Silence, run
 from torch import nn
 
 from nlareport.checkpoint import read_sidecar
@@ -19,14 +19,6 @@ from nlareport.prompts import explanation_in
 from nlareport.store.whole_run import read_run
 
 POCKET = Path("data/experiments/pocket.yaml")
-
-
-class Silence:
-    def stage(self, name: str, n_total: int, n_done: int) -> None:
-        pass
-
-    def advance(self, n: int) -> None:
-        pass
 
 
 def test_a_target_quotes_growing_spans_and_ends_in_the_last_words() -> None:
