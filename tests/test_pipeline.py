@@ -14,6 +14,7 @@ from pipeline_runs import everything, run, scripted_content, write_corpus, write
 from nlareport.errors import CorpusTooShort, RunIncomplete, RunOfAnotherExperiment
 from nlareport.pipeline import import_figures, render_run
 from nlareport.rows import Score
+from nlareport.store.activations import ActivationStore
 from nlareport.store.database import RunFile
 from nlareport.store.queries import DuckDBReader
 from nlareport.store.whole_run import read_run
@@ -123,9 +124,15 @@ def test_real_models_killed_on_the_way_end_in_the_same_rows(tiny: Path, tmp_path
     # In a process of its own like the others: another number of threads rounds otherwise.
     assert _run_until_killed(tiny, tmp_path / "undisturbed.duckdb", "transformers", n_writes=1_000) == 0
     killed = tmp_path / "killed.duckdb"
-    # One kill in each of the stages that open models, one in scoring, then to the end.
-    codes = [_run_until_killed(tiny, killed, "transformers", n_writes) for n_writes in (5, 8, 9, 9, 1_000)]
-    assert codes == [-signal.SIGKILL] * 4 + [0]
+    reached = []
+    for n_writes in (6, 8, 23, 8):
+        assert _run_until_killed(tiny, killed, "transformers", n_writes) == -signal.SIGKILL
+        rows = read_run(killed)
+        n_read = sum(1 for _ in ActivationStore(killed).folder.glob("reconstructions/*/*.parquet"))
+        reached.append((len(rows.alignments), len(rows.explanations), n_read, len(rows.scores), len(rows.claims)))
+    # Killed while it extracted, verbalized, reconstructed, and between scores and claims.
+    assert reached == [(0, 0, 0, 0, 0), (18, 0, 0, 0, 0), (18, 18, 4, 0, 0), (18, 18, 9, 54, 0)]
+    assert _run_until_killed(tiny, killed, "transformers", n_writes=1_000) == 0
     assert everything(killed) == everything(tmp_path / "undisturbed.duckdb")
 
 
