@@ -97,7 +97,7 @@ def cli() -> None:
 @cli.command()
 @click.argument("experiment", type=FileArgument)
 @click.option("--db", type=FileArgument, required=True, help="Run file to write, or to go on with.")
-@click.option("--limit", type=click.IntRange(min=2), help="At most this many items.")
+@click.option("--limit", type=click.IntRange(min=2), help="Draw no more positions once there are this many items.")
 @click.option("--only", metavar="STAGE", help="Only this stage: sample, extract, verbalize, reconstruct or score.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @click.option("--engine", default="transformers", show_default=True, help="Which backend computes.")

@@ -6,7 +6,6 @@ on where it was, and a finished one does nothing.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -59,8 +58,7 @@ def run_experiment(
     begun = describe.describe_run(experiment, text, SCHEMA_VERSION, engine.device, engine_name)
     with RunFile.create_or_open(db, begun) as run_file:
         _begin(run_file, experiment, text, {PairId(pair.pair_id): engine.sidecar(pair) for pair in located.pairs})
-        wanted = _limited(located, limit, run_file.count(Item))
-        compute(Work(wanted, path.parent, run_file, ActivationStore(db), engine, progress), only)
+        compute(Work(_limited(located, limit), path.parent, run_file, ActivationStore(db), engine, progress), only)
         return (
             f"{run_file.count(Item):,} items, {run_file.count(Explanation):,} explanations, "
             f"{run_file.count(Score):,} scores"
@@ -127,18 +125,19 @@ def _begin(run_file: RunFile, experiment: Experiment, text: str, sidecars: dict[
             f"{run_file.path}: was computed with other values of {', '.join(differing)}; "
             "give another --db, or put those keys back."
         )
-    if run_file.count(Pair) == 0:
-        names = {PairId(pair.pair_id): public_name(pair.base_model) for pair in experiment.pairs}
-        run_file.append(describe.describe_pairs(experiment, sidecars, names))
+    names = {PairId(pair.pair_id): public_name(pair.base_model) for pair in experiment.pairs}
+    known = {pair.pair_id: pair for pair in run_file.rows(Pair)}
+    described = describe.describe_pairs(experiment, sidecars, names)
+    pairs = [describe.with_geometry_of(known.get(pair.pair_id), pair) for pair in described]
+    if changed := [pair for pair in pairs if pair != known.get(pair.pair_id)]:
+        run_file.put(changed)
     if run.experiment_yaml != text:
-        run_file.put([replace(run, experiment_yaml=text, title=experiment.title)])
+        run_file.put([describe.reworded(run, experiment, text)])
 
 
-def _limited(experiment: Experiment, limit: int | None, n_stored: int) -> Experiment:
-    """The experiment with at most `limit` items, but never fewer than are there: nothing computed is thrown away."""
-    n_items = experiment.sampling.n_items
-    if limit is not None:
-        n_items = min(n_items, max(limit, n_stored))
+def _limited(experiment: Experiment, limit: int | None) -> Experiment:
+    """The experiment, asking for at most `limit` items."""
+    n_items = experiment.sampling.n_items if limit is None else min(limit, experiment.sampling.n_items)
     return experiment.model_copy(update={"sampling": experiment.sampling.model_copy(update={"n_items": n_items})})
 
 

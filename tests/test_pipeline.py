@@ -65,6 +65,44 @@ def test_a_smaller_limit_throws_nothing_away(scripted: Path, tmp_path: Path) -> 
     assert everything(db) == before
 
 
+def test_documents_with_several_positions_are_taken_whole(scripted: Path, tmp_path: Path) -> None:
+    content = scripted_content(7)
+    content["sampling"]["positions_per_document"] = 3
+    experiment, db = write_experiment(tmp_path, content), tmp_path / "run.duckdb"
+    run(experiment, db, limit=4)
+    run(experiment, db)
+    rows = read_run(db)
+    assert len(rows.items) == 9
+    assert len(rows.scores) == 9 * 4
+    before = everything(db)
+    run(experiment, db)
+    assert everything(db) == before
+
+
+def test_a_corpus_widened_at_its_end_goes_on(scripted: Path, tmp_path: Path) -> None:
+    content, db = scripted_content(9), tmp_path / "run.duckdb"
+    content["corpus"]["last_index"] = 4
+    with pytest.raises(CorpusTooShort, match="widen the corpus's index range"):
+        run(write_experiment(tmp_path, content), db)
+    del content["corpus"]["last_index"]
+    run(write_experiment(tmp_path, content), db)
+    assert len(read_run(db).scores) == 9 * 4
+
+
+def test_a_corrected_family_reaches_pairs_and_claims(scripted: Path, tmp_path: Path) -> None:
+    content, db = scripted_content(9), tmp_path / "run.duckdb"
+    content["pairs"][1].update(family="one", label="MISNAMED")
+    run(write_experiment(tmp_path, content), db)
+    mistaken = read_run(db)
+    run(write_experiment(tmp_path, scripted_content(9)), db)
+    corrected = read_run(db)
+    assert {pair.pair_id: pair.family for pair in corrected.pairs} == {"small": "one", "large": "two"}
+    assert all(pair.variance_nrm is not None for pair in corrected.pairs)
+    assert corrected.claims != mistaken.claims
+    assert not any("MISNAMED" in claim.text for claim in corrected.claims)
+    assert corrected.explanations == mistaken.explanations
+
+
 def _run_until_killed(experiment: Path, db: Path, engine: str, n_writes: int) -> int:
     """Exit code of a process that computes the experiment and is killed before its n-th write."""
     script = Path(pipeline_runs.__file__)
@@ -125,7 +163,7 @@ def test_real_models_killed_on_the_way_end_in_the_same_rows(tiny: Path, tmp_path
     assert _run_until_killed(tiny, tmp_path / "undisturbed.duckdb", "transformers", n_writes=1_000) == 0
     killed = tmp_path / "killed.duckdb"
     reached = []
-    for n_writes in (6, 8, 23, 8):
+    for n_writes in (5, 8, 23, 8):
         assert _run_until_killed(tiny, killed, "transformers", n_writes) == -signal.SIGKILL
         rows = read_run(killed)
         n_read = sum(1 for _ in ActivationStore(killed).folder.glob("reconstructions/*/*.parquet"))

@@ -178,8 +178,6 @@ def test_resuming_asks_only_for_what_is_missing(path: Path) -> None:
         assert run_file.item_ids_without_alignment(QWEN) == [2, 3]
         assert run_file.item_ids_without_alignment(GEMMA) == [0, 1, 3]
         assert run_file.item_ids_without_explanation(QWEN) == [0, 1, 2]
-        assert run_file.item_ids_without_score(QWEN, GEMMA) == [0, 3]
-        assert run_file.item_ids_without_score(GEMMA, QWEN) == [0, 1, 2, 3]
 
 
 def test_json_comes_back_as_a_dictionary(path: Path) -> None:

@@ -89,8 +89,10 @@ def test_an_unread_answer_does_not_block_the_next_question(reader: DuckDBReader)
 
 
 def test_a_misspelt_query_gets_the_nearest_names(reader: DuckDBReader) -> None:
-    with pytest.raises(QueryUnknown, match="No query is called 'item_without_score'; did you mean items_without_score"):
-        reader.rows(ItemId, "item_without_score")
+    with pytest.raises(
+        QueryUnknown, match="No query is called 'item_without_alignment'; did you mean items_without_alignment"
+    ):
+        reader.rows(ItemId, "item_without_alignment")
     with pytest.raises(QueryUnknown, match="No query is called 'zzzz'; see \"nlareport query --list\""):
         reader.frame("zzzz")
 

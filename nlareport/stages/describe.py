@@ -4,6 +4,7 @@ Enter an experiment and facts about the machine; leave a `Run` and its `Pair` ro
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
@@ -70,8 +71,27 @@ def describe_pairs(
     return rows
 
 
+def with_geometry_of(stored: Pair | None, described: Pair) -> Pair:
+    """A pair as the experiment now describes it, with what was measured of it before."""
+    if stored is None:
+        return described
+    return replace(described, variance_nrm=stored.variance_nrm, mean_norm=stored.mean_norm)
+
+
+def reworded(run: Run, experiment: Experiment, text: str) -> Run:
+    """The run under its experiment's new wording."""
+    series = experiment.series
+    return replace(
+        run,
+        title=experiment.title,
+        series_name=series.name if series else None,
+        series_number=series.number if series else None,
+        experiment_yaml=text,
+    )
+
+
 def differences(stored: Experiment, asked: Experiment) -> list[str]:
-    """Keys that cannot change under what was already computed; more items and new scoring choices are no difference."""
+    """Keys that cannot change under what was already computed; more items, a longer corpus and new scoring can."""
     return sorted(_differing(_binding(stored), _binding(asked), ""))
 
 
@@ -79,6 +99,8 @@ def _binding(experiment: Experiment) -> dict[str, Any]:
     content = experiment.model_dump(mode="json", exclude=set(FREE_TO_CHANGE))
     content["dtype"] = experiment.compute.dtype
     content["sampling"].pop("n_items")
+    # Every document is sampled for itself, so a corpus may grow at its end.
+    content["corpus"].pop("last_index")
     content["pairs"] = {
         pair.pair_id: pair.model_dump(mode="json", exclude={"label", "family", "sidecar_variance_nrm"})
         for pair in experiment.pairs

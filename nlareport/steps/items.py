@@ -14,7 +14,14 @@ DOCUMENTS_AT_ONCE = 50
 
 
 def sample_items(work: Work) -> None:
-    """Documents to items: positions drawn in the reference pair's tokenization, texts kept beside the run file."""
+    """Documents to items: positions drawn in the reference pair's tokenization, texts kept beside the run file.
+
+    Documents are taken whole, so that a run widened later draws the same positions: with several positions a document
+    the last one may give a few items more than asked for.
+
+    Raises:
+        CorpusTooShort: the corpus gave fewer items than asked for; what it gave is stored.
+    """
     sampling = work.experiment.sampling
     known = {document.doc_id for document in work.run_file.rows(Document)}
     n_items = work.run_file.count(Item)

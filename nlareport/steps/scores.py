@@ -32,6 +32,8 @@ def score_run(work: Work) -> None:
         "n_items": len(items),
         "n_explanations": n_explanations,
         "scoring": work.experiment.scoring.model_dump(),
+        # Claims name pairs and ask for families.
+        "pairs": [[pair.pair_id, pair.label, pair.family] for _, pair in work.pairs],
     }
     run = work.run_file.run()
     n_cells = len(work.pairs) ** 2

@@ -36,14 +36,12 @@ class Work:
         return [(PairId(pair.pair_id), pair) for pair in self.experiment.pairs]
 
     def items(self) -> list[Item]:
-        """The run's items so far, at most as many as the experiment asks for."""
-        return self.run_file.rows(Item)[: self.experiment.sampling.n_items]
+        """The run's items so far."""
+        return self.run_file.rows(Item)
 
     def explanations(self, source: PairId) -> list[Explanation]:
         """What a source said of the items, in item order."""
-        wanted = {item.item_id for item in self.items()}
-        rows = self.run_file.rows(Explanation)
-        return [row for row in rows if row.source == source and row.item_id in wanted]
+        return [row for row in self.run_file.rows(Explanation) if row.source == source]
 
 
 def unfinished(rows: Sequence[HasItem], missing: set[int], size: int) -> list[list[HasItem]]:

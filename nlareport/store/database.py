@@ -165,10 +165,6 @@ class RunFile:
         """Items this source's verbalizer has not been asked about, in order."""
         return self._item_ids("items_without_explanation", source=source)
 
-    def item_ids_without_score(self, source: PairId, target: PairId) -> list[int]:
-        """Items with no score row in this cell, scored or not, in order."""
-        return self._item_ids("items_without_score", source=source, target=target)
-
     def _item_ids(self, query: str, **parameters: Any) -> list[int]:
         return [record[0] for record in self._fetch(statements.query_text(query), parameters)]
 
