@@ -12,9 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
 from nlareport.errors import CheckpointInvalid, CheckpointMissing
+from nlareport.experiment import mapping_in
 
 Role = Literal["av", "ar"]
 
@@ -70,12 +69,7 @@ def read_sidecar(directory: Path) -> Sidecar:
         raise CheckpointMissing(
             f"{path}: cannot be read ({error.strerror}). Give a checkpoint directory that holds its {SIDECAR_NAME}."
         ) from error
-    try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise CheckpointInvalid(f"{path}: is not YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(content, dict):
-        raise CheckpointInvalid(f"{path}: holds no sidecar; the top level must be keys such as `role` and `d_model`.")
+    content = mapping_in(text, path, CheckpointInvalid, "sidecar", "`role` and `d_model`")
     return parse_sidecar(content, path)
 
 

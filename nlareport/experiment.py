@@ -4,12 +4,12 @@ Enters a YAML file; leaves an `Experiment`, or one error that lists every fault 
 """
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from nlareport.errors import ExperimentInvalid
+from nlareport.errors import ExperimentInvalid, NlareportError
 
 FOLDERS_OF_A_RUN = {"documents", "reconstructions"}
 """Names that stand beside the pairs' own folders in ``<run>.activations/``."""
@@ -169,18 +169,26 @@ def parse_experiment(text: str, path: Path) -> Experiment:
     Raises:
         ExperimentInvalid: the text is not YAML or has faults; every fault is listed.
     """
-    try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ExperimentInvalid(f"{path}: is not YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(content, dict):
-        raise ExperimentInvalid(
-            f"{path}: holds no experiment; the top level must be keys such as `experiment` and `pairs`."
-        )
+    content = mapping_in(text, path, ExperimentInvalid, "experiment", "`experiment` and `pairs`")
     try:
         return Experiment.model_validate(content)
     except ValidationError as error:
         raise ExperimentInvalid("\n".join(validation_faults(error, path))) from error
+
+
+def mapping_in(text: str, path: Path, refusal: type[NlareportError], what: str, keys: str) -> dict[str, Any]:
+    """The mapping a YAML text holds; `what` it should be and some of its `keys` are for the refusal's sentence.
+
+    Raises:
+        NlareportError: as `refusal`: the text is not YAML, or its top level is not a mapping.
+    """
+    try:
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise refusal(f"{path}: is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(content, dict):
+        raise refusal(f"{path}: holds no {what}; the top level must be keys such as {keys}.")
+    return content
 
 
 def validation_faults(error: ValidationError, path: Path) -> list[str]:

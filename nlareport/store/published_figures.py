@@ -6,11 +6,10 @@ Enters a YAML text; leaves `PublishedFigures`. What the figures become in a run 
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from nlareport.errors import PublishedFiguresInvalid
-from nlareport.experiment import Series, validation_faults
+from nlareport.experiment import Series, mapping_in, validation_faults
 
 
 def _known_pair(pair_id: str, info: Any) -> str:  # a ValidationInfo: a protocol beartype cannot check
@@ -183,14 +182,7 @@ def parse_published(text: str, path: Path) -> PublishedFigures:
     Raises:
         PublishedFiguresInvalid: the text is not YAML or has faults; every fault is listed.
     """
-    try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise PublishedFiguresInvalid(f"{path}: is not YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(content, dict):
-        raise PublishedFiguresInvalid(
-            f"{path}: holds no figures; the top level must be keys such as `pairs` and `cells`."
-        )
+    content = mapping_in(text, path, PublishedFiguresInvalid, "figures", "`pairs` and `cells`")
     try:
         return PublishedFigures.model_validate(content, context={"pair_ids": _pair_ids(content)})
     except ValidationError as error:
