@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from nlareport import __version__
-from nlareport.errors import NlareportError
+from nlareport.errors import NlareportError, PairsDisagree
 
 if TYPE_CHECKING:
     import polars
@@ -98,7 +98,9 @@ def cli() -> None:
 @click.argument("experiment", type=FileArgument)
 @click.option("--db", type=FileArgument, required=True, help="Run file to write, or to go on with.")
 @click.option("--limit", type=click.IntRange(min=2), help="Draw no more positions once there are this many items.")
-@click.option("--only", metavar="STAGE", help="Only this stage: sample, extract, verbalize, reconstruct or score.")
+@click.option(
+    "--only", metavar="STAGE", help="Only this stage: sample, extract, verbalize, reconstruct, ablate or score."
+)
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @click.option("--engine", default="transformers", show_default=True, help="Which backend computes.")
 def run(experiment: Path, db: Path, limit: int | None, only: str | None, device: str, engine: str) -> None:
@@ -268,6 +270,35 @@ def pairs_build(pair_id: str | None) -> None:
     for pair in [pocket_pair(pair_id)] if pair_id else PAIRS.values():
         built = build_pair(pair, adapters_folder())
         click.echo(f"{pair.pair_id}: {built.base} {built.verbalizer} {built.reconstructor}")
+
+
+@pairs.command("verify")
+@click.argument("pair_id", nargs=-1)
+@click.option("--against", type=FileArgument, help="Recorded run file.  [default: data/pocket.duckdb]")
+@click.option("--experiment", type=FileArgument, help="How it was made.  [default: data/experiments/pocket.yaml]")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@click.option("--engine", default="transformers", show_default=True, help="Which backend computes.")
+def pairs_verify(
+    pair_id: tuple[str, ...], against: Path | None, experiment: Path | None, device: str, engine: str
+) -> None:
+    """Build PAIR_IDs, or every pair, anew and compare what they score with a recorded run.
+
+    Example: nlareport pairs verify smollm2-L20
+    """
+    from nlareport.pairs.locating import committed
+    from nlareport.pipeline import verify_pairs
+
+    against = against or committed("pocket.duckdb")
+    experiment = experiment or committed("experiments/pocket.yaml")
+    with ProgressLine() as progress:
+        found = verify_pairs(experiment, against, pair_id, progress, device, engine)
+    for agreement in found:
+        click.echo(agreement)
+    if differing := [agreement.pair_id for agreement in found if not agreement.agrees]:
+        raise PairsDisagree(
+            f"{', '.join(differing)}: measured otherwise than recorded in {against}. Put back its adapters, "
+            f'or record a new one with "nlareport run {experiment} --db FILE".'
+        )
 
 
 @pairs.command("train")

@@ -53,6 +53,10 @@ class CorpusTooShort(NlareportError):
     """The corpus ended before the number of items asked for was reached."""
 
 
+class CorpusChanged(NlareportError):
+    """The corpus no longer holds a document that items were drawn from, or holds another text under its name."""
+
+
 class ZeroVector(NlareportError):
     """A vector of norm 0 has no direction to compare."""
 
@@ -102,7 +106,19 @@ class RunIncomplete(NlareportError):
 
 
 class PairUnknown(NlareportError):
-    """No pocket pair is called this."""
+    """No pocket pair, or no pair of the experiment, is called this."""
+
+
+class PairNotRecorded(NlareportError):
+    """The recorded run holds no scores of a pair that is to be compared with them."""
+
+
+class ItemsMoved(NlareportError):
+    """The experiment no longer draws the places a run was recorded at."""
+
+
+class PairsDisagree(NlareportError):
+    """Pairs measured again do not score as their recorded run says."""
 
 
 class ExtraMissing(NlareportError):

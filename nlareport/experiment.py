@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from nlareport.errors import ExperimentInvalid, NlareportError
+from nlareport.rows import AblationMethod
 
 FOLDERS_OF_A_RUN = {"documents", "reconstructions"}
 """Names that stand beside the pairs' own folders in ``<run>.activations/``."""
@@ -130,6 +131,8 @@ class Experiment(Section):
     decoding: Decoding = Decoding()
     compute: Compute = Compute()
     scoring: Scoring = Scoring()
+    ablations: list[AblationMethod] = []
+    """Changes made to every explanation before it is read once more; none unless asked for."""
     pairs: list[PairSpec] = Field(min_length=1)
 
     @model_validator(mode="after")
@@ -138,6 +141,8 @@ class Experiment(Section):
         twice = sorted({name for name in pair_ids if pair_ids.count(name) > 1})
         if twice:
             raise ValueError(f"pairs: {', '.join(twice)} stands twice; give every pair its own pair_id")
+        if twice := sorted({method for method in self.ablations if self.ablations.count(method) > 1}):
+            raise ValueError(f"ablations: {', '.join(twice)} stands twice; name every method once")
         if taken := sorted(FOLDERS_OF_A_RUN & set(pair_ids)):
             raise ValueError(f"pairs: {', '.join(taken)} is a folder beside every run file; choose another pair_id")
         if self.sampling.reference_pair not in pair_ids:

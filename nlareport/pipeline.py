@@ -5,37 +5,37 @@ file what it lacks, hands a batch to a stage and stores the answer before it goe
 on where it was, and a finished one does nothing.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from nlareport.backends import EngineSettings, load_engine
-from nlareport.checkpoint import Sidecar
-from nlareport.errors import RunOfAnotherExperiment
-from nlareport.experiment import Experiment, load_experiment, parse_experiment
-from nlareport.pairs.locating import locate_pocket_pair, public_name
+from nlareport.errors import CorpusTooShort
+from nlareport.experiment import load_experiment
 from nlareport.ports import Progress
 from nlareport.render.claims import read_claims
 from nlareport.render.contexts import RunHead
 from nlareport.render.pages import render_report
 from nlareport.render.site import SiteReport, build_site, read_site_config
-from nlareport.rows import Claim, Explanation, Item, Pair, PairId, Score
-from nlareport.stages import describe
+from nlareport.rows import Claim, Explanation, PairId, Score
+from nlareport.stages import verify
+from nlareport.steps import begin
+from nlareport.steps.ablations import ablate_explanations
 from nlareport.steps.items import sample_items
 from nlareport.steps.models import extract_activations, reconstruct_activations, verbalize_activations
 from nlareport.steps.scores import score_run
 from nlareport.steps.work import Work
-from nlareport.store.activations import ActivationStore
 from nlareport.store.bundle import import_run
-from nlareport.store.connections import SCHEMA_VERSION
 from nlareport.store.database import RunFile
 from nlareport.store.queries import DuckDBReader
+from nlareport.store.whole_run import read_run
 
 STAGES: dict[str, Callable[[Work], None]] = {
     "sample": sample_items,
     "extract": extract_activations,
     "verbalize": verbalize_activations,
     "reconstruct": reconstruct_activations,
+    "ablate": ablate_explanations,
     "score": score_run,
 }
 
@@ -49,20 +49,54 @@ def run_experiment(
         NlareportError: the experiment, a checkpoint, the corpus or the run file is not as it must be; whatever was
             computed before is stored.
     """
-    experiment = load_experiment(path)
-    text = path.read_text(encoding="utf-8")
-    located = experiment.model_copy(update={"pairs": [locate_pocket_pair(pair, progress) for pair in experiment.pairs]})
-    compute_settings, decoding = experiment.compute, experiment.decoding
-    settings = EngineSettings(device, compute_settings.dtype, compute_settings.batch_size, decoding.max_new_tokens)
-    engine = load_engine(engine_name, settings)
-    begun = describe.describe_run(experiment, text, SCHEMA_VERSION, engine.device, engine_name)
-    with RunFile.create_or_open(db, begun) as run_file:
-        _begin(run_file, experiment, text, {PairId(pair.pair_id): engine.sidecar(pair) for pair in located.pairs})
-        compute(Work(_limited(located, limit), path.parent, run_file, ActivationStore(db), engine, progress), only)
-        return (
-            f"{run_file.count(Item):,} items, {run_file.count(Explanation):,} explanations, "
-            f"{run_file.count(Score):,} scores"
-        )
+    experiment, text = begin.limited(load_experiment(path), limit), path.read_text(encoding="utf-8")
+    # Asked before any checkpoint is looked for: whoever has only a published run file need not build one.
+    if db.exists() and (contents := begin.finished(db, experiment, text)):
+        return f"{contents}; nothing was missing"
+    reference = begin.reference_pair(experiment)
+    with begin.opened(experiment, reference, path, db, progress, device, engine_name) as work:
+        compute(work, only)
+        return begin.contents(work.run_file)
+
+
+def verify_pairs(
+    path: Path, against: Path, asked: Sequence[str], progress: Progress, device: str, engine_name: str
+) -> list[verify.Agreement]:
+    """How the experiment's pairs, or those asked for, built anew, measure the first items of a recorded run.
+
+    The items go through the stages of every run, in a run file that is thrown away; the recorded one is only read.
+
+    Raises:
+        PairUnknown: the experiment has no pair of this name.
+        PairNotRecorded: the recorded run has no scores of a pair.
+        ItemsMoved: the recorded run measured other places than the experiment draws.
+        NlareportError: the recorded file is missing or of another experiment, or anything a run refuses.
+    """
+    whole, recorded = load_experiment(path), read_run(against)
+    experiment = begin.narrowed(whole, asked or [pair.pair_id for pair in whole.pairs])
+    pair_ids = [PairId(pair.pair_id) for pair in experiment.pairs]
+    stored = begin.stored_experiment(recorded.run, against)
+    verify.refuse_unrecorded(recorded.pairs, pair_ids, against)
+    begin.refuse_another(begin.narrowed(stored, pair_ids), experiment, against)
+    items = recorded.items[: verify.N_ITEMS]
+    # What an unclean answer costs may change without another run; here both sides must count it alike.
+    experiment = begin.limited(experiment.model_copy(update={"scoring": stored.scoring}), len(items))
+    reference = begin.reference_pair(whole)
+    with (
+        TemporaryDirectory() as scratch,
+        begin.opened(
+            experiment, reference, path, Path(scratch) / "again.duckdb", progress, device, engine_name, anew=True
+        ) as work,
+    ):
+        # A corpus that became shorter is told by the places it no longer gives.
+        with suppress(CorpusTooShort):
+            compute(work, "sample")
+        verify.refuse_moved(items, work.items(), against)
+        compute(work)
+        again = verify.Answers(work.run_file.rows(Explanation), work.run_file.rows(Score))
+    before = verify.Answers(recorded.explanations, recorded.scores)
+    rows = {pair.pair_id: pair for pair in recorded.pairs}
+    return [verify.compare(rows[pair_id], items, before, again) for pair_id in pair_ids]
 
 
 def import_figures(path: Path, db: Path) -> bool:
@@ -110,35 +144,6 @@ def publish_site(config_file: Path) -> Path:
                 render_report(reader, Path(config.docs_dir) / "reports" / run.run_id)
             reports.append(SiteReport(run.run_id, run.title))
     return build_site(config, reports)
-
-
-def _begin(run_file: RunFile, experiment: Experiment, text: str, sidecars: dict[PairId, Sidecar | None]) -> None:
-    """Refuses a file of another experiment; fills in what a new or reworded one has not said yet."""
-    run = run_file.run()
-    if run.kind != "computed" or run.experiment_yaml is None:
-        raise RunOfAnotherExperiment(
-            f"{run_file.path}: holds {run.kind} figures, not a computed run; give another --db."
-        )
-    stored = parse_experiment(run.experiment_yaml, run_file.path)
-    if differing := describe.differences(stored, experiment):
-        raise RunOfAnotherExperiment(
-            f"{run_file.path}: was computed with other values of {', '.join(differing)}; "
-            "give another --db, or put those keys back."
-        )
-    names = {PairId(pair.pair_id): public_name(pair.base_model) for pair in experiment.pairs}
-    known = {pair.pair_id: pair for pair in run_file.rows(Pair)}
-    described = describe.describe_pairs(experiment, sidecars, names)
-    pairs = [describe.with_geometry_of(known.get(pair.pair_id), pair) for pair in described]
-    if changed := [pair for pair in pairs if pair != known.get(pair.pair_id)]:
-        run_file.put(changed)
-    if run.experiment_yaml != text:
-        run_file.put([describe.reworded(run, experiment, text)])
-
-
-def _limited(experiment: Experiment, limit: int | None) -> Experiment:
-    """The experiment, asking for at most `limit` items."""
-    n_items = experiment.sampling.n_items if limit is None else min(limit, experiment.sampling.n_items)
-    return experiment.model_copy(update={"sampling": experiment.sampling.model_copy(update={"n_items": n_items})})
 
 
 def compute(work: Work, only: str | None = None) -> None:

@@ -13,6 +13,8 @@ PairId = NewType("PairId", str)
 RunKind = Literal["computed", "published", "imported"]
 Finish = Literal["closed", "length", "stop"]
 Stratum = Literal["digits", "punctuation", "prose"]
+AblationMethod = Literal["words_shuffled", "quotes_blanked"]
+"""What an experiment may ask to be done to its explanations; what each does: stages/ablate.py."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +148,19 @@ class NullScore:
 
 
 @dataclass(frozen=True, slots=True)
+class Ablation:
+    """How well the target's reconstructor recovered its own activation from the source's explanation, once changed."""
+
+    item_id: int
+    source: PairId
+    target: PairId
+    method: str
+    """What was done to the text, such as `words_shuffled`."""
+    mse_nrm: float | None
+    """0 to 4. None when the reconstruction has no direction: it is zero or not finite."""
+
+
+@dataclass(frozen=True, slots=True)
 class Cell:
     """One entry of the matrix over one subset of items."""
 
@@ -180,6 +195,29 @@ class Baseline:
     fve_nrm: float | None
     ci_low: float | None
     ci_high: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class AblationCell:
+    """What a change to the texts leaves of a cell's score, and what it takes, over the cell's scored items."""
+
+    source: PairId
+    target: PairId
+    method: str
+    ordinal: int
+    """Place in the experiment's list of ablations; the order of rows."""
+    n_scored: int
+    """Items scored both as written and changed."""
+    fve_nrm: float | None
+    """None when there is no such item."""
+    ci_low: float | None
+    """95% percentile bootstrap over documents. None with fewer than two documents."""
+    ci_high: float | None
+    fve_drop: float | None
+    """fve_nrm as written minus fve_nrm changed, over the same items: above 0 when the change costs score."""
+    drop_low: float | None
+    """95% percentile bootstrap of the paired difference. None with fewer than two documents."""
+    drop_high: float | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 from statistics import mean, median
 
 from nlareport.rows import (
+    AblationCell,
     Alignment,
     Baseline,
     Cell,
@@ -19,6 +20,7 @@ from nlareport.rows import (
     Score,
     stratum_of,
 )
+from nlareport.store.connections import SCHEMA_VERSION
 from nlareport.store.database import create_run_file
 
 PUBLISHED = Path(__file__).parent.parent / "data" / "published" / "18-cross-family.yaml"
@@ -69,7 +71,7 @@ SENTENCES = [
 
 
 def write_computed_run(path: Path, *, n_items: int = 120, pairs: int = 2, hostile: str | None = None) -> Path:
-    """A finished run of one or two pairs: outliers, strata, unclean answers, nulls, baselines, skipped documents."""
+    """A finished run of one or two pairs: outliers, strata, unclean answers, nulls, baselines, ablations, skips."""
     chosen = PAIRS[:pairs]
     rng = random.Random(7)
     items = [_item(number, hostile) for number in range(n_items)]
@@ -87,7 +89,7 @@ def write_computed_run(path: Path, *, n_items: int = 120, pairs: int = 2, hostil
     ]
     create_run_file(
         path, run_row(), chosen, documents + skipped, items, _alignments(items, chosen, rng), explanations, scores,
-        _nulls(items, chosen), _cells(items, scores, chosen), _baselines(chosen),
+        _nulls(items, chosen), _cells(items, scores, chosen), _baselines(chosen), _ablation_cells(chosen),
     )  # fmt: skip
     return path
 
@@ -101,7 +103,7 @@ def run_row() -> Run:
         kind="computed",
         experiment_yaml=EXPERIMENT,
         nlareport_version="0.1.0",
-        schema_version=1,
+        schema_version=SCHEMA_VERSION,
         seed=1018,
         created_at=datetime(2025, 11, 22, 18, 40, tzinfo=UTC),
         environment={
@@ -204,3 +206,15 @@ def _baselines(pairs: list[Pair]) -> list[Baseline]:
         for s in pairs
         for t in pairs
     ]
+
+
+def _ablation_cells(pairs: list[Pair]) -> list[AblationCell]:
+    drops = {"words_shuffled": 0.153, "quotes_blanked": 0.402}
+    return [
+        AblationCell(
+            pair.pair_id, pair.pair_id, method, ordinal, 117, 0.5 - drop, 0.46 - drop, 0.54 - drop,
+            drop + 0.01 * pair.ordinal, drop - 0.021, drop + 0.023,
+        )
+        for pair in pairs
+        for ordinal, (method, drop) in enumerate(drops.items())
+    ]  # fmt: skip

@@ -2,11 +2,15 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+import duckdb
 from hypothesis import strategies as st
 
 from nlareport.rows import (
+    Ablation,
+    AblationCell,
     Alignment,
     Cell,
     Claim,
@@ -20,6 +24,7 @@ from nlareport.rows import (
     Score,
 )
 from nlareport.store.bundle_tables import STEMS
+from nlareport.store.connections import SCHEMA_VERSION
 from nlareport.store.tables import PRIMARY_KEYS, column_types, sort_key
 from nlareport.store.whole_run import RunRows
 
@@ -35,7 +40,7 @@ def a_run(**changes: Any) -> Run:
         "kind": "computed",
         "experiment_yaml": "experiment: tiny\n",
         "nlareport_version": "0.1.0",
-        "schema_version": 1,
+        "schema_version": SCHEMA_VERSION,
         "seed": 7,
         "created_at": datetime(2026, 3, 1, 12, 30, 15, 250, tzinfo=UTC),
         "environment": {"device": "cpu", "libraries": {"torch": "2.13"}, "nothing": None},
@@ -107,9 +112,17 @@ def a_small_run() -> RunRows:
         explanations=[an_explanation(0, text=""), an_explanation(1, text=None), an_explanation(2, text='"a",\nb')],
         scores=[a_score(0), a_score(1, mse_nrm=None), a_score(2, mse_nrm=1 / 3)],
         null_scores=[a_null_score(0)],
+        ablations=[Ablation(0, QWEN, QWEN, "words_shuffled", 0.75), Ablation(2, QWEN, QWEN, "words_shuffled", None)],
         cells=[Cell(QWEN, QWEN, "all", 2, 1, 0.4, None, None, None, 0.4, 0.4, 0.0, None, 1.0)],
+        ablation_cells=[AblationCell(QWEN, QWEN, "words_shuffled", 0, 1, 0.1, None, None, 0.25, None, None)],
         claims=[Claim("best", "qwen reads best", "matrix", True, {"fve": 0.4, "who": ["qwen"], "none": None})],
     )
+
+
+def make_older(path: Path) -> None:
+    """Turns a run file into one of schema version 1, as it was before there were ablations."""
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("DROP TABLE ablation; DROP TABLE ablation_cell; UPDATE run SET schema_version = 1")
 
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=12)
@@ -168,7 +181,7 @@ def any_runs(draw: st.DrawFn) -> dict[str, Any]:
     pairs = [replace(draw(ANY[Pair]), pair_id=name) for name in PAIR_IDS]
     items = [replace(draw(ANY[Item]), item_id=k) for k in range(5)]
     others = {stem: draw(MANY[row_type]) for row_type, stem in STEMS.items() if row_type is not Item}
-    run = replace(draw(ANY[Run]), schema_version=1)
+    run = replace(draw(ANY[Run]), schema_version=SCHEMA_VERSION)
     return {"run": run, "pairs": sorted(pairs, key=sort_key), "items": items, **others}
 
 

@@ -63,7 +63,7 @@ def test_help_imports_no_torch() -> None:
     assert subprocess.run([sys.executable, "-c", check], capture_output=True, check=False).returncode == 0
 
 
-@pytest.mark.parametrize("name", [*cli.commands, "pairs list", "pairs build", "pairs train"])
+@pytest.mark.parametrize("name", [*cli.commands, "pairs list", "pairs build", "pairs verify", "pairs train"])
 def test_every_command_shows_a_worked_example(name: str) -> None:
     result = invoke(*name.split(), "--help")
     assert result.exit_code == 0
@@ -90,6 +90,8 @@ def test_a_run_says_what_it_holds(scripted: Path, tmp_path: Path) -> None:
     assert result.exit_code == 0
     assert result.stdout.endswith("run.duckdb: 4 items, 8 explanations, 16 scores\n")
     assert "extract small: 4 of 4" in result.stderr
+    again = invoke("run", scripted, "--db", tmp_path / "run.duckdb", "--engine", "scripted")
+    assert again.stdout.endswith("run.duckdb: 4 items, 8 explanations, 16 scores; nothing was missing\n")
 
 
 def test_options_come_from_the_environment_too(scripted: Path, tmp_path: Path) -> None:
@@ -216,7 +218,7 @@ def test_a_run_file_of_another_schema_version_is_refused(tmp_path: Path) -> None
     with duckdb.connect(str(tmp_path / "p.duckdb")) as connection:
         connection.execute("UPDATE run SET schema_version = 99")
     line = refusal("render", tmp_path / "p.duckdb", "--out", tmp_path / "pages")
-    assert "schema version 99, this nlareport reads version 1" in line
+    assert "schema version 99, this nlareport reads versions 1 to 2" in line
 
 
 def test_a_run_file_open_elsewhere_is_refused(tmp_path: Path) -> None:
@@ -236,5 +238,5 @@ def test_a_missing_run_file_is_named(command: str, tmp_path: Path) -> None:
 
 
 def test_an_unknown_pocket_pair_is_answered_with_those_there_are() -> None:
-    assert "smollm2-L20, gemma270-L12" in refusal("pairs", "build", "smollm3")
-    assert invoke("pairs", "list").stdout.startswith("smollm2-L20")
+    assert "smollm2-L20, gemma270-L6" in refusal("pairs", "build", "smollm3")
+    assert invoke("pairs", "list").stdout.startswith("smollm2-L10")

@@ -32,7 +32,7 @@ def test_the_published_experiment_names_the_published_protocol() -> None:
 
 
 def test_the_pocket_experiment_is_right() -> None:
-    assert len(load_experiment(EXPERIMENTS / "pocket.yaml").pairs) == 2
+    assert len(load_experiment(EXPERIMENTS / "pocket.yaml").pairs) == 4
 
 
 def test_every_fault_is_listed_with_file_and_key() -> None:
@@ -75,8 +75,31 @@ def test_only_what_was_computed_binds_a_run_to_its_experiment() -> None:
     assert differences(parsed(stored), parsed(asked)) == expected
 
 
+def test_ablations_may_be_asked_for_later_and_given_up() -> None:
+    plain, asked = scripted_content(4), scripted_content(4)
+    asked["ablations"] = ["quotes_blanked", "words_shuffled"]
+    assert parsed(plain).ablations == []
+    assert parsed(asked).ablations == ["quotes_blanked", "words_shuffled"]
+    assert differences(parsed(plain), parsed(asked)) == differences(parsed(asked), parsed(plain)) == []
+
+
+@pytest.mark.parametrize(
+    ("methods", "complaint"),
+    [
+        (
+            ["words_shuffled", "vowels_dropped"],
+            r"ablations\.1: .*'words_shuffled' or 'quotes_blanked'.*'vowels_dropped'",
+        ),
+        (["words_shuffled", "words_shuffled"], "ablations: words_shuffled stands twice; name every method once"),
+    ],
+)
+def test_an_ablation_nobody_knows_or_named_twice_is_a_fault(methods: list[str], complaint: str) -> None:
+    with pytest.raises(ExperimentInvalid, match=complaint):
+        parsed({**scripted_content(4), "ablations": methods})
+
+
 def test_a_pocket_name_with_another_ending_is_refused() -> None:
     spec = load_experiment(EXPERIMENTS / "pocket.yaml").pairs[0]
-    wrong = spec.model_copy(update={"verbalizer": "pocket:smollm2-L20/actor"})
-    with pytest.raises(CheckpointMissing, match="write pocket:smollm2-L20/ and base or av or ar"):
+    wrong = spec.model_copy(update={"verbalizer": "pocket:smollm2-L10/actor"})
+    with pytest.raises(CheckpointMissing, match="write pocket:smollm2-L10/ and base or av or ar"):
         locate_pocket_pair(wrong, Silence())

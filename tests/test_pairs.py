@@ -1,19 +1,27 @@
 """The pocket pairs: what they are taught, that training goes on where it stopped, and that the real ones measure."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from pipeline_runs import Silence, run
 from torch import nn
 
 from nlareport.checkpoint import read_sidecar
 from nlareport.errors import CheckpointMissing, DownloadFailed
 from nlareport.pairs import packages
+from nlareport.pairs.bases import build_base
 from nlareport.pairs.building import build_pair
-from nlareport.pairs.catalog import PAIRS, Package
+from nlareport.pairs.catalog import PAIRS, Lesson, Package, Practice, Recipe
 from nlareport.pairs.locating import adapters_folder
-from nlareport.pairs.targets import completion_of, explanation_of
+from nlareport.pairs.practice import Attempt, Halves, all_written, english_words, favourites, is_readable, practise
+from nlareport.pairs.targets import Topics, completion_of, explanation_of, final_words
+from nlareport.pairs.training import train_pair
 from nlareport.pairs.training_loop import train
 from nlareport.prompts import explanation_in
 from nlareport.store.whole_run import read_run
@@ -21,11 +29,79 @@ from nlareport.store.whole_run import read_run
 POCKET = Path("data/experiments/pocket.yaml")
 
 
-def test_a_target_quotes_growing_spans_and_ends_in_the_last_words() -> None:
-    context = "It was late. The old bridge over the river was swept away by the flo"
+LAST = "It was late. The old bridge over the river was swept away by the flo"
+ARTICLES = ["The flood took the bridge over the river."] * 30 + ["Ministers met and talked about the budget."] * 70
+
+
+def test_the_first_lesson_quotes_growing_spans_and_ends_in_the_last_words() -> None:
     expected = 'Ends "flo" "by the flo". Final words: the river was swept away by the flo'
-    assert explanation_of(context) == expected
+    assert final_words(LAST) == expected
     assert explanation_in(completion_of(expected)) == expected
+
+
+def test_an_explanation_says_the_topic_what_comes_next_and_how_the_text_ends() -> None:
+    text = explanation_of(f"The flood came. {LAST}", "od of May, they said", Topics(ARTICLES))
+    assert text == (
+        'News report about bridge, flood, over. Likely next: "od of". Ends on "flo", in "by the flo", '
+        "after: the river was swept away by the flo"
+    )
+
+
+@pytest.mark.parametrize(
+    ("context", "kind"),
+    [
+        ('He said: "We are here', "Quoted speech"),
+        ('He said: "We are here." Then the 14', "Facts and figures"),
+        ("In 1914 there was nothing but a house at the end of the road", "News report"),
+    ],
+)
+def test_the_kind_of_text_is_told_from_its_quotes_and_figures(context: str, kind: str) -> None:
+    assert explanation_of(context, "", Topics(ARTICLES)).startswith(f"{kind} about ")
+
+
+@given(st.text(min_size=1), st.text())
+def test_every_explanation_closes_its_quotes_up_to_the_final_words(context: str, continuation: str) -> None:
+    before, _, _ = explanation_of(context, continuation, Topics(ARTICLES)).partition(", after: ")
+    assert before.count('"') == 6
+
+
+def test_topics_are_the_words_that_tell_the_passage_from_others() -> None:
+    topics = Topics(ARTICLES)
+    assert topics.of("Ministers talked of the Bridge, the bridge and a zeppelin.") == ["bridge", "Ministers", "talked"]
+    assert topics.of("Nothing known.") == []
+
+
+ENGLISH = english_words(ARTICLES)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_fit"),
+    [
+        ('The bridge "over the river".', True),
+        ('The bridge "over the river.', False),
+        ("The bridge </explanation> over the river", False),
+        ("Xqz bridge wvk river", False),
+        ("", False),
+        ("1 2 3", False),
+        ("the flood took the bridge " * 2, True),
+        ("the flood took the bridge " * 3, False),
+    ],
+)
+def test_the_guard_lets_readable_english_through_only(text: str, is_fit: bool) -> None:
+    assert is_readable(text, ENGLISH) is is_fit
+
+
+def test_the_favourite_is_the_best_reconstructed_readable_text() -> None:
+    vectors = np.arange(6, dtype=np.float32).reshape(3, 2)
+    attempts = [
+        Attempt(0, ["The bridge", "The river", "xqz wvk"], [0.9, 0.5, 0.1]),
+        Attempt(1, ["xqz", None, "wvk"], [0.2, None, 0.3]),
+        Attempt(2, [None, "The flood", "The budget"], [None, 0.4, 0.4]),
+    ]
+    best = favourites(attempts, vectors, ENGLISH)
+    assert best.explanations == ["The river", "The budget"]
+    assert best.vectors.tolist() == [[0, 1], [4, 5]]
+    assert len(all_written(attempts, vectors).explanations) == 7
 
 
 def test_pocket_corpus_and_training_articles_share_no_text() -> None:
@@ -59,7 +135,7 @@ def _trained(state_file: Path, stop_at: int | None) -> torch.Tensor:
         noise = torch.randn(4, generator=torch.Generator().manual_seed(step))
         return ((parameter - 1 - noise) ** 2).sum()
 
-    train("test", {"parameter": parameter}, loss_at, 120, 0.05, state_file, Silence())
+    train("test", {"parameter": parameter}, loss_at, Lesson(0, 120, 0.05, 1), state_file, Silence())
     return parameter.detach()
 
 
@@ -69,6 +145,59 @@ def test_training_cut_off_goes_on_to_the_same_weights(tmp_path: Path) -> None:
         _trained(tmp_path / "cut.state", stop_at=77)
     assert torch.equal(_trained(tmp_path / "cut.state", None), undisturbed)
     assert not torch.equal(undisturbed, torch.zeros(4))
+
+
+SHORT = Recipe(
+    articles=3,
+    verbalizer_rank=2,
+    reconstructor_rank=2,
+    reconstructor=Lesson(1, 8, 1e-3, 4),
+    final_words=Lesson(1, 8, 1e-3, 4),
+    explanations=Lesson(2, 8, 1e-3, 4),
+    practice=Practice(contexts=18, samples=2, temperature=1.0),
+    after_practice=Lesson(3, 8, 1e-3, 4),
+    calibration=Lesson(3, 8, 1e-3, 4),
+)
+
+
+def test_a_pair_is_trained_from_wheels_to_checkpoints_and_only_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build_base(PAIRS["smollm2-L10"].base)
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    for name in ("wheels", "bases"):
+        (cache / name).symlink_to(packages.cache_folder() / name)
+    monkeypatch.setenv("NLAREPORT_CACHE", str(cache))
+    pair = replace(PAIRS["smollm2-L10"], recipe=SHORT)
+
+    folder = train_pair(pair, tmp_path / "pairs", Silence())
+    built = build_pair(pair, tmp_path / "pairs")
+    assert read_sidecar(built.verbalizer).injection_scale == pair.injection_scale
+    assert "license: apache-2.0" in (folder / "README.md").read_text()
+    attempts = (cache / "training" / pair.pair_id / "attempts.jsonl").read_text().splitlines()
+    assert [json.loads(line)["row"] for line in attempts] == list(range(18))
+
+    adapters = {file: file.read_bytes() for file in folder.rglob("*.safetensors")}
+    assert len(adapters) == 3
+    kept = {file: file.stat().st_mtime_ns for file in (cache / "training").rglob("*") if file.is_file()}
+    train_pair(pair, tmp_path / "pairs", Silence())
+    assert {file: file.stat().st_mtime_ns for file in kept} == kept
+    assert {file: file.read_bytes() for file in adapters} == adapters
+
+
+def test_practice_cut_off_goes_on_with_the_same_texts(tmp_path: Path) -> None:
+    pair = PAIRS["smollm2-L10"]
+    base, adapters = build_base(pair.base), adapters_folder() / pair.pair_id
+    sidecars = (read_sidecar(adapters / role) for role in ("av", "ar"))
+    halves = Halves(base, adapters / "av", adapters / "ar", *sidecars)
+    vectors = np.random.default_rng(0).normal(size=(20, pair.d_model)).astype(np.float32)
+    plan = Practice(contexts=20, samples=1, temperature=1.0)
+    whole = practise(halves, vectors, plan, tmp_path / "whole.jsonl", Silence())
+    lines = (tmp_path / "whole.jsonl").read_text().splitlines(keepends=True)
+    (tmp_path / "cut.jsonl").write_text("".join(lines[:17]) + lines[17][:20])
+    assert practise(halves, vectors, plan, tmp_path / "cut.jsonl", Silence()) == whole
+    assert (tmp_path / "cut.jsonl").read_text() == "".join(lines)
 
 
 @pytest.mark.parametrize("pair_id", list(PAIRS))
@@ -87,7 +216,7 @@ def test_pocket_pairs_beat_their_nulls_and_the_best_constant_guess(tmp_path: Pat
     run(POCKET, tmp_path / "pocket.duckdb", "transformers", limit=32)
     rows = read_run(tmp_path / "pocket.duckdb")
     diagonals = [cell for cell in rows.cells if cell.source == cell.target and cell.subset == "all"]
-    assert len(diagonals) == 2
+    assert len(diagonals) == 4
     for cell in diagonals:
         assert cell.fve_nrm is not None
         assert cell.null_fve is not None

@@ -1,4 +1,6 @@
 import re
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -6,7 +8,8 @@ from render_runs import PUBLISHED, write_computed_run
 
 from nlareport.render.claims import FigureFormatter, claim_templates, read_claims
 from nlareport.render.pages import render_report
-from nlareport.rows import Claim
+from nlareport.rows import AblationCell, Claim
+from nlareport.store.database import RunFile
 from nlareport.store.published import import_published
 from nlareport.store.queries import DuckDBReader
 
@@ -70,6 +73,48 @@ def test_what_a_run_cannot_be_asked_is_said_in_neither_form(
 ) -> None:
     assert not {"above_constant", "above_constant.otherwise", "outliers"} & set(published)
     assert not {"source_quality", "same_family", "cross_model"} & set(computed)
+
+
+def test_drops_of_changed_texts_are_told_with_their_range(computed: dict[str, Claim]) -> None:
+    assert computed["ablations"].holds
+    assert "shuffling the words lowers every same-model score (by 0.153 to 0.163)" in computed["ablations"].text
+    assert "blanking the quotes lowers every one (by 0.402 to 0.412)" in computed["ablations"].text
+
+
+def _with_ablations(db: Path, change: Callable[[AblationCell], AblationCell | None]) -> dict[str, Claim]:
+    write_computed_run(db)
+    with RunFile.open(db) as run_file:
+        changed = [change(row) for row in run_file.rows(AblationCell)]
+        run_file.replace({AblationCell: [row for row in changed if row is not None]})
+    return claims_of(db)
+
+
+def test_one_drop_whose_interval_reaches_zero_takes_the_claim_away(tmp_path: Path) -> None:
+    def meets_zero(row: AblationCell) -> AblationCell:
+        is_it = (row.source, row.method) == ("qwen05-L16", "words_shuffled")
+        return replace(row, fve_drop=0.01, drop_low=0.0) if is_it else row
+
+    claims = _with_ablations(tmp_path / "run.duckdb", meets_zero)
+    assert not claims["ablations"].holds
+    assert claims["ablations.otherwise"].holds
+    assert "clearly does so for 1 of 2 pairs (drops of 0.010 to 0.153)" in claims["ablations.otherwise"].text
+    assert "blanking the quotes for 2 (drops of 0.402 to 0.412)" in claims["ablations.otherwise"].text
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda row: row if row.method == "words_shuffled" else None,
+        lambda row: row if row.source == "smollm2-L20" else None,
+        lambda row: replace(row, drop_low=None, drop_high=None),
+        lambda row: None,
+    ],
+    ids=["one method", "one pair of two", "no interval", "none"],
+)
+def test_drops_are_not_spoken_of_unless_all_are_known(
+    change: Callable[[AblationCell], AblationCell | None], tmp_path: Path
+) -> None:
+    assert not {"ablations", "ablations.otherwise"} & set(_with_ablations(tmp_path / "run.duckdb", change))
 
 
 def test_a_claim_and_its_weaker_form_never_hold_together(

@@ -30,6 +30,8 @@ def test_a_range_that_rounds_to_one_figure_is_one_figure() -> None:
     assert formats.percents([0.651, 0.903]) == "65–90%"
     assert formats.percents([0.431, 0.432]) == "43%"
     assert formats.percents([-0.04, 0.2]) == "−4% to 20%"
+    assert formats.signeds([-0.0412, 0.2]) == "−0.041 to 0.200"
+    assert formats.signeds([0.2001, 0.2004]) == "0.200"
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))

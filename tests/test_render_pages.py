@@ -158,6 +158,23 @@ def test_two_pair_run_shows_strata_outliers_nulls_baselines_and_skipped_document
     assert "it needs three pairs" in text
 
 
+def test_what_changed_texts_score_stands_below_the_texts_as_written(computed_page: str) -> None:
+    section = computed_page[computed_page.index('<h3 id="ablations">') :]
+    rows = re.findall(r'<tr class="same">(.*?)</tr>', section[: section.index("</table>")])
+    said = [" ".join(visible(row).replace("&nbsp;", " ").split()) for row in rows]
+    assert len(said) == 6
+    assert re.fullmatch(r"SmolLM2-135M → SmolLM2-135M as written 0\.\d{3} \[0\.\d{3}, 0\.\d{3}\] – 117", said[0])
+    assert said[1].endswith("words shuffled 0.347 [0.307, 0.387] 0.153 [0.132, 0.176] 117")
+    assert said[2].endswith("quotes blanked 0.098 [0.058, 0.138] 0.402 [0.381, 0.425] 117")
+    assert said[4].endswith("words shuffled 0.347 [0.307, 0.387] 0.163 [0.132, 0.176] 117")
+    assert "Query <code>ablations</code>, 6 rows" in section
+
+
+def test_a_run_without_ablations_has_no_such_section(published_page: str) -> None:
+    assert "What in the text carries it" not in published_page
+    assert 'id="ablations"' not in published_page
+
+
 def test_single_pair_renders_without_a_cross_model_cell(tmp_path: Path) -> None:
     page = rendered(write_computed_run(tmp_path / "one.duckdb", pairs=1), tmp_path)
     assert "Best diagonal" in page

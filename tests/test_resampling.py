@@ -15,6 +15,7 @@ from nlareport.resampling import (
     document_codes,
     document_weights,
     percentile_interval,
+    random_order,
 )
 
 documents_of_items = st.lists(st.integers(0, 8), min_size=2, max_size=40).map(np.array)
@@ -149,3 +150,12 @@ def test_a_resample_of_one_direction_has_no_variance():
     variances = bootstrap_variances(np.eye(2), np.array([0, 1]), draws=100, seed=1)
     assert set(np.round(variances[np.isfinite(variances)], 6)) == {0.5}
     assert np.isnan(variances).mean() == pytest.approx(0.5, abs=0.15)
+
+
+@given(size=st.integers(0, 60), seed=st.integers(0, 2**40))
+def test_a_random_order_holds_every_place_once_and_differs_by_purpose(size: int, seed: int) -> None:
+    order = random_order(size, seed, "one")
+    assert sorted(order.tolist()) == list(range(size))
+    assert order.tolist() == random_order(size, seed, "one").tolist()
+    # Of 30! orders two are not the same by chance.
+    assert size < 30 or order.tolist() != random_order(size, seed, "other").tolist()

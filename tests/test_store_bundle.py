@@ -12,6 +12,7 @@ from nlareport.errors import BundleInvalid, RunFileMissing, RunFileTaken
 from nlareport.rows import Document
 from nlareport.store.bundle import bundle_rows, export_bundle, import_bundle, import_run
 from nlareport.store.bundle_formats import BundleFormat
+from nlareport.store.connections import SCHEMA_VERSION
 from nlareport.store.whole_run import RunRows, read_run, store_run
 
 FORMATS: list[BundleFormat] = ["parquet", "csv", "jsonl"]
@@ -150,7 +151,7 @@ def test_all_faults_of_a_bundle_are_listed_together(folder: Path) -> None:
     faults = faults_of(folder)
     expected = [
         "run.yaml: pairs: a stands twice",
-        "run.yaml: schema_version is 9, this nlareport reads 1",
+        "run.yaml: schema_version is 9, this nlareport reads 1 to 2",
         "documents.jsonl: cannot be read: line 2 is not JSON",
         "items.jsonl: row 2: token is empty",
         "items.jsonl: stratum says 'poetry'; it must be one of digits, punctuation, prose",
@@ -219,6 +220,14 @@ def test_figures_computed_after_an_import_do_not_make_it_another(folder: Path, t
         tmp_path / "run.duckdb", replace(rows, pairs=[replace(p, variance_nrm=0.5) for p in rows.pairs], cells=cells)
     )
     assert not import_bundle(folder, tmp_path / "run.duckdb")
+
+
+def test_a_bundle_from_before_ablations_makes_a_file_of_today(folder: Path, tmp_path: Path) -> None:
+    (folder / "run.yaml").write_text(yaml.safe_dump({"title": "By hand", "pairs": PAIRS, "schema_version": 1}))
+    assert import_bundle(folder, tmp_path / "run.duckdb")
+    stored = read_run(tmp_path / "run.duckdb")
+    assert stored.run.schema_version == SCHEMA_VERSION == 2
+    assert stored.ablations == stored.ablation_cells == []
 
 
 def test_exporting_a_file_that_is_not_there_says_so(tmp_path: Path) -> None:

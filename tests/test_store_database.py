@@ -20,6 +20,7 @@ from store_runs import (
     an_explanation,
     an_item,
     any_rows,
+    make_older,
 )
 
 from nlareport.errors import (
@@ -30,9 +31,11 @@ from nlareport.errors import (
     RunFileUnreadable,
     RunFileUnwritable,
 )
-from nlareport.rows import Cell, Claim, Explanation, Item, NullScore, Pair, Run, Score
+from nlareport.rows import Ablation, Cell, Claim, Explanation, Item, NullScore, Pair, Run, Score
 from nlareport.store import database
+from nlareport.store.connections import SCHEMA_VERSION
 from nlareport.store.database import RunFile
+from nlareport.store.queries import DuckDBReader
 from nlareport.store.tables import PRIMARY_KEYS, column_types, table_of
 from nlareport.store.whole_run import RunRows, read_run, store_run
 
@@ -219,8 +222,43 @@ def test_a_file_of_another_schema_version_is_refused(path: Path) -> None:
     RunFile.create_or_open(path, a_run()).close()
     with duckdb.connect(str(path)) as connection:
         connection.execute("UPDATE run SET schema_version = 99")
-    with pytest.raises(RunFileOfAnotherVersion, match="schema version 99, this nlareport reads version 1"):
+    with pytest.raises(RunFileOfAnotherVersion, match="schema version 99, this nlareport reads versions 1 to 2"):
         RunFile.open(path)
+
+
+def _tables(path: Path) -> list[tuple[str, ...]]:
+    """Every column of every table in the file itself, with its comment."""
+    with duckdb.connect(str(path), read_only=True) as connection:
+        return connection.execute(
+            "SELECT table_name, column_name, data_type, is_nullable, comment FROM duckdb_columns() ORDER BY ALL"
+        ).fetchall()
+
+
+def test_a_file_from_before_ablations_gets_their_tables_when_it_is_written_to(path: Path) -> None:
+    RunFile.create_or_open(path, a_run()).close()
+    new = _tables(path)
+    with RunFile.open(path) as run_file:
+        run_file.append([a_score(1)])
+    make_older(path)
+    assert _tables(path) != new
+    for _ in range(2):
+        with RunFile.open(path) as run_file:
+            assert run_file.run().schema_version == SCHEMA_VERSION
+            assert run_file.rows(Score) == [a_score(1)]
+            run_file.replace({Ablation: [Ablation(1, QWEN, QWEN, "words_shuffled", 0.5)]})
+            assert run_file.reader().frame("SELECT mse_nrm FROM ablation")["mse_nrm"].to_list() == [0.5]
+    assert _tables(path) == new
+
+
+def test_a_file_from_before_ablations_is_read_as_one_without_any_and_stays_as_it_was(path: Path) -> None:
+    store_run(path, a_small_run())
+    make_older(path)
+    before = path.read_bytes()
+    with DuckDBReader.open(path) as reader:
+        assert reader.frame("ablations").is_empty()
+        assert reader.frame("SELECT * FROM ablation").is_empty()
+        assert reader.frame("SELECT count(*) AS n FROM score")["n"].to_list() == [3]
+    assert path.read_bytes() == before
 
 
 def test_a_folder_that_cannot_be_is_said_so(tmp_path: Path) -> None:

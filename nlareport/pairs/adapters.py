@@ -15,11 +15,14 @@ except ModuleNotFoundError as error:
     raise ExtraMissing('The pocket pairs need PEFT: pip install "nlareport[pairs]".') from error
 
 
-def with_adapter(model: PreTrainedModel, rank: int) -> PeftModel:
-    """The model with fresh LoRA on every linear map of every block, scaled so that the rank does not change the step.
+def with_adapter(model: PreTrainedModel, rank: int, start: Path | None = None) -> PeftModel:
+    """The model with LoRA on every linear map of every block, scaled so that the rank does not change the step.
 
-    The base weights are frozen; the adapter is float32 whatever they are. `model` itself is changed.
+    The adapter is fresh, or the trained one of the folder `start`. The base weights are frozen; the adapter is float32
+    whatever they are. `model` itself is changed.
     """
+    if start is not None:
+        return PeftModel.from_pretrained(model, start, is_trainable=True)
     config = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear", lora_dropout=0.0)
     return get_peft_model(model, config)
 

@@ -35,8 +35,8 @@ class BuiltPair:
 
 
 @quiet()
-def build_pair(pair: PocketPair, data_folder: Path) -> BuiltPair:
-    """The pair's checkpoint directories, made on first use.
+def build_pair(pair: PocketPair, data_folder: Path, *, anew: bool = False) -> BuiltPair:
+    """The pair's checkpoint directories, made on first use; with `anew`, AV and AR take the place of a former build.
 
     Raises:
         CheckpointMissing: the data folder does not hold the pair's adapters.
@@ -53,10 +53,10 @@ def build_pair(pair: PocketPair, data_folder: Path) -> BuiltPair:
     base = build_base(pair.base)
     folder = cache_folder() / "pairs" / pair.pair_id / _digest(adapters)
     built = BuiltPair(base, folder / "av", folder / "ar")
-    if not built.verbalizer.exists():
+    if anew or not built.verbalizer.exists():
         verbalizer = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
         _write_checkpoint(verbalizer, adapters / "av", base, built.verbalizer)
-    if not built.reconstructor.exists():
+    if anew or not built.reconstructor.exists():
         reconstructor = truncated_model(base, read_sidecar(adapters / "ar").block_index, torch.float32)
         _write_checkpoint(reconstructor, adapters / "ar", base, built.reconstructor)
     return built
@@ -79,4 +79,6 @@ def _write_checkpoint(model: PreTrainedModel, adapter: Path, base: Path, destina
     for name in (SIDECAR_NAME, VALUE_HEAD_NAME):
         if (adapter / name).exists():
             shutil.copyfile(adapter / name, scratch / name)
+    # A former build stays until the new one is whole.
+    shutil.rmtree(destination, ignore_errors=True)
     scratch.rename(destination)

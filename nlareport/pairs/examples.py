@@ -1,6 +1,7 @@
-"""Reads the training articles with a base model: contexts and the vectors found at their ends.
+"""Reads the training articles with a base model: places in the text and the vectors found there.
 
 Enters articles and a base checkpoint; leaves `Examples`, kept on disk so that a stopped training need not read again.
+All the blocks that the pairs of a base model need are read in one pass.
 """
 
 import json
@@ -19,43 +20,36 @@ from nlareport.ports import Progress
 
 MIN_LEFT_CONTEXT = 50
 ARTICLES_AT_ONCE = 8
+CONTINUATION_CHARS = 60
+PLACES_NAME = "places.json"
 
 
 @dataclass(frozen=True, slots=True)
 class Examples:
-    """Contexts and the activation at the end of each, row by row."""
+    """Contexts, how each text went on, and the activation at the end of each context, row by row."""
 
     contexts: list[str]
+    continuations: list[str]
     vectors: Float[np.ndarray, "item d_model"]
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    article: int
+    char_end: int
+    vectors: Float[np.ndarray, "block d_model"]
+
+
 def read_examples(
-    articles: list[str], base: Path, block_index: int, recipe: Recipe, folder: Path, progress: Progress
-) -> Examples:
-    """Contexts of the articles, in a seeded random order, with the base model's vectors after the block, float32."""
-    contexts_file, vectors_file = folder / "contexts.json", folder / "vectors.npy"
-    if vectors_file.exists():
-        return Examples(json.loads(contexts_file.read_text()), np.load(vectors_file))
-    tokenizer = AutoTokenizer.from_pretrained(base)
-    model = truncated_model(base, block_index)
-    progress.stage("read training articles", len(articles), 0)
-    contexts: list[str] = []
-    vectors: list[Float[np.ndarray, "item d_model"]] = []
-    generator = random.Random(recipe.seed)
-    for start in range(0, len(articles), ARTICLES_AT_ONCE):
-        batch = articles[start : start + ARTICLES_AT_ONCE]
-        found = _read_batch(batch, tokenizer, model, recipe, generator)
-        contexts += [context for context, _ in found]
-        vectors += [vector for _, vector in found]
-        progress.advance(len(batch))
-    order = generator.sample(range(len(contexts)), len(contexts))
-    examples = Examples([contexts[index] for index in order], np.stack([vectors[index] for index in order]))
-    folder.mkdir(parents=True, exist_ok=True)
-    contexts_file.write_text(json.dumps(examples.contexts))
-    # The vectors are written last: their file says that the contexts are whole too.
-    np.save(vectors_file.with_suffix(".tmp.npy"), examples.vectors)
-    vectors_file.with_suffix(".tmp.npy").rename(vectors_file)
-    return examples
+    articles: list[str], base: Path, blocks: list[int], recipe: Recipe, folder: Path, progress: Progress
+) -> dict[int, Examples]:
+    """For every block: contexts in a seeded random order, with the base model's vectors after the block, float32."""
+    if not all(_vectors_file(folder, block).exists() for block in blocks):
+        _read_articles(articles, base, sorted(blocks), recipe, folder, progress)
+    places = json.loads((folder / PLACES_NAME).read_text())
+    contexts = [articles[article][:char_end] for article, char_end in places]
+    continuations = [articles[article][char_end:][:CONTINUATION_CHARS] for article, char_end in places]
+    return {block: Examples(contexts, continuations, np.load(_vectors_file(folder, block))) for block in blocks}
 
 
 def truncated_model(base: Path, block_index: int, dtype: torch.dtype = torch.bfloat16) -> PreTrainedModel:
@@ -70,14 +64,42 @@ def truncated_model(base: Path, block_index: int, dtype: torch.dtype = torch.bfl
     return model.eval()
 
 
+def _vectors_file(folder: Path, block: int) -> Path:
+    return folder / f"vectors-B{block}.npy"
+
+
+def _read_articles(
+    articles: list[str], base: Path, blocks: list[int], recipe: Recipe, folder: Path, progress: Progress
+) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    model = truncated_model(base, blocks[-1])
+    progress.stage("read training articles", len(articles), 0)
+    generator = random.Random(recipe.seed)
+    found: list[_Found] = []
+    for start in range(0, len(articles), ARTICLES_AT_ONCE):
+        batch = articles[start : start + ARTICLES_AT_ONCE]
+        found += _read_batch(batch, start, blocks, tokenizer, model, recipe, generator)
+        progress.advance(len(batch))
+    found = generator.sample(found, len(found))
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / PLACES_NAME).write_text(json.dumps([(place.article, place.char_end) for place in found]))
+    # The vectors are written last, under another name first: a file that is there says that all before it is whole.
+    for row, block in enumerate(blocks):
+        scratch = folder / "vectors.tmp.npy"
+        np.save(scratch, np.stack([place.vectors[row] for place in found]))
+        scratch.rename(_vectors_file(folder, block))
+
+
 @torch.inference_mode()
 def _read_batch(
     articles: list[str],
+    first: int,
+    blocks: list[int],
     tokenizer: PreTrainedTokenizerBase,
     model: PreTrainedModel,
     recipe: Recipe,
     generator: random.Random,
-) -> list[tuple[str, Float[np.ndarray, " d_model"]]]:
+) -> list[_Found]:
     encoded = tokenizer(
         articles,
         return_offsets_mapping=True,
@@ -87,11 +109,16 @@ def _read_batch(
         padding_side="right",
         return_tensors="pt",
     )
-    hidden = model.model(input_ids=encoded["input_ids"], attention_mask=encoded["attention_mask"]).last_hidden_state
+    output = model.model(
+        input_ids=encoded["input_ids"], attention_mask=encoded["attention_mask"], output_hidden_states=True
+    )
+    # The first hidden state is the embedding: block k's output stands at k + 1.
+    hidden = [output.hidden_states[block + 1] for block in blocks]
     found = []
-    for row, article in enumerate(articles):
+    for row in range(len(articles)):
         candidates = range(MIN_LEFT_CONTEXT, int(encoded["attention_mask"][row].sum()))
         for position in generator.sample(candidates, min(recipe.positions_per_article, len(candidates))):
             char_end = int(encoded["offset_mapping"][row, position, 1])
-            found.append((article[:char_end], hidden[row, position].float().numpy()))
+            vectors = torch.stack([states[row, position] for states in hidden]).float().numpy()
+            found.append(_Found(first + row, char_end, vectors))
     return found

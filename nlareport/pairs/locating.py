@@ -19,14 +19,21 @@ PARTS = {"base": "base", "av": "verbalizer", "ar": "reconstructor"}
 """Last part of a name, and the checkpoint of a `BuiltPair` it stands for."""
 
 
+def committed(name: str) -> Path:
+    """Where ``data/<name>`` is committed: here, or in the checkout this package was imported from."""
+    here = Path("data") / name
+    return here if here.exists() else Path(__file__).resolve().parents[2] / here
+
+
 def adapters_folder() -> Path:
-    """Where the adapters are committed: ``data/pairs`` here, or in the checkout this package was imported from."""
-    here = Path("data/pairs")
-    return here if here.is_dir() else Path(__file__).resolve().parents[2] / "data" / "pairs"
+    """Where the adapters are committed."""
+    return committed("pairs")
 
 
-def locate_pocket_pair(spec: PairSpec, progress: Progress) -> PairSpec:
+def locate_pocket_pair(spec: PairSpec, progress: Progress, *, anew: bool = False) -> PairSpec:
     """The spec with every ``pocket:`` name replaced by a checkpoint directory, built when it is not there yet.
+
+    With `anew` its AV and AR are built from the adapters even where a former build stands.
 
     Raises:
         PairUnknown: no pocket pair is called so.
@@ -42,17 +49,33 @@ def locate_pocket_pair(spec: PairSpec, progress: Progress) -> PairSpec:
             raise CheckpointMissing(
                 f"{POCKET}{pair_id}/{part}: names no checkpoint; write {POCKET}{pair_id}/ and {' or '.join(PARTS)}."
             )
-    built = {pair_id: _built(pair_id, progress) for pair_id in sorted({pair_id for pair_id, _ in pocket.values()})}
+    pair_ids = sorted({pair_id for pair_id, _ in pocket.values()})
+    built = {pair_id: _built(pair_id, progress, anew) for pair_id in pair_ids}
     return spec.model_copy(
         update={key: str(getattr(built[pair_id], PARTS[part])) for key, (pair_id, part) in pocket.items()}
     )
 
 
-def _built(pair_id: str, progress: Progress) -> "BuiltPair":
+def locate_base_model(spec: PairSpec) -> PairSpec:
+    """The spec with its base model alone replaced by a checkpoint directory: enough to cut text as the pair does.
+
+    Raises:
+        PairUnknown: no pocket pair is called so.
+        DownloadFailed: its base model could not be had.
+    """
+    if not spec.base_model.startswith(POCKET):
+        return spec
+    from nlareport.pairs.bases import build_base
+
+    pair_id = spec.base_model.removeprefix(POCKET).partition("/")[0]
+    return spec.model_copy(update={"base_model": str(build_base(pocket_pair(pair_id).base))})
+
+
+def _built(pair_id: str, progress: Progress, anew: bool) -> "BuiltPair":
     from nlareport.pairs.building import build_pair
 
     progress.stage(f"build {pair_id}", 1, 0)
-    built = build_pair(pocket_pair(pair_id), adapters_folder())
+    built = build_pair(pocket_pair(pair_id), adapters_folder(), anew=anew)
     progress.advance(1)
     return built
 

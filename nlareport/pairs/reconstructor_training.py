@@ -1,59 +1,58 @@
 """Teaches a cut base model to give back the vector a text ends in: LoRA and a linear head, error between directions.
 
-Enters examples; leaves a PEFT adapter folder and a value head. It is trained on target explanations, not on what the
-verbalizer wrote: on those it would learn to hedge towards the mean.
+Enters texts and vectors; leaves a PEFT adapter folder and a value head.
 """
 
 from pathlib import Path
 
 import torch
 from jaxtyping import Float
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from nlareport.checkpoint import Sidecar
 from nlareport.pairs.adapters import with_adapter
 from nlareport.pairs.building import VALUE_HEAD_NAME
-from nlareport.pairs.catalog import Recipe
-from nlareport.pairs.examples import Examples, truncated_model
-from nlareport.pairs.targets import explanation_of
-from nlareport.pairs.training_loop import train
-from nlareport.pairs.verbalizer_training import batch_rows, pad_right
-from nlareport.ports import Progress
+from nlareport.pairs.catalog import Lesson
+from nlareport.pairs.examples import truncated_model
+from nlareport.pairs.training_loop import Texts, Trainee, batch_rows, pad_right, train
 from nlareport.prompts import reconstructor_prompt
 
 
-def train_reconstructor(
-    examples: Examples, base: Path, sidecar: Sidecar, recipe: Recipe, folder: Path, progress: Progress
-) -> Path:
-    """The folder of the trained adapter; ``value_head.safetensors`` stands in it."""
-    torch.manual_seed(recipe.seed)
-    model = truncated_model(base, sidecar.block_index)
-    peft_model = with_adapter(model, recipe.reconstructor_rank)
+def train_reconstructor(trainee: Trainee, name: str, texts: Texts, lesson: Lesson, start: Path | None) -> Path:
+    """The folder of the adapter after the lesson, trained from the one in `start` or from nothing.
+
+    The value head stands in it.
+    """
+    sidecar, destination = trainee.sidecar, trainee.folder / name
+    if destination.exists():
+        return destination
+    torch.manual_seed(lesson.seed)
+    model = truncated_model(trainee.base, sidecar.block_index)
+    peft_model = with_adapter(model, trainee.rank, start)
     head = nn.Linear(sidecar.d_model, sidecar.d_model, bias=False)
-    # The base model already has the item's vector where it read the item's own token: start from passing it on.
-    nn.init.eye_(head.weight)
-    task = _ReconstructorTask(model, head, AutoTokenizer.from_pretrained(base), sidecar, examples, recipe)
+    if start is None:
+        # The base model already has the item's vector where it read the item's own token: start from passing it on.
+        nn.init.eye_(head.weight)
+    else:
+        head.load_state_dict(load_file(start / VALUE_HEAD_NAME))
+    task = _ReconstructorTask(model, head, AutoTokenizer.from_pretrained(trainee.base), sidecar, texts, lesson)
     trainable: dict[str, nn.Parameter] = {
         name: parameter for name, parameter in peft_model.named_parameters() if parameter.requires_grad
     }
-    train(
-        "train reconstructor",
-        {**trainable, "value_head": head.get_parameter("weight")},
-        task.loss_at,
-        recipe.reconstructor_examples // recipe.batch_size,
-        recipe.reconstructor_learning_rate,
-        folder / "reconstructor.state",
-        progress,
-    )
-    peft_model.save_pretrained(folder / "reconstructor")
-    save_file({"weight": head.weight.detach().contiguous()}, folder / "reconstructor" / VALUE_HEAD_NAME)
-    return folder / "reconstructor"
+    parameters = {**trainable, "value_head": head.get_parameter("weight")}
+    train(f"train {name}", parameters, task.loss_at, lesson, trainee.folder / f"{name}.state", trainee.progress)
+    # The adapter is written last: its folder's name says that the head is there too.
+    scratch = trainee.folder / f"{name}.tmp"
+    peft_model.save_pretrained(scratch)
+    save_file({"weight": head.weight.detach().contiguous()}, scratch / VALUE_HEAD_NAME)
+    scratch.rename(destination)
+    return destination
 
 
 class _ReconstructorTask:
-    """Batches of target explanations and the error of the vectors read from them."""
+    """Batches of explanations and the error of the vectors read from them."""
 
     def __init__(
         self,
@@ -61,17 +60,17 @@ class _ReconstructorTask:
         head: nn.Linear,
         tokenizer: PreTrainedTokenizerBase,
         sidecar: Sidecar,
-        examples: Examples,
-        recipe: Recipe,
+        texts: Texts,
+        lesson: Lesson,
     ):
-        self.model, self.head, self.recipe = model, head, recipe
-        prompts = [reconstructor_prompt(sidecar, explanation_of(context)) for context in examples.contexts]
+        self.model, self.head, self.lesson = model, head, lesson
+        prompts = [reconstructor_prompt(sidecar, explanation) for explanation in texts.explanations]
         self.prompts: list[list[int]] = tokenizer(prompts, add_special_tokens=True)["input_ids"]
-        self.gold = torch.from_numpy(examples.vectors)
+        self.gold = torch.from_numpy(texts.vectors)
 
     def loss_at(self, step: int) -> Float[Tensor, ""]:
         """Mean ``mse_nrm = 2 (1 - cos)`` over the batch."""
-        rows = batch_rows(step, len(self.prompts), self.recipe)
+        rows = batch_rows(step, len(self.prompts), self.lesson)
         lengths = torch.tensor([len(self.prompts[row]) for row in rows])
         token_ids = pad_right([self.prompts[row] for row in rows], 0)
         mask = (torch.arange(token_ids.shape[1]) < lengths[:, None]).long()

@@ -1,23 +1,89 @@
-"""What a pocket verbalizer is taught to say: the final words of the text, quoted in growing spans.
+"""What a pocket verbalizer is taught to say about a text that breaks off at an item.
 
-Enters a context; leaves the explanation text a perfect verbalizer would write. Pure text.
+Enters a context and its true continuation; leaves the explanation a perfect verbalizer would write. Pure text.
 """
 
+import math
+import re
+from collections import Counter
+from collections.abc import Collection
+
+_WORD = re.compile(r"[A-Za-z]{4,}")
+_DIGIT = re.compile(r"\d")
+TOPIC_WORDS = 3
+TOPIC_REACH_WORDS = 80
+"""Topics are drawn from so many words before the item: the vector knows the passage better than the article."""
+FEWEST_DOCUMENTS = 20
+"""Words that fewer articles hold are names nobody could learn to read from a vector."""
+NEXT_WORDS = 2
 SPAN_WORDS = (1, 3)
 FINAL_WORDS = 8
 
 
-def explanation_of(context: str) -> str:
-    """The target explanation of the text up to and including an item.
+class Topics:
+    """Picks the words that tell what a passage is about: the highest term frequency × inverse document frequency.
+
+    The measure is Spärck Jones, "A statistical interpretation of term specificity", J. Documentation 28 (1972).
+    """
+
+    def __init__(self, articles: Collection[str]):
+        self._n_articles = len(articles)
+        self._document_frequency = Counter(word for article in articles for word in set(_words(article)))
+
+    def of(self, context: str) -> list[str]:
+        """At most three words of the passage before the item, the most telling first, as the passage spells them."""
+        passage = " ".join(context.split()[-TOPIC_REACH_WORDS:])
+        spelling = {found.lower(): found for found in _WORD.findall(passage)}
+        counts = Counter(_words(passage))
+        known = [word for word in counts if self._document_frequency[word] >= FEWEST_DOCUMENTS]
+        weight = {word: counts[word] * math.log(self._n_articles / self._document_frequency[word]) for word in known}
+        # Ties go to the alphabet, so that the same passage always has the same topics.
+        best = sorted(known, key=lambda word: (-weight[word], word))[:TOPIC_WORDS]
+        return [spelling[word] for word in best]
+
+
+def final_words(context: str) -> str:
+    """The first lesson: the last words of the text in growing spans, nothing else.
 
     Short quotes come first because the vector holds the last words most firmly; each longer one builds on the one
     before. The final words close the text unquoted, so that a reconstructor's last token is the item's own.
     """
-    words = context.split()
-    quotes = " ".join(f'"{" ".join(words[-n_words:])}"' for n_words in SPAN_WORDS)
-    return f"Ends {quotes}. Final words: {' '.join(words[-FINAL_WORDS:])}"
+    return f"Ends {_spans(context, ' ')}. Final words: {_last(context, FINAL_WORDS)}"
+
+
+def explanation_of(context: str, continuation: str, topics: Topics) -> str:
+    """The whole explanation of a text that ends in an item: what it is about, what comes next, how it ends."""
+    about = ", ".join(topics.of(context)) or "various matters"
+    following = _unquoted(" ".join(continuation.split()[:NEXT_WORDS]))
+    return (
+        f'{_kind(context)} about {about}. Likely next: "{following}". '
+        f"Ends on {_spans(context, ', in ')}, after: {_last(context, FINAL_WORDS)}"
+    )
 
 
 def completion_of(explanation: str) -> str:
     """The whole answer that holds an explanation."""
     return f"<explanation>{explanation}</explanation>"
+
+
+def _kind(context: str) -> str:
+    if context.count('"') % 2:
+        return "Quoted speech"
+    return "Facts and figures" if _DIGIT.search(_last(context, FINAL_WORDS)) else "News report"
+
+
+def _spans(context: str, joint: str) -> str:
+    return joint.join(f'"{_unquoted(_last(context, n_words))}"' for n_words in SPAN_WORDS)
+
+
+def _last(context: str, n_words: int) -> str:
+    return " ".join(context.split()[-n_words:])
+
+
+def _unquoted(text: str) -> str:
+    """Quotation marks inside a quoted span would end it."""
+    return text.replace('"', "'")
+
+
+def _words(text: str) -> list[str]:
+    return [word.lower() for word in _WORD.findall(text)]

@@ -1,14 +1,21 @@
 """One resumable loop for both halves of a pair: AdamW, linear warm-up and decay, state saved as it goes.
 
-Enters a model's trainable parameters and a loss for every step; leaves the parameters trained in place.
+Enters a model's trainable parameters and a loss for every step; leaves the parameters trained in place. What a lesson
+is taught on (`Texts`), and where and to whom (`Trainee`), is the same for both halves.
 """
 
+import random
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from nlareport.checkpoint import Sidecar
+from nlareport.pairs.catalog import Lesson
 from nlareport.ports import Progress
 
 WARM_UP_STEPS = 40
@@ -16,22 +23,43 @@ SAVE_EVERY_STEPS = 50
 MAX_GRADIENT_NORM = 1.0
 
 
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """An explanation of each vector, row by row."""
+
+    explanations: list[str]
+    vectors: Float[np.ndarray, "item d_model"]
+
+
+@dataclass(frozen=True, slots=True)
+class Trainee:
+    """One half of a pair in training."""
+
+    base: Path
+    sidecar: Sidecar
+    rank: int
+    """Of its adapter, when it starts from nothing."""
+    folder: Path
+    """Where its adapters and states are kept, by the name of the lesson."""
+    progress: Progress
+
+
 def train(
     name: str,
     parameters: dict[str, nn.Parameter],
     loss_at: Callable[[int], Tensor],
-    n_steps: int,
-    learning_rate: float,
+    lesson: Lesson,
     state_file: Path,
     progress: Progress,
 ) -> list[float]:
     """Loss of every step; continues from `state_file` when a former call was cut off."""
-    optimizer = torch.optim.AdamW(parameters.values(), lr=learning_rate, weight_decay=0.0)
+    n_steps = lesson.examples // lesson.batch_size
+    optimizer = torch.optim.AdamW(parameters.values(), lr=lesson.learning_rate, weight_decay=0.0)
     losses = _resume(parameters, optimizer, state_file)
     progress.stage(f"{name}, loss {_recent(losses)}", n_steps, len(losses))
     for step in range(len(losses), n_steps):
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate * _schedule(step, n_steps)
+            group["lr"] = lesson.learning_rate * _schedule(step, n_steps)
         loss = loss_at(step)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -44,6 +72,23 @@ def train(
         else:
             progress.advance(1)
     return losses
+
+
+def batch_rows(step: int, n_examples: int, lesson: Lesson) -> list[int]:
+    """Rows of one step's batch: every epoch is a fresh seeded order of all examples.
+
+    The few that do not fill a last batch wait for another epoch; fewer examples than a batch are all of it.
+    """
+    per_epoch = max(n_examples // lesson.batch_size, 1)
+    epoch, place = divmod(step, per_epoch)
+    order = random.Random(f"{lesson.seed}|{epoch}").sample(range(n_examples), n_examples)
+    return sorted(order[place * lesson.batch_size : (place + 1) * lesson.batch_size])
+
+
+def pad_right(sequences: list[list[int]], filler: int) -> Int[Tensor, "item token"]:
+    """The sequences as one array, filled up on the right."""
+    width = max(map(len, sequences))
+    return torch.tensor([ids + [filler] * (width - len(ids)) for ids in sequences])
 
 
 def _schedule(step: int, n_steps: int) -> float:

@@ -1,6 +1,7 @@
-"""Teaches a base model to say what a vector holds: LoRA on every linear map, cross-entropy on target explanations.
+"""Teaches a base model to say what a vector holds: LoRA on every linear map, cross-entropy on the texts to write.
 
-Enters examples; leaves a PEFT adapter folder. The vector stands where the injection character's embedding would.
+Enters vectors and texts; leaves a PEFT adapter folder. The vector stands where the injection character's embedding
+would.
 """
 
 import random
@@ -15,11 +16,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, P
 
 from nlareport.checkpoint import Sidecar
 from nlareport.pairs.adapters import with_adapter
-from nlareport.pairs.catalog import Recipe
-from nlareport.pairs.examples import Examples
-from nlareport.pairs.targets import completion_of, explanation_of
-from nlareport.pairs.training_loop import train
-from nlareport.ports import Progress
+from nlareport.pairs.catalog import Lesson
+from nlareport.pairs.targets import completion_of
+from nlareport.pairs.training_loop import Texts, Trainee, batch_rows, pad_right, train
 from nlareport.prompts import verbalizer_prompt_ids
 
 BATCHES_SORTED = 16
@@ -28,27 +27,39 @@ NEGATIVES = 2_048
 """Random ids outside the targets' vocabulary in every step's softmax, so that they stay unlikely."""
 
 
-def train_verbalizer(
-    examples: Examples, base: Path, sidecar: Sidecar, recipe: Recipe, folder: Path, progress: Progress
-) -> Path:
-    """The folder of the trained adapter."""
-    torch.manual_seed(recipe.seed)
-    tokenizer = AutoTokenizer.from_pretrained(base)
-    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.bfloat16)
-    peft_model = with_adapter(model, recipe.verbalizer_rank)
-    task = _VerbalizerTask(model, tokenizer, sidecar, examples, recipe)
+def train_verbalizer(trainee: Trainee, name: str, texts: Texts, lesson: Lesson, start: Path | None) -> Path:
+    """The folder of the adapter after the lesson, trained from the one in `start` or from nothing."""
+    destination = trainee.folder / name
+    if destination.exists():
+        return destination
+    torch.manual_seed(lesson.seed)
+    tokenizer = AutoTokenizer.from_pretrained(trainee.base)
+    # Plain attention is a fifth faster here: the sequences are short, and the fused kernel's backward pass is slow.
+    model = AutoModelForCausalLM.from_pretrained(trainee.base, dtype=torch.bfloat16, attn_implementation="eager")
+    peft_model = with_adapter(model, trainee.rank, start)
+    task = _VerbalizerTask(model, tokenizer, trainee.sidecar, texts, lesson)
     trainable = {name: parameter for name, parameter in peft_model.named_parameters() if parameter.requires_grad}
-    train(
-        "train verbalizer",
-        trainable,
-        task.loss_at,
-        recipe.verbalizer_examples // recipe.batch_size,
-        recipe.verbalizer_learning_rate,
-        folder / "verbalizer.state",
-        progress,
-    )
-    peft_model.save_pretrained(folder / "verbalizer")
-    return folder / "verbalizer"
+    train(f"train {name}", trainable, task.loss_at, lesson, trainee.folder / f"{name}.state", trainee.progress)
+    scratch = trainee.folder / f"{name}.tmp"
+    peft_model.save_pretrained(scratch)
+    scratch.rename(destination)
+    return destination
+
+
+def injected(
+    model: PreTrainedModel,
+    token_ids: Int[Tensor, "item token"],
+    marker: int,
+    vectors: Float[np.ndarray, "item d_model"],
+    scale: float | None,
+) -> Float[Tensor, "item token d_model"]:
+    """The tokens' embeddings, float32, with each item's vector, scaled to the norm `scale`, in the marker's place."""
+    embeddings: Tensor = model.get_input_embeddings()(token_ids).float()
+    values = torch.from_numpy(np.ascontiguousarray(vectors))
+    if scale is not None:
+        values = values * (scale / values.norm(dim=1, keepdim=True))
+    embeddings[:, marker] = values
+    return embeddings
 
 
 class _VerbalizerTask:
@@ -59,16 +70,16 @@ class _VerbalizerTask:
         model: PreTrainedModel,
         tokenizer: PreTrainedTokenizerBase,
         sidecar: Sidecar,
-        examples: Examples,
-        recipe: Recipe,
+        texts: Texts,
+        lesson: Lesson,
     ):
-        self.model, self.examples, self.recipe = model, examples, recipe
+        self.model, self.vectors, self.lesson = model, texts.vectors, lesson
         self.scale = sidecar.injection_scale
         self.prompt_ids, self.marker = verbalizer_prompt_ids(tokenizer, sidecar)
         stop_ids = model.generation_config.eos_token_id
         stop_id = stop_ids[0] if isinstance(stop_ids, list) else stop_ids
-        texts = [completion_of(explanation_of(context)) for context in examples.contexts]
-        self.targets = [[*ids, stop_id] for ids in tokenizer(texts, add_special_tokens=False)["input_ids"]]
+        completions = [completion_of(explanation) for explanation in texts.explanations]
+        self.targets = [[*ids, stop_id] for ids in tokenizer(completions, add_special_tokens=False)["input_ids"]]
         self.vocabulary = torch.tensor(sorted({token for ids in self.targets for token in ids}))
 
     def loss_at(self, step: int) -> Float[Tensor, ""]:
@@ -81,7 +92,7 @@ class _VerbalizerTask:
         labels = pad_right([self.targets[row] for row in rows], -100)
         hidden = self._hidden(rows, labels)
         kept = labels != -100
-        generator = torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + step)
+        generator = torch.Generator().manual_seed(self.lesson.seed * 1_000_003 + step)
         head = self.model.get_output_embeddings().weight
         negatives = torch.randint(head.shape[0], (NEGATIVES,), generator=generator)
         negatives = negatives[~torch.isin(negatives, self.vocabulary)]
@@ -91,39 +102,22 @@ class _VerbalizerTask:
 
     def _rows(self, step: int) -> list[int]:
         """Rows of one step's batch, of like length: padding would cost a quarter of the training."""
-        places, place = divmod(step, BATCHES_SORTED)
-        many = replace(self.recipe, batch_size=self.recipe.batch_size * BATCHES_SORTED)
+        n_sorted = max(min(BATCHES_SORTED, len(self.targets) // self.lesson.batch_size), 1)
+        places, place = divmod(step, n_sorted)
+        many = replace(self.lesson, batch_size=self.lesson.batch_size * n_sorted)
         rows = sorted(batch_rows(places, len(self.targets), many), key=lambda row: len(self.targets[row]))
-        order = random.Random(f"{self.recipe.seed}|{places}").sample(range(BATCHES_SORTED), BATCHES_SORTED)
-        start = order[place] * self.recipe.batch_size
-        return rows[start : start + self.recipe.batch_size]
+        order = random.Random(f"{self.lesson.seed}|{places}").sample(range(n_sorted), n_sorted)
+        start = order[place] * self.lesson.batch_size
+        return rows[start : start + self.lesson.batch_size]
 
     def _hidden(self, rows: list[int], labels: Int[Tensor, "item token"]) -> Float[Tensor, "item token d_model"]:
         """The last hidden state at the places that predict each label."""
         prompt = torch.tensor(self.prompt_ids).expand(len(rows), -1)
         token_ids = torch.cat([prompt, labels.clamp(min=0)], dim=1)
-        embeddings = self.model.get_input_embeddings()(token_ids).float()
-        vectors = torch.from_numpy(np.ascontiguousarray(self.examples.vectors[rows]))
-        if self.scale is not None:
-            vectors = vectors * (self.scale / vectors.norm(dim=1, keepdim=True))
-        embeddings[:, self.marker] = vectors
+        embeddings = injected(self.model, token_ids, self.marker, self.vectors[rows], self.scale)
         mask = torch.cat([torch.ones_like(prompt), (labels != -100).long()], dim=1)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             output = self.model.model(inputs_embeds=embeddings, attention_mask=mask, use_cache=False)
         # The last prompt token predicts the first label; the last label predicts nothing.
         hidden: Tensor = output.last_hidden_state[:, prompt.shape[1] - 1 : -1]
         return hidden
-
-
-def batch_rows(step: int, n_examples: int, recipe: Recipe) -> list[int]:
-    """Rows of one step's batch: every epoch is a fresh seeded order of all examples."""
-    per_epoch = n_examples // recipe.batch_size
-    epoch, place = divmod(step, per_epoch)
-    order = random.Random(f"{recipe.seed}|{epoch}").sample(range(n_examples), n_examples)
-    return sorted(order[place * recipe.batch_size : (place + 1) * recipe.batch_size])
-
-
-def pad_right(sequences: list[list[int]], filler: int) -> Int[Tensor, "item token"]:
-    """The sequences as one array, filled up on the right."""
-    width = max(map(len, sequences))
-    return torch.tensor([ids + [filler] * (width - len(ids)) for ids in sequences])

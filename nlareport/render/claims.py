@@ -33,8 +33,8 @@ class ClaimTemplate:
 class FigureFormatter(Formatter):
     """Fills ``{name:word}`` with the figure `name`, written as `word` says; a name that is not there is an error.
 
-    Words: ``fve``, ``short`` (two decimals), ``percent``, ``percents``, ``count``, ``list``, and ``one|many``, which
-    is the count with its noun. No word: text as it is.
+    Words: ``fve``, ``fves`` (a range of them), ``short`` (two decimals), ``percent``, ``percents``, ``count``,
+    ``list``, and ``one|many``, which is the count with its noun. No word: text as it is.
     """
 
     def format_field(self, value: Any, format_spec: str) -> str:
@@ -49,6 +49,8 @@ class FigureFormatter(Formatter):
                 return str(value)
             case "fve":
                 return formats.signed(value)
+            case "fves":
+                return formats.signeds(value)
             case "short":
                 return formats.signed(value, 2)
             case "percent":

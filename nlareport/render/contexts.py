@@ -170,6 +170,27 @@ class BaselineRow:
 
 
 @dataclass(frozen=True, slots=True)
+class AblationRow:
+    """One cell's texts as written, or under one change (``ablations``)."""
+
+    source: PairId
+    target: PairId
+    source_label: str
+    target_label: str
+    is_diagonal: bool
+    method: str
+    """`as_written`, or what was done to the texts."""
+    n_scored: int | None
+    fve_nrm: float | None
+    ci_low: float | None
+    ci_high: float | None
+    fve_drop: float | None
+    """None as written: there is nothing to drop from."""
+    drop_low: float | None
+    drop_high: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class ClaimFigures:
     """What a claim's query answers."""
 
@@ -221,6 +242,23 @@ class SampleScore:
     is_diagonal: bool
     fve_nrm: float | None
     unscored_reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ExplanationFacts:
+    """One source's explanations as texts (``explanation_facts``); shares are from 0 to 1."""
+
+    source: str
+    source_label: str
+    n_explanations: int
+    n_distinct: int
+    share_distinct: float
+    median_words: float
+    share_quoting: float
+    share_ending_on_word: float
+    """Whose last quoted span ends in the item's word."""
+    share_holding_item: float
+    """Whose last quoted span holds the item's token or word anywhere."""
 
 
 @dataclass(frozen=True, slots=True)

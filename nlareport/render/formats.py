@@ -47,6 +47,12 @@ def percents(values: Sequence[Number | None]) -> str:
     return f"{low} to {high}" if MINUS in low + high else f"{low.removesuffix('%')}–{high}"
 
 
+def signeds(values: Sequence[Number | None], digits: int = 3) -> str:
+    """A range of scores, as one figure when both ends round to the same."""
+    low, high = signed(values[0], digits), signed(values[1], digits)
+    return low if low == high else f"{low} to {high}"
+
+
 def interval(low: Number | None, high: Number | None, digits: int = 3) -> str:
     """An interval in brackets; empty when there is none."""
     return "" if low is None or high is None else f"[{signed(low, digits)}, {signed(high, digits)}]"

@@ -45,10 +45,12 @@ class ReportContext:
     subset_sizes: Answer[contexts.SubsetSize]
     tails: Answer[contexts.TailRow]
     baselines: Answer[contexts.BaselineRow]
+    ablations: Answer[contexts.AblationRow]
     claims: list[tuple[Claim, Origin]]
     """Only those that hold."""
     samples: Samples
     decodes: Answer[contexts.DecodeFinish]
+    explanations: Answer[contexts.ExplanationFacts]
     unscored: Answer[contexts.UnscoredReason]
     alignment: Answer[contexts.AlignmentExtremes]
     skipped: Answer[contexts.SkippedDocuments]
@@ -98,9 +100,11 @@ def read_report(reader: RunReader) -> ReportContext:
         subset_sizes=ask(reader, contexts.SubsetSize, "subset_sizes"),
         tails=ask(reader, contexts.TailRow, "tails"),
         baselines=ask(reader, contexts.BaselineRow, "baselines"),
+        ablations=ask(reader, contexts.AblationRow, "ablations"),
         claims=_claims_that_hold(reader),
         samples=read_samples(reader),
         decodes=ask(reader, contexts.DecodeFinish, "decode_finish"),
+        explanations=ask(reader, contexts.ExplanationFacts, "explanation_facts"),
         unscored=ask(reader, contexts.UnscoredReason, "unscored_reasons"),
         alignment=ask(reader, contexts.AlignmentExtremes, "alignment_extremes"),
         skipped=ask(reader, contexts.SkippedDocuments, "skipped_documents"),

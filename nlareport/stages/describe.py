@@ -3,7 +3,7 @@
 Enter an experiment and facts about the machine; leave a `Run` and its `Pair` rows. Pure.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -15,7 +15,7 @@ from nlareport.experiment import Experiment
 from nlareport.rows import Pair, PairId, Run
 
 RECORDED_LIBRARIES = ("torch", "transformers", "numpy", "polars")
-FREE_TO_CHANGE = ("title", "series", "scoring", "compute")
+FREE_TO_CHANGE = ("title", "series", "scoring", "compute", "ablations")
 """Sections that may change between two calls: what was computed stays right, or is only arithmetic to redo."""
 
 
@@ -76,6 +76,12 @@ def with_geometry_of(stored: Pair | None, described: Pair) -> Pair:
     if stored is None:
         return described
     return replace(described, variance_nrm=stored.variance_nrm, mean_norm=stored.mean_norm)
+
+
+def restated(stored: Sequence[Pair], experiment: Experiment) -> list[Pair]:
+    """The pairs with what their experiment may say anew of them, and no checkpoint."""
+    published = {pair.pair_id: pair.sidecar_variance_nrm for pair in experiment.pairs}
+    return [replace(pair, sidecar_variance_nrm=published[pair.pair_id]) for pair in stored]
 
 
 def reworded(run: Run, experiment: Experiment, text: str) -> Run:

@@ -1,12 +1,12 @@
-"""The first step: documents to items, with every text kept beside the run file."""
+"""The first step: documents to items, with every text kept beside the run file, and those texts again."""
 
 from itertools import islice
 
 from nlareport.batches import SourceDocument
-from nlareport.errors import CorpusTooShort
+from nlareport.errors import CorpusChanged, CorpusTooShort
 from nlareport.pairs.packages import held_out_articles
 from nlareport.ports import Tokenizer
-from nlareport.rows import Document, Item, PairId
+from nlareport.rows import Document, Item
 from nlareport.stages import corpus, sample
 from nlareport.steps.work import Work
 
@@ -28,7 +28,7 @@ def sample_items(work: Work) -> None:
     work.progress.stage("sample positions", sampling.n_items, min(n_items, sampling.n_items))
     if n_items >= sampling.n_items:
         return
-    tokenizer = work.engine.tokenizer(dict(work.pairs)[PairId(sampling.reference_pair)])
+    tokenizer = work.engine.tokenizer(work.reference)
     documents = corpus.read_documents(work.experiment.corpus, work.folder, held_out_articles)
     fresh = (document for document in documents if document.doc_id not in known)
     while n_items < sampling.n_items and (batch := list(islice(fresh, DOCUMENTS_AT_ONCE))):
@@ -57,3 +57,33 @@ def _sample_batch(work: Work, tokenizer: Tokenizer, batch: list[SourceDocument],
     work.activations.write_documents(batch[: len(rows)])
     work.run_file.append_all(rows, items)
     return len(items)
+
+
+def document_texts(work: Work) -> dict[str, str]:
+    """The text of every document that gave an item, by `doc_id`.
+
+    A published run file travels without its texts: then they are read from the corpus again, and kept.
+
+    Raises:
+        CorpusChanged: the corpus no longer gives a document as it was.
+    """
+    texts = {document.doc_id: document.text for document in work.activations.read_documents()}
+    if lost := {item.doc_id for item in work.items()} - texts.keys():
+        found = _read_again(work, lost)
+        work.activations.write_documents(found)
+        texts |= {document.doc_id: document.text for document in found}
+    return texts
+
+
+def _read_again(work: Work, doc_ids: set[str]) -> list[SourceDocument]:
+    lengths = {row.doc_id: row.n_chars for row in work.run_file.rows(Document)}
+    documents = corpus.read_documents(work.experiment.corpus, work.folder, held_out_articles)
+    # No further than the last of them: a corpus on the hub may go on for long.
+    found = list(islice((document for document in documents if document.doc_id in doc_ids), len(doc_ids)))
+    changed = doc_ids - {document.doc_id for document in found if len(document.text) == lengths[document.doc_id]}
+    if changed:
+        raise CorpusChanged(
+            f"{work.run_file.path}: {len(changed)} of its documents are no longer in the corpus as they were, "
+            f"{min(changed)} is the first. Put the corpus back, or give another --db."
+        )
+    return found

@@ -6,6 +6,7 @@ One model is in memory at a time; what it answered is stored before the next bat
 from nlareport.ports import Extractor, Tokenizer
 from nlareport.rows import Alignment, Explanation, Item, Pair, PairId
 from nlareport.stages import extract, reconstruct, sample, verbalize
+from nlareport.steps.items import document_texts
 from nlareport.steps.work import Work, item_ids, rows_at, unfinished
 from nlareport.store.stage0 import ActivationOrigin
 
@@ -14,7 +15,11 @@ READING_BATCHES = 4
 
 
 def extract_activations(work: Work) -> None:
-    """Items to activations: the same place in every pair's own tokenization, read by its base model."""
+    """Items to activations: the same place in every pair's own tokenization, read by its base model.
+
+    Raises:
+        CorpusChanged: texts are no longer beside the run file, and the corpus does not give them as they were.
+    """
     texts: dict[str, str] = {}
     for pair_id, spec in work.pairs:
         items = work.items()
@@ -24,7 +29,7 @@ def extract_activations(work: Work) -> None:
         batches = unfinished(items, missing, work.experiment.compute.batch_size * READING_BATCHES)
         if not batches:
             continue
-        texts = texts or {document.doc_id: document.text for document in work.activations.read_documents()}
+        texts = texts or document_texts(work)
         tokenizer = work.engine.tokenizer(spec)
         row = next(pair for pair in work.run_file.rows(Pair) if pair.pair_id == pair_id)
         with work.engine.extractor(spec) as extractor:

@@ -1,4 +1,4 @@
-"""The last step: reconstructions to scores, nulls, baselines, cells and claims.
+"""The last step: reconstructions to scores, nulls, baselines, cells, ablations' drops and claims.
 
 Arithmetic only, so it is done whole, in one transaction, whenever anything it rests on has changed.
 """
@@ -6,16 +6,31 @@ Arithmetic only, so it is done whole, in one transaction, whenever anything it r
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from nlareport.batches import ActivationBatch
 from nlareport.errors import RunIncomplete
+from nlareport.experiment import Experiment
 from nlareport.ports import Row
 from nlareport.render.claims import read_claims
 from nlareport.resampling import document_codes
-from nlareport.rows import Alignment, Baseline, Cell, Claim, Explanation, Item, NullScore, Pair, PairId, Score
+from nlareport.rows import (
+    AblationCell,
+    Alignment,
+    Baseline,
+    Cell,
+    Claim,
+    Explanation,
+    Item,
+    NullScore,
+    Pair,
+    PairId,
+    Score,
+)
 from nlareport.stages import baseline, outliers, score, summarize
+from nlareport.steps.ablations import VarianceDraws, n_outstanding, summarize_ablations
 from nlareport.steps.work import Work, rows_at
+from nlareport.store.database import RunFile
 
 Key = TypeVar("Key")
 
@@ -27,22 +42,18 @@ def score_run(work: Work) -> None:
         RunIncomplete: an earlier stage has not finished.
     """
     items = work.items()
-    n_explanations = sum(len(work.explanations(source)) for source, _ in work.pairs)
-    stamp = {
-        "n_items": len(items),
-        "n_explanations": n_explanations,
-        "scoring": work.experiment.scoring.model_dump(),
-        # Claims name pairs and ask for families.
-        "pairs": [[pair.pair_id, pair.label, pair.family] for _, pair in work.pairs],
-    }
-    run = work.run_file.run()
     n_cells = len(work.pairs) ** 2
-    is_done = run.environment.get("scored") == stamp
+    is_done = is_scored(work.run_file, work.experiment)
     work.progress.stage("score", n_cells, n_cells if is_done else 0)
     if is_done:
         return
-    if n_explanations < len(items) * len(work.pairs) or not items:
+    run, stamp = work.run_file.run(), _stamp(work.run_file, work.experiment)
+    if stamp["n_explanations"] < len(items) * len(work.pairs) or not items:
         raise RunIncomplete(f"{work.run_file.path}: not every item has its explanations yet; run without --only first.")
+    if n_missing := n_outstanding(work):
+        raise RunIncomplete(
+            f"{work.run_file.path}: {n_missing} changed explanations have not been read yet; run without --only first."
+        )
     _score(work, items)
     checkpoints = {pair_id: work.engine.checkpoint_sha256(spec) for pair_id, spec in work.pairs}
     claims = read_claims(work.run_file.reader())
@@ -51,6 +62,35 @@ def score_run(work: Work) -> None:
         work.run_file.replace({Claim: claims})
         work.run_file.put([replace(run, environment={**run.environment, "checkpoints": checkpoints, "scored": stamp})])
     work.progress.advance(n_cells)
+
+
+def is_finished(run_file: RunFile, experiment: Experiment) -> bool:
+    """Whether a run file holds everything the experiment asks for, to the scores.
+
+    It needs no vector and no checkpoint to say so: a published run file travels without either.
+    """
+    return run_file.count(Item) >= experiment.sampling.n_items and is_scored(run_file, experiment)
+
+
+def is_scored(run_file: RunFile, experiment: Experiment) -> bool:
+    """Whether the scores rest on all that the run file holds, and on what the experiment now says."""
+    return bool(run_file.run().environment.get("scored") == _stamp(run_file, experiment))
+
+
+def _stamp(run_file: RunFile, experiment: Experiment) -> dict[str, Any]:
+    """What scores rest on, stored beside them as ``scored``: when any of it changes, they are made again."""
+    sources = {pair.pair_id for pair in experiment.pairs}
+    stamp: dict[str, Any] = {
+        "n_items": run_file.count(Item),
+        "n_explanations": sum(row.source in sources for row in run_file.rows(Explanation)),
+        "scoring": experiment.scoring.model_dump(),
+        # Claims name pairs and ask for families.
+        "pairs": [[pair.pair_id, pair.label, pair.family] for pair in experiment.pairs],
+    }
+    # Only where there are some, so that a run scored before there could be any is not scored again.
+    if experiment.ablations:
+        stamp["ablations"] = experiment.ablations
+    return stamp
 
 
 def _score(work: Work, items: list[Item]) -> None:
@@ -62,10 +102,12 @@ def _score(work: Work, items: list[Item]) -> None:
     flags = outliers.flag_outliers(items, alignments, explanations)
     items = [replace(item, is_outlier=flags[item.item_id]) for item in items]
     scores, nulls = _score_cells(work, pairs, items, golds, explanations)
-    cells, baselines = _summarize(work, pairs, items, scores, nulls, golds)
+    variance_draws = _variance_draws(work, pairs, items, golds)
+    cells, baselines = _summarize(work, pairs, items, scores, nulls, golds, variance_draws)
+    drops = summarize_ablations(work, pairs, items, scores, variance_draws)
     with work.run_file.transaction():
         work.run_file.put(pairs, items)
-        work.run_file.replace({Score: scores, NullScore: nulls, Cell: cells, Baseline: baselines})
+        work.run_file.replace({Score: scores, NullScore: nulls, Cell: cells, Baseline: baselines, AblationCell: drops})
 
 
 def _measured(pair: Pair, gold: ActivationBatch) -> Pair:
@@ -98,6 +140,16 @@ def _score_cells(
     return scores, nulls
 
 
+def _variance_draws(
+    work: Work, pairs: list[Pair], items: list[Item], golds: dict[PairId, ActivationBatch]
+) -> VarianceDraws | None:
+    """V of every pair on each bootstrap draw; None where V is held fixed."""
+    if work.experiment.scoring.variance == "fixed":
+        return None
+    draws, seed = work.experiment.scoring.bootstrap_draws, work.experiment.sampling.seed
+    return {pair.pair_id: summarize.resampled_variances(golds[pair.pair_id], items, draws, seed) for pair in pairs}
+
+
 def _summarize(
     work: Work,
     pairs: list[Pair],
@@ -105,13 +157,9 @@ def _summarize(
     scores: list[Score],
     nulls: list[NullScore],
     golds: dict[PairId, ActivationBatch],
+    variance_draws: VarianceDraws | None,
 ) -> tuple[list[Cell], list[Baseline]]:
     draws, seed = work.experiment.scoring.bootstrap_draws, work.experiment.sampling.seed
-    variance_draws = None
-    if work.experiment.scoring.variance == "resampled":
-        variance_draws = {
-            pair.pair_id: summarize.resampled_variances(golds[pair.pair_id], items, draws, seed) for pair in pairs
-        }
     cells = summarize.summarize(pairs, items, scores, nulls, draws, seed, variance_draws)
     scored = _by((row for row in scores if row.mse_nrm is not None), lambda row: (row.source, row.target))
     document_index = document_codes([item.doc_id for item in items])

@@ -23,6 +23,8 @@ class Work:
     """What every step is handed: the experiment, where results go, who computes, who watches."""
 
     experiment: Experiment
+    reference: PairSpec
+    """The pair in whose tokenization positions are drawn; it need not be one of those measured."""
     folder: Path
     """Where the experiment file's relative paths start."""
     run_file: RunFile
@@ -50,12 +52,12 @@ def unfinished(rows: Sequence[HasItem], missing: set[int], size: int) -> list[li
     return [batch for batch in batches if batch]
 
 
-def item_ids(items: Iterable[Item]) -> set[int]:
+def item_ids(items: Iterable[HasItem]) -> set[int]:
     """The items' numbers."""
     return {item.item_id for item in items}
 
 
-def rows_at(batch: ActivationBatch, items: Sequence[Item]) -> ActivationBatch:
+def rows_at(batch: ActivationBatch, items: Sequence[HasItem]) -> ActivationBatch:
     """The batch's rows of these items, in their order.
 
     Raises:

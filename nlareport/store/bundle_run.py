@@ -11,7 +11,7 @@ from nlareport import __version__
 from nlareport.experiment import validation_faults
 from nlareport.rows import Pair, PairId, Run, RunKind
 from nlareport.store.bundle_tables import Faults
-from nlareport.store.connections import SCHEMA_VERSION
+from nlareport.store.connections import OLDEST_SCHEMA_VERSION, SCHEMA_VERSION
 from nlareport.store.tables import column_types
 
 
@@ -65,6 +65,8 @@ class BundleRun(_Part):
         given["run_id"] = folder.resolve().name if self.run_id is None else self.run_id
         moment = self.created_at or datetime.now(UTC)
         given["created_at"] = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        # The file it goes into has this version's tables, whichever the bundle was exported from.
+        given["schema_version"] = SCHEMA_VERSION
         return Run(**given)
 
     def pair_rows(self) -> list[Pair]:
@@ -112,11 +114,11 @@ def read_run_yaml(folder: Path, faults: Faults) -> BundleRun | None:
     ids = [pair.pair_id for pair in described.pairs]
     for name in sorted({name for name in ids if ids.count(name) > 1}):
         faults.add(path, f"pairs: {name} stands twice; keep one of them.")
-    if described.schema_version != SCHEMA_VERSION:
+    if not OLDEST_SCHEMA_VERSION <= described.schema_version <= SCHEMA_VERSION:
         faults.add(
             path,
-            f"schema_version is {described.schema_version}, this nlareport reads {SCHEMA_VERSION}; "
-            "export the bundle again with this version.",
+            f"schema_version is {described.schema_version}, this nlareport reads {OLDEST_SCHEMA_VERSION} to "
+            f"{SCHEMA_VERSION}; export the bundle again with this version.",
         )
     return described
 

@@ -11,6 +11,8 @@ from typing import Literal, get_args, get_origin, get_type_hints
 import polars as pl
 
 from nlareport.rows import (
+    Ablation,
+    AblationCell,
     Alignment,
     Baseline,
     Cell,
@@ -32,8 +34,10 @@ STEMS: dict[type, str] = {
     Explanation: "explanations",
     Score: "scores",
     NullScore: "null_scores",
+    Ablation: "ablations",
     Cell: "cells",
     Baseline: "baselines",
+    AblationCell: "ablation_cells",
     Claim: "claims",
 }
 """Name of the file, without its ending, that holds each table."""

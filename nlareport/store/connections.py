@@ -1,6 +1,6 @@
 """Opens a run file, and turns DuckDB's ways of failing into ours.
 
-Leaves a connection to a file that is known to be a run file of this schema version.
+Leaves a connection to a file that is known to be a run file and has every table of this schema version.
 """
 
 import re
@@ -19,9 +19,13 @@ from nlareport.errors import (
     RunFileUnreadable,
     RunFileUnwritable,
 )
+from nlareport.store.statements import tables_since
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Version of store/sql/schema.sql; a run file says in `run.schema_version` which one it was made under."""
+
+OLDEST_SCHEMA_VERSION = 1
+"""Since then tables have only been added, so an older file needs nothing but the ones it lacks."""
 
 STORAGE_VERSION = "v1.4.0"
 """Oldest DuckDB that can read our files: pages open them in the browser with DuckDB-WASM 1.32, which is a 1.4."""
@@ -36,13 +40,17 @@ READER_SETTINGS = {
 
 
 def connect(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
-    """A connection to an existing run file.
+    """A connection to an existing run file, whatever tables it lacked when it was written.
+
+    An older file opened for writing gets them for good; one opened for reading stays as it is, and the connection
+    alone sees them, empty.
 
     Raises:
         RunFileMissing: nothing stands at the path.
         RunFileUnreadable: it is no DuckDB database, holds no run, or is damaged.
-        RunFileOfAnotherVersion: it was written under another schema version.
+        RunFileOfAnotherVersion: it was written under a schema version this nlareport does not know.
         RunFileBusy: another process, or another connection of this one, holds it.
+        RunFileUnwritable: it is older, and the disk forbids to add what it lacks.
     """
     if not path.exists():
         raise RunFileMissing(f'{path}: no run file stands here; make one with "nlareport run" or "nlareport import".')
@@ -51,7 +59,9 @@ def connect(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
     except (duckdb.Error, OSError) as error:
         raise _refusal(path, error) from error
     try:
-        _check_version(connection, path)
+        version = _known_version(connection, path)
+        if version < SCHEMA_VERSION:
+            _add_tables(connection, path, version, read_only)
     except NlareportError:
         connection.close()
         raise
@@ -95,7 +105,20 @@ def _refusal(path: Path, error: duckdb.Error | OSError) -> NlareportError:
     )
 
 
-def _check_version(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+def _add_tables(connection: duckdb.DuckDBPyConnection, path: Path, version: int, read_only: bool) -> None:
+    statements_of_tables = tables_since(version)
+    if read_only:
+        connection.execute(statements_of_tables.replace("CREATE TABLE", "CREATE TEMP TABLE"))
+        return
+    with writing(path):
+        # One transaction: a process killed on the way leaves the older file whole.
+        connection.execute("BEGIN")
+        connection.execute(statements_of_tables)
+        connection.execute(f"UPDATE run SET schema_version = {SCHEMA_VERSION}")
+        connection.execute("COMMIT")
+
+
+def _known_version(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
     try:
         found = connection.execute("SELECT schema_version FROM run").fetchall()
     except duckdb.Error as error:
@@ -104,8 +127,10 @@ def _check_version(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
         ) from error
     if not found:
         raise RunFileUnreadable(f"{path}: its run table is empty; move it away and make it again.")
-    if found[0][0] != SCHEMA_VERSION:
+    version = int(found[0][0])
+    if not OLDEST_SCHEMA_VERSION <= version <= SCHEMA_VERSION:
         raise RunFileOfAnotherVersion(
-            f"{path}: was written under schema version {found[0][0]}, this nlareport reads version {SCHEMA_VERSION}; "
-            "make it again, or use the nlareport that wrote it."
+            f"{path}: was written under schema version {version}, this nlareport reads versions "
+            f"{OLDEST_SCHEMA_VERSION} to {SCHEMA_VERSION}; make it again, or use the nlareport that wrote it."
         )
+    return version

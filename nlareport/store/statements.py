@@ -4,6 +4,7 @@ The head of each file is a comment: purpose, parameters, row type. `schema` is n
 """
 
 import difflib
+import re
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
@@ -15,6 +16,12 @@ SQL_FOLDER = files("nlareport.store") / "sql"
 def schema() -> str:
     """The statements that make an empty run file's tables."""
     return (SQL_FOLDER / "schema.sql").read_text(encoding="utf-8")
+
+
+def tables_since(version: int) -> str:
+    """The statements that make those tables a run file of an older schema version lacks."""
+    # Tables stand between blank lines, so that each is a whole with its comments.
+    return "\n\n".join(block for block in schema().split("\n\n") if _since(block) > version)
 
 
 def query_names(folder: str | None = None) -> list[str]:
@@ -46,6 +53,11 @@ def query_purpose(name: str) -> str:
     """
     first = query_text(name).lstrip().partition("\n")[0]
     return first.removeprefix("--").strip()
+
+
+def _since(block: str) -> int:
+    said = re.match(r"-- Since schema version (\d+)\.", block)
+    return int(said[1]) if said else 1
 
 
 def _stem(entry: Traversable) -> str:

@@ -18,6 +18,8 @@ import polars as pl
 from nlareport.errors import RowRefused
 from nlareport.ports import Row
 from nlareport.rows import (
+    Ablation,
+    AblationCell,
     Alignment,
     Baseline,
     Cell,
@@ -40,8 +42,10 @@ PRIMARY_KEYS: dict[type, tuple[str, ...]] = {
     Explanation: ("item_id", "source"),
     Score: ("item_id", "source", "target"),
     NullScore: ("item_id", "source", "target", "permutation"),
+    Ablation: ("item_id", "source", "target", "method"),
     Cell: ("source", "target", "subset"),
     Baseline: ("source", "target", "method"),
+    AblationCell: ("source", "target", "method"),
     Claim: ("claim_id",),
 }
 """Every row type of a run file, in the order tables are filled."""

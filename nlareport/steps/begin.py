@@ -1,0 +1,137 @@
+"""Opens a run: refuses a file of another experiment, says what a new one has not said, tells a finished one.
+
+Enters an experiment and a run file; leaves the `Work` every step is handed.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from nlareport.backends import EngineSettings, load_engine
+from nlareport.errors import PairUnknown, RunOfAnotherExperiment
+from nlareport.experiment import Experiment, PairSpec, parse_experiment
+from nlareport.pairs.locating import locate_base_model, locate_pocket_pair, public_name
+from nlareport.ports import Progress
+from nlareport.rows import Explanation, Item, Pair, PairId, Run, Score
+from nlareport.stages import describe
+from nlareport.steps.scores import is_finished
+from nlareport.steps.work import Work
+from nlareport.store.activations import ActivationStore
+from nlareport.store.connections import SCHEMA_VERSION
+from nlareport.store.database import RunFile
+
+
+@contextmanager
+def opened(
+    experiment: Experiment,
+    reference: PairSpec,
+    path: Path,
+    db: Path,
+    progress: Progress,
+    device: str,
+    engine_name: str,
+    *,
+    anew: bool = False,
+) -> Iterator[Work]:
+    """The run file, begun when there is none, with all its steps need; with `anew` pocket pairs are built again.
+
+    Raises:
+        RunOfAnotherExperiment: the file was computed with other values.
+        NlareportError: a checkpoint or the run file is not as it must be.
+    """
+    located = [locate_pocket_pair(pair, progress, anew=anew) for pair in experiment.pairs]
+    compute, decoding, text = experiment.compute, experiment.decoding, path.read_text(encoding="utf-8")
+    engine = load_engine(
+        engine_name, EngineSettings(device, compute.dtype, compute.batch_size, decoding.max_new_tokens)
+    )
+    begun = describe.describe_run(experiment, text, SCHEMA_VERSION, engine.device, engine_name)
+    with RunFile.create_or_open(db, begun) as run_file:
+        refuse_another(stored_experiment(run_file.run(), db), experiment, db)
+        ready = experiment.model_copy(update={"pairs": located})
+        work = Work(ready, locate_base_model(reference), path.parent, run_file, ActivationStore(db), engine, progress)
+        _describe_pairs(work, experiment)
+        _reword(run_file, experiment, text)
+        yield work
+
+
+def finished(db: Path, experiment: Experiment, text: str) -> str | None:
+    """What the run file holds when nothing of the experiment is missing from it, in a sentence; else None."""
+    with RunFile.open(db) as run_file:
+        refuse_another(stored_experiment(run_file.run(), db), experiment, db)
+        if not is_finished(run_file, experiment):
+            return None
+        _reword(run_file, experiment, text)
+        return contents(run_file)
+
+
+def contents(run_file: RunFile) -> str:
+    """What a run file holds, in a few words."""
+    counts = (run_file.count(row_type) for row_type in (Item, Explanation, Score))
+    return "{:,} items, {:,} explanations, {:,} scores".format(*counts)
+
+
+def stored_experiment(run: Run, db: Path) -> Experiment:
+    """The experiment a run was computed from.
+
+    Raises:
+        RunOfAnotherExperiment: it was not computed, but published or imported.
+    """
+    if run.kind != "computed" or run.experiment_yaml is None:
+        raise RunOfAnotherExperiment(f"{db}: holds {run.kind} figures, not a computed run; give another run file.")
+    return parse_experiment(run.experiment_yaml, db)
+
+
+def refuse_another(stored: Experiment, asked: Experiment, db: Path) -> None:
+    """Pass when what is stored in `db` may be gone on with.
+
+    Raises:
+        RunOfAnotherExperiment: it was computed with other values; they are named.
+    """
+    if differing := describe.differences(stored, asked):
+        raise RunOfAnotherExperiment(
+            f"{db}: was computed with other values of {', '.join(differing)}; "
+            "give another run file, or put those keys back."
+        )
+
+
+def _describe_pairs(work: Work, experiment: Experiment) -> None:
+    """Fills in what the run file has not said yet of its pairs; in `experiment` they have their public names."""
+    names = {PairId(pair.pair_id): public_name(pair.base_model) for pair in experiment.pairs}
+    sidecars = {pair_id: work.engine.sidecar(spec) for pair_id, spec in work.pairs}
+    known = {pair.pair_id: pair for pair in work.run_file.rows(Pair)}
+    described = describe.describe_pairs(experiment, sidecars, names)
+    pairs = [describe.with_geometry_of(known.get(pair.pair_id), pair) for pair in described]
+    if changed := [pair for pair in pairs if pair != known.get(pair.pair_id)]:
+        work.run_file.put(changed)
+
+
+def _reword(run_file: RunFile, experiment: Experiment, text: str) -> None:
+    """Lets the run file say what the experiment file now says of it, where that needs no checkpoint."""
+    run = run_file.run()
+    if run.experiment_yaml != text:
+        pairs = describe.restated(run_file.rows(Pair), experiment)
+        run_file.put([describe.reworded(run, experiment, text)], pairs)
+
+
+def reference_pair(experiment: Experiment) -> PairSpec:
+    """The pair in whose tokenization positions are drawn."""
+    return next(pair for pair in experiment.pairs if pair.pair_id == experiment.sampling.reference_pair)
+
+
+def narrowed(experiment: Experiment, pair_ids: Sequence[str]) -> Experiment:
+    """The experiment on these of its pairs, without ablations: what measures the pairs themselves.
+
+    Raises:
+        PairUnknown: it has no pair of such a name.
+    """
+    known = [pair.pair_id for pair in experiment.pairs]
+    if unknown := [pair_id for pair_id in pair_ids if pair_id not in known]:
+        raise PairUnknown(f"The experiment has no pair {', '.join(unknown)}; it has {', '.join(known)}.")
+    pairs = [pair for pair in experiment.pairs if pair.pair_id in pair_ids]
+    return experiment.model_copy(update={"pairs": pairs, "ablations": []})
+
+
+def limited(experiment: Experiment, limit: int | None) -> Experiment:
+    """The experiment, asking for at most `limit` items."""
+    n_items = experiment.sampling.n_items if limit is None else min(limit, experiment.sampling.n_items)
+    return experiment.model_copy(update={"sampling": experiment.sampling.model_copy(update={"n_items": n_items})})

@@ -1,0 +1,262 @@
+"""Ablations through the whole path on scripted pairs: off unless asked for, stored as computed, resumed, summarized."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from statistics import mean
+
+import numpy as np
+import pytest
+from pipeline_runs import everything, run, scripted_content, write_corpus, write_experiment
+from store_runs import make_older
+
+from nlareport.backends.scripted import ScriptedEngine, ScriptedReconstructor
+from nlareport.errors import RunIncomplete
+from nlareport.experiment import PairSpec
+from nlareport.geometry import mse_nrm
+from nlareport.pipeline import STAGES, render_run, run_experiment
+from nlareport.rows import Ablation, PairId
+from nlareport.store.activations import ActivationStore
+from nlareport.store.bundle import export_bundle, import_bundle
+from nlareport.store.database import RunFile
+from nlareport.store.whole_run import read_run
+
+BOTH = ["words_shuffled", "quotes_blanked"]
+
+
+class Listener:
+    """Progress that is written down."""
+
+    def __init__(self) -> None:
+        self.stages: list[tuple[str, int, int]] = []
+        self.advanced: list[int] = []
+
+    def stage(self, name: str, n_total: int, n_done: int) -> None:
+        self.stages.append((name, n_total, n_done))
+        self.advanced.append(0)
+
+    def advance(self, n: int) -> None:
+        self.advanced[-1] += n
+
+    def ablation_lines(self) -> list[tuple[str, int, int]]:
+        return [line for line in self.stages if line[0].startswith("ablate")]
+
+
+class Reads:
+    """What every reconstructor was asked to read since it was last forgotten, and how often one was opened."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self.n_opened = 0
+        self.stop_after: int | None = None
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> Iterator[Reads]:
+    heard = Reads()
+
+    class Listening(ScriptedReconstructor):
+        def reconstruct(self, explanations: list[str]) -> np.ndarray:
+            if heard.stop_after is not None and len(heard.texts) >= heard.stop_after:
+                raise KeyboardInterrupt
+            heard.texts += explanations
+            return super().reconstruct(explanations)
+
+    def opened(self: ScriptedEngine, pair: PairSpec) -> ScriptedReconstructor:
+        heard.n_opened += 1
+        return Listening(pair)
+
+    monkeypatch.setattr(ScriptedEngine, "reconstructor", opened)
+    yield heard
+    assert heard.n_opened > 0, "no reconstructor was opened at all, so nothing was listened to"
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    write_corpus(tmp_path, 20)
+    return tmp_path
+
+
+def experiment(folder: Path, methods: list[str], max_new_tokens: int = 60, unclean: str = "unscored") -> Path:
+    """Nine items on two scripted pairs; a small budget leaves some answers unclean."""
+    content = scripted_content(9)
+    content["decoding"]["max_new_tokens"] = max_new_tokens
+    content["scoring"]["unclean"] = unclean
+    if methods:
+        content["ablations"] = methods
+    return write_experiment(folder, content)
+
+
+def test_the_stage_stands_between_reconstruct_and_score() -> None:
+    assert list(STAGES)[-3:] == ["reconstruct", "ablate", "score"]
+
+
+def test_nothing_is_ablated_unless_asked_for(corpus: Path, reads: Reads) -> None:
+    listener = Listener()
+    run_experiment(experiment(corpus, []), corpus / "run.duckdb", listener, None, None, "cpu", "scripted")
+    rows = read_run(corpus / "run.duckdb")
+    assert listener.ablation_lines() == []
+    assert rows.ablations == rows.ablation_cells == []
+    assert "ablations" not in rows.run.environment["scored"]
+    assert reads.n_opened == 2
+    page = render_run(corpus / "run.duckdb", corpus / "page").read_text(encoding="utf-8")
+    assert "What in the text carries it" not in page
+
+
+def test_every_explanation_of_a_same_model_cell_is_changed_in_every_way(corpus: Path) -> None:
+    listener = Listener()
+    run_experiment(experiment(corpus, BOTH), corpus / "run.duckdb", listener, None, None, "cpu", "scripted")
+    rows = read_run(corpus / "run.duckdb")
+    assert listener.ablation_lines() == [("ablate small", 18, 0), ("ablate large", 18, 0)]
+    done = {line[0]: n for line, n in zip(listener.stages, listener.advanced, strict=True)}
+    assert done["ablate small"] == done["ablate large"] == 18
+    found = {(row.item_id, row.source, row.target, row.method) for row in rows.ablations}
+    assert found == {(k, pair, pair, method) for k in range(9) for pair in ("small", "large") for method in BOTH}
+    assert rows.run.environment["scored"]["ablations"] == BOTH
+
+
+def test_a_text_without_its_quotes_leaves_the_scripted_reader_its_constant(corpus: Path) -> None:
+    path, db = experiment(corpus, BOTH), corpus / "run.duckdb"
+    run(path, db)
+    gold = ActivationStore(db).read_activations(PairId("large"))
+    constant = ScriptedReconstructor(PairSpec.model_validate(scripted_content(9)["pairs"][1])).reconstruct([""])
+    expected = mse_nrm(gold.vectors, np.repeat(constant, 9, axis=0))
+    rows = [row for row in read_run(db).ablations if (row.source, row.method) == ("large", "quotes_blanked")]
+    assert [row.item_id for row in rows] == gold.item_ids.tolist()
+    assert [row.mse_nrm for row in rows] == pytest.approx(expected.tolist())
+
+
+def test_the_summary_is_the_rows_own_mean_and_the_paired_drop(corpus: Path) -> None:
+    db = corpus / "run.duckdb"
+    run(experiment(corpus, BOTH), db)
+    rows = read_run(db)
+    assert [(cell.source, cell.target, cell.method, cell.ordinal) for cell in rows.ablation_cells] == [
+        ("large", "large", "quotes_blanked", 1),
+        ("large", "large", "words_shuffled", 0),
+        ("small", "small", "quotes_blanked", 1),
+        ("small", "small", "words_shuffled", 0),
+    ]
+    variances = {pair.pair_id: pair.variance_nrm for pair in rows.pairs}
+    written = {cell.source: cell for cell in rows.cells if cell.subset == "all" and cell.source == cell.target}
+    for cell in rows.ablation_cells:
+        errors = [row.mse_nrm for row in rows.ablations if (row.source, row.method) == (cell.source, cell.method)]
+        assert cell.n_scored == written[cell.source].n_scored == 9
+        assert cell.fve_nrm == pytest.approx(1 - mean(errors) / variances[cell.target])
+        assert cell.fve_drop == pytest.approx(written[cell.source].fve_nrm - cell.fve_nrm)
+        assert cell.ci_low < cell.fve_nrm < cell.ci_high
+        assert cell.drop_low < cell.fve_drop < cell.drop_high
+    blanked = [cell for cell in rows.ablation_cells if cell.method == "quotes_blanked"]
+    # The scripted verbalizer says everything in quotes.
+    assert all(cell.drop_low > 0.2 for cell in blanked)
+
+
+def test_a_finished_run_opens_no_model_and_stays_as_it_is(corpus: Path, reads: Reads) -> None:
+    path, db = experiment(corpus, BOTH), corpus / "run.duckdb"
+    run(path, db)
+    before, n_opened = everything(db), reads.n_opened
+    run(path, db)
+    assert reads.n_opened == n_opened == 4
+    assert everything(db) == before
+
+
+@pytest.mark.parametrize("n_texts", [0, 8, 9, 20])
+def test_a_stopped_run_goes_on_where_it_was(n_texts: int, corpus: Path, reads: Reads) -> None:
+    path = experiment(corpus, BOTH)
+    run(path, corpus / "undisturbed.duckdb")
+    db = corpus / "stopped.duckdb"
+    for stage in ("sample", "extract", "verbalize", "reconstruct"):
+        run(path, db, only=stage)
+    reads.texts, reads.stop_after = [], n_texts
+    with pytest.raises(KeyboardInterrupt):
+        run(path, db)
+    assert len(read_run(db).ablations) == len(reads.texts) >= n_texts
+    reads.stop_after = None
+    run(path, db)
+    # 9 explanations of 2 pairs in 2 ways, each read once.
+    assert len(reads.texts) == 36
+    assert everything(db) == everything(corpus / "undisturbed.duckdb")
+
+
+def test_a_finished_run_is_scored_again_when_ablations_are_added_and_when_they_go(corpus: Path, reads: Reads) -> None:
+    db = corpus / "run.duckdb"
+    run(experiment(corpus, []), db)
+    plain = read_run(db)
+    reads.texts = []
+    run(experiment(corpus, ["words_shuffled"]), db)
+    assert len(reads.texts) == 18
+    run(experiment(corpus, BOTH), db)
+    assert len(reads.texts) == 36
+    added = read_run(db)
+    assert len(added.ablation_cells) == 4
+    assert {"ablations", "ablations.otherwise"} <= {claim.claim_id for claim in added.claims}
+    assert (added.scores, added.cells, added.baselines) == (plain.scores, plain.cells, plain.baselines)
+    run(experiment(corpus, []), db)
+    gone = read_run(db)
+    assert gone.ablation_cells == []
+    assert gone.ablations == added.ablations
+    assert gone.claims == plain.claims
+    run(experiment(corpus, BOTH), db)
+    assert len(reads.texts) == 36
+    assert read_run(db).ablation_cells == added.ablation_cells
+
+
+def test_a_run_file_from_before_ablations_goes_on_with_them(corpus: Path, reads: Reads) -> None:
+    db = corpus / "run.duckdb"
+    run(experiment(corpus, []), db)
+    before = everything(db)
+    make_older(db)
+    assert render_run(db, corpus / "page").exists()
+    n_opened = reads.n_opened
+    run(experiment(corpus, []), db)
+    assert reads.n_opened == n_opened
+    assert everything(db) == before
+    make_older(db)
+    run(experiment(corpus, BOTH), db)
+    assert len(read_run(db).ablation_cells) == 4
+
+
+def test_scoring_alone_asks_for_the_ablations_first(corpus: Path) -> None:
+    path, db = experiment(corpus, BOTH), corpus / "run.duckdb"
+    for stage in ("sample", "extract", "verbalize", "reconstruct"):
+        run(path, db, only=stage)
+    with pytest.raises(RunIncomplete, match="36 changed explanations have not been read yet; run without --only"):
+        run(path, db, only="score")
+    run(path, db, only="ablate")
+    run(path, db, only="score")
+    assert len(read_run(db).ablation_cells) == 4
+
+
+@pytest.mark.parametrize("unclean", ["unscored", "penalty"])
+def test_answers_without_a_text_are_not_read_and_cost_what_they_cost_before(unclean: str, corpus: Path) -> None:
+    db = corpus / "run.duckdb"
+    run(experiment(corpus, BOTH, max_new_tokens=10, unclean=unclean), db)
+    rows = read_run(db)
+    clean = {(row.item_id, row.source) for row in rows.explanations if row.is_clean}
+    assert 0 < len(clean) < 18
+    assert {(row.item_id, row.source) for row in rows.ablations} == clean
+    diagonal = {cell.source: cell for cell in rows.cells if cell.subset == "all" and cell.source == cell.target}
+    for cell in rows.ablation_cells:
+        assert cell.n_scored == diagonal[cell.source].n_scored
+        assert cell.fve_drop == pytest.approx(diagonal[cell.source].fve_nrm - cell.fve_nrm)
+
+
+def test_ablations_travel_in_bundles_and_stand_in_the_report(corpus: Path) -> None:
+    db = corpus / "run.duckdb"
+    run(experiment(corpus, BOTH), db)
+    for bundle_format in ("parquet", "csv", "jsonl"):
+        export_bundle(db, corpus / bundle_format, bundle_format)
+        import_bundle(corpus / bundle_format, corpus / f"{bundle_format}.duckdb")
+        assert read_run(corpus / f"{bundle_format}.duckdb") == read_run(db)
+    page = render_run(db, corpus / "page").read_text(encoding="utf-8")
+    for cell in read_run(db).ablation_cells:
+        assert f'<td class="num">{cell.fve_drop:.3f} <span class="ci">'.replace("-", "−") in page
+
+
+def test_a_row_without_an_error_is_not_asked_for_again(corpus: Path, reads: Reads) -> None:
+    path, db = experiment(corpus, BOTH), corpus / "run.duckdb"
+    run(path, db)
+    with RunFile.open(db) as run_file:
+        run_file.put([replace(run_file.rows(Ablation)[0], mse_nrm=None)])
+    n_opened = reads.n_opened
+    run(path, db, only="ablate")
+    assert reads.n_opened == n_opened

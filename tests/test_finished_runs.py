@@ -1,0 +1,99 @@
+"""A finished run as it is published, without the folder of vectors and texts beside it: nothing is done twice."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from pipeline_runs import everything, run, scripted_content, write_corpus, write_experiment
+
+from nlareport.errors import CorpusChanged, EngineUnknown
+from nlareport.pipeline import STAGES
+from nlareport.store.activations import ActivationStore
+from nlareport.store.whole_run import read_run
+
+NO_ENGINE = "an engine that does not exist"
+
+
+@pytest.fixture
+def scripted(tmp_path: Path) -> Path:
+    write_corpus(tmp_path, 20)
+    return write_experiment(tmp_path, scripted_content(9))
+
+
+def published(experiment: Path, db: Path, limit: int | None = None) -> Path:
+    """The run file of an experiment, without its folder."""
+    run(experiment, db, limit=limit)
+    shutil.rmtree(ActivationStore(db).folder)
+    return db
+
+
+def test_a_finished_run_without_its_folder_needs_no_model_and_no_corpus(scripted: Path, tmp_path: Path) -> None:
+    db = published(scripted, tmp_path / "run.duckdb")
+    before = read_run(db)
+    (tmp_path / "documents.jsonl").unlink()
+    assert run(scripted, db, NO_ENGINE) == "9 items, 18 explanations, 36 scores; nothing was missing"
+    assert run(scripted, db, NO_ENGINE, limit=4).endswith("nothing was missing")
+    assert run(scripted, db, NO_ENGINE, only="extract").endswith("nothing was missing")
+    assert read_run(db) == before
+    assert not ActivationStore(db).folder.exists()
+
+
+def test_a_run_is_not_finished_before_its_scores(scripted: Path, tmp_path: Path) -> None:
+    db = tmp_path / "run.duckdb"
+    for stage in STAGES:
+        assert not run(scripted, db, only=stage).endswith("missing")
+        if stage != "score":
+            with pytest.raises(EngineUnknown, match="No engine is called"):
+                run(scripted, db, NO_ENGINE)
+    assert run(scripted, db, NO_ENGINE).endswith("nothing was missing")
+
+
+def test_a_run_of_fewer_items_is_not_finished_when_more_are_asked_for(scripted: Path, tmp_path: Path) -> None:
+    db = published(scripted, tmp_path / "run.duckdb", limit=8)
+    with pytest.raises(EngineUnknown, match="No engine is called"):
+        run(scripted, db, NO_ENGINE)
+    assert run(scripted, db, NO_ENGINE, limit=8).endswith("nothing was missing")
+
+
+def test_a_new_title_reaches_a_finished_run_without_its_folder(scripted: Path, tmp_path: Path) -> None:
+    db = published(scripted, tmp_path / "run.duckdb")
+    before = read_run(db)
+    content = scripted_content(9)
+    content["title"] = "A better title"
+    content["pairs"][1]["sidecar_variance_nrm"] = 0.25
+    run(write_experiment(tmp_path, content), db, NO_ENGINE)
+    after = read_run(db)
+    assert after.run.title == "A better title"
+    assert {pair.pair_id: pair.sidecar_variance_nrm for pair in after.pairs} == {"small": None, "large": 0.25}
+    assert (after.items, after.scores, after.cells) == (before.items, before.scores, before.cells)
+
+
+def test_a_published_run_is_widened_to_what_a_wide_one_holds(scripted: Path, tmp_path: Path) -> None:
+    # Batches end where the limit does, so that both runs cut them at the same places.
+    grown = published(scripted, tmp_path / "grown.duckdb", limit=8)
+    run(scripted, grown)
+    run(scripted, tmp_path / "whole.duckdb")
+    assert everything(grown) == everything(tmp_path / "whole.duckdb")
+
+
+def test_a_published_run_is_scored_in_another_way(scripted: Path, tmp_path: Path) -> None:
+    db = published(scripted, tmp_path / "run.duckdb")
+    content = scripted_content(9)
+    content["scoring"]["bootstrap_draws"] = 300
+    other = write_experiment(tmp_path, content)
+    run(other, db)
+    run(other, tmp_path / "from-the-start.duckdb")
+    assert everything(db) == everything(tmp_path / "from-the-start.duckdb")
+
+
+@pytest.mark.parametrize("n_characters_kept", [0, 300])
+def test_a_corpus_with_other_texts_does_not_mix_into_a_published_run(
+    n_characters_kept: int, scripted: Path, tmp_path: Path
+) -> None:
+    db = published(scripted, tmp_path / "run.duckdb", limit=8)
+    corpus = tmp_path / "documents.jsonl"
+    lines = corpus.read_text(encoding="utf-8").splitlines()
+    lines[0] = lines[0][:n_characters_kept] + '"}' if n_characters_kept else ""
+    corpus.write_text("\n".join(lines), encoding="utf-8")
+    with pytest.raises(CorpusChanged, match=r"documents are no longer in the corpus as they were, reports:local:0 is"):
+        run(scripted, db)
