@@ -163,7 +163,7 @@ def test_what_changed_texts_score_stands_below_the_texts_as_written(computed_pag
     rows = re.findall(r'<tr class="same">(.*?)</tr>', section[: section.index("</table>")])
     said = [" ".join(visible(row).replace("&nbsp;", " ").split()) for row in rows]
     assert len(said) == 6
-    assert re.fullmatch(r"SmolLM2-135M → SmolLM2-135M as written 0\.\d{3} \[0\.\d{3}, 0\.\d{3}\] – 117", said[0])
+    assert re.fullmatch(r"SmolLM2-135M as written 0\.\d{3} \[0\.\d{3}, 0\.\d{3}\] – 117", said[0])
     assert said[1].endswith("words shuffled 0.347 [0.307, 0.387] 0.153 [0.132, 0.176] 117")
     assert said[2].endswith("quotes blanked 0.098 [0.058, 0.138] 0.402 [0.381, 0.425] 117")
     assert said[4].endswith("words shuffled 0.347 [0.307, 0.387] 0.163 [0.132, 0.176] 117")

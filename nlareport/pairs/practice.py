@@ -24,6 +24,7 @@ from nlareport.pairs.adapters import merged
 from nlareport.pairs.building import VALUE_HEAD_NAME
 from nlareport.pairs.catalog import Practice
 from nlareport.pairs.examples import truncated_model
+from nlareport.pairs.noise import quiet
 from nlareport.pairs.training_loop import Texts, pad_right
 from nlareport.pairs.verbalizer_training import injected
 from nlareport.ports import Progress, in_batches
@@ -58,6 +59,7 @@ class Halves:
     reading: Sidecar
 
 
+@quiet()
 def practise(
     halves: Halves, vectors: Float[np.ndarray, "item d_model"], practice: Practice, file: Path, progress: Progress
 ) -> list[Attempt]:

@@ -50,11 +50,14 @@ def train_pair(pair: PocketPair, data_folder: Path, progress: Progress) -> Path:
 
     halves = Halves(school.base, verbalizer, reconstructor, writing, reading)
     attempts = practise(halves, true.vectors, recipe.practice, folder / "attempts.jsonl", progress)
-    best = favourites(attempts, true.vectors, school.english)
-    writer = Trainee(school.base, writing, recipe.verbalizer_rank, folder, progress)
-    verbalizer = train_verbalizer(writer, "after-practice", best, recipe.after_practice, verbalizer)
-    mixed = _half_and_half(all_written(attempts, true.vectors), true)
-    reconstructor = train_reconstructor(reader, "calibration", mixed, recipe.calibration, reconstructor)
+    best, written = favourites(attempts, true.vectors, school.english), all_written(attempts, true.vectors)
+    # After very short lessons nothing is readable, or closed at all: then there is nothing to learn from.
+    if best.explanations:
+        writer = Trainee(school.base, writing, recipe.verbalizer_rank, folder, progress)
+        verbalizer = train_verbalizer(writer, "after-practice", best, recipe.after_practice, verbalizer)
+    if written.explanations:
+        mixed = _half_and_half(written, true)
+        reconstructor = train_reconstructor(reader, "calibration", mixed, recipe.calibration, reconstructor)
 
     destination = data_folder / pair.pair_id
     _publish(verbalizer, pair.base.base_model, writing, destination / "av")

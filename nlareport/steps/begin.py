@@ -44,9 +44,11 @@ def opened(
     engine = load_engine(
         engine_name, EngineSettings(device, compute.dtype, compute.batch_size, decoding.max_new_tokens)
     )
+    was_there = db.exists()
     begun = describe.describe_run(experiment, text, SCHEMA_VERSION, engine.device, engine_name)
     with RunFile.create_or_open(db, begun) as run_file:
-        refuse_another(stored_experiment(run_file.run(), db), experiment, db)
+        if was_there:
+            refuse_another(stored_experiment(run_file.run(), db), experiment, db)
         ready = experiment.model_copy(update={"pairs": located})
         work = Work(ready, locate_base_model(reference), path.parent, run_file, ActivationStore(db), engine, progress)
         _describe_pairs(work, experiment)
