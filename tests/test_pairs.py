@@ -22,7 +22,7 @@ from nlareport.pairs.locating import adapters_folder
 from nlareport.pairs.practice import Attempt, Halves, all_written, english_words, favourites, is_readable, practise
 from nlareport.pairs.targets import Topics, completion_of, explanation_of, final_words
 from nlareport.pairs.training import train_pair
-from nlareport.pairs.training_loop import train
+from nlareport.pairs.training_loop import kept_at, train
 from nlareport.prompts import explanation_in
 from nlareport.store.whole_run import read_run
 
@@ -147,6 +147,13 @@ def test_training_cut_off_goes_on_to_the_same_weights(tmp_path: Path) -> None:
     assert not torch.equal(undisturbed, torch.zeros(4))
 
 
+def test_another_recipe_never_meets_what_a_former_one_left(tmp_path: Path) -> None:
+    lesson, start = Lesson(1, 8, 1e-3, 4), "explanations-0123abcd"
+    plans = [(lesson, 2, start), (lesson, 4, start), (replace(lesson, seed=2), 2, start), (lesson, 2, None)]
+    assert len({kept_at(tmp_path, "verbalizer", *plan) for plan in plans}) == 4
+    assert kept_at(tmp_path, "verbalizer", *plans[0]) == kept_at(tmp_path, "verbalizer", replace(lesson), 2, start)
+
+
 SHORT = Recipe(
     articles=3,
     verbalizer_rank=2,
@@ -175,7 +182,8 @@ def test_a_pair_is_trained_from_wheels_to_checkpoints_and_only_once(
     built = build_pair(pair, tmp_path / "pairs")
     assert read_sidecar(built.verbalizer).injection_scale == pair.injection_scale
     assert "license: apache-2.0" in (folder / "README.md").read_text()
-    attempts = (cache / "training" / pair.pair_id / "attempts.jsonl").read_text().splitlines()
+    (attempts_file,) = (cache / "training" / pair.pair_id).glob("attempts-*.jsonl")
+    attempts = attempts_file.read_text().splitlines()
     assert [json.loads(line)["row"] for line in attempts] == list(range(18))
 
     adapters = {file: file.read_bytes() for file in folder.rglob("*.safetensors")}

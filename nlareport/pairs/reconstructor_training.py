@@ -16,7 +16,7 @@ from nlareport.pairs.adapters import with_adapter
 from nlareport.pairs.building import VALUE_HEAD_NAME
 from nlareport.pairs.catalog import Lesson
 from nlareport.pairs.examples import truncated_model
-from nlareport.pairs.training_loop import Texts, Trainee, batch_rows, pad_right, train
+from nlareport.pairs.training_loop import Texts, Trainee, batch_rows, kept_at, pad_right, train
 from nlareport.prompts import reconstructor_prompt
 
 
@@ -25,7 +25,8 @@ def train_reconstructor(trainee: Trainee, name: str, texts: Texts, lesson: Lesso
 
     The value head stands in it.
     """
-    sidecar, destination = trainee.sidecar, trainee.folder / name
+    sidecar = trainee.sidecar
+    destination = kept_at(trainee.folder, name, lesson, trainee.rank, start and start.name)
     if destination.exists():
         return destination
     torch.manual_seed(lesson.seed)
@@ -42,9 +43,9 @@ def train_reconstructor(trainee: Trainee, name: str, texts: Texts, lesson: Lesso
         name: parameter for name, parameter in peft_model.named_parameters() if parameter.requires_grad
     }
     parameters = {**trainable, "value_head": head.get_parameter("weight")}
-    train(f"train {name}", parameters, task.loss_at, lesson, trainee.folder / f"{name}.state", trainee.progress)
+    train(f"train {name}", parameters, task.loss_at, lesson, destination.with_suffix(".state"), trainee.progress)
     # The adapter is written last: its folder's name says that the head is there too.
-    scratch = trainee.folder / f"{name}.tmp"
+    scratch = destination.with_suffix(".tmp")
     peft_model.save_pretrained(scratch)
     save_file({"weight": head.weight.detach().contiguous()}, scratch / VALUE_HEAD_NAME)
     scratch.rename(destination)

@@ -27,7 +27,7 @@ from nlareport.pairs.packages import cache_folder, training_articles
 from nlareport.pairs.practice import Halves, all_written, english_words, favourites, practise
 from nlareport.pairs.reconstructor_training import train_reconstructor
 from nlareport.pairs.targets import Topics, explanation_of, final_words
-from nlareport.pairs.training_loop import Texts, Trainee
+from nlareport.pairs.training_loop import Texts, Trainee, kept_at
 from nlareport.pairs.verbalizer_training import train_verbalizer
 from nlareport.ports import Progress
 
@@ -49,7 +49,8 @@ def train_pair(pair: PocketPair, data_folder: Path, progress: Progress) -> Path:
     verbalizer = school.verbalizer(writing)
 
     halves = Halves(school.base, verbalizer, reconstructor, writing, reading)
-    attempts = practise(halves, true.vectors, recipe.practice, folder / "attempts.jsonl", progress)
+    attempts_file = kept_at(folder, "attempts", recipe.practice, verbalizer.name, reconstructor.name)
+    attempts = practise(halves, true.vectors, recipe.practice, attempts_file.with_suffix(".jsonl"), progress)
     best, written = favourites(attempts, true.vectors, school.english), all_written(attempts, true.vectors)
     # After very short lessons nothing is readable, or closed at all: then there is nothing to learn from.
     if best.explanations:

@@ -4,6 +4,7 @@ Enters a model's trainable parameters and a loss for every step; leaves the para
 is taught on (`Texts`), and where and to whom (`Trainee`), is the same for both halves.
 """
 
+import hashlib
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -72,6 +73,14 @@ def train(
         else:
             progress.advance(1)
     return losses
+
+
+def kept_at(folder: Path, name: str, *plan: object) -> Path:
+    """Where the outcome of a plan is kept: another recipe never meets what a former one left.
+
+    An adapter a lesson starts from is named in its plan, so a change is seen by all that comes after it.
+    """
+    return folder / f"{name}-{hashlib.sha256(repr(plan).encode()).hexdigest()[:8]}"
 
 
 def batch_rows(step: int, n_examples: int, lesson: Lesson) -> list[int]:

@@ -18,7 +18,7 @@ from nlareport.checkpoint import Sidecar
 from nlareport.pairs.adapters import with_adapter
 from nlareport.pairs.catalog import Lesson
 from nlareport.pairs.targets import completion_of
-from nlareport.pairs.training_loop import Texts, Trainee, batch_rows, pad_right, train
+from nlareport.pairs.training_loop import Texts, Trainee, batch_rows, kept_at, pad_right, train
 from nlareport.prompts import verbalizer_prompt_ids
 
 BATCHES_SORTED = 16
@@ -29,7 +29,7 @@ NEGATIVES = 2_048
 
 def train_verbalizer(trainee: Trainee, name: str, texts: Texts, lesson: Lesson, start: Path | None) -> Path:
     """The folder of the adapter after the lesson, trained from the one in `start` or from nothing."""
-    destination = trainee.folder / name
+    destination = kept_at(trainee.folder, name, lesson, trainee.rank, start and start.name)
     if destination.exists():
         return destination
     torch.manual_seed(lesson.seed)
@@ -39,8 +39,8 @@ def train_verbalizer(trainee: Trainee, name: str, texts: Texts, lesson: Lesson, 
     peft_model = with_adapter(model, trainee.rank, start)
     task = _VerbalizerTask(model, tokenizer, trainee.sidecar, texts, lesson)
     trainable = {name: parameter for name, parameter in peft_model.named_parameters() if parameter.requires_grad}
-    train(f"train {name}", trainable, task.loss_at, lesson, trainee.folder / f"{name}.state", trainee.progress)
-    scratch = trainee.folder / f"{name}.tmp"
+    train(f"train {name}", trainable, task.loss_at, lesson, destination.with_suffix(".state"), trainee.progress)
+    scratch = destination.with_suffix(".tmp")
     peft_model.save_pretrained(scratch)
     scratch.rename(destination)
     return destination
