@@ -304,7 +304,8 @@ def pairs_verify(
 @pairs.command("train")
 @click.argument("pair_id")
 @click.option("--out", type=FileArgument, default=Path("data/pairs"), show_default=True, help="Folder for adapters.")
-def pairs_train(pair_id: str, out: Path) -> None:
+@click.option("--continue", "goes_on", is_flag=True, help="Give the adapters in --out another round of practice.")
+def pairs_train(pair_id: str, out: Path, goes_on: bool) -> None:
     """Train PAIR_ID from the base model; goes on where it was stopped.
 
     Example: nlareport pairs train smollm2-L20
@@ -313,7 +314,7 @@ def pairs_train(pair_id: str, out: Path) -> None:
     from nlareport.pairs.training import train_pair
 
     with ProgressLine() as progress:
-        folder = train_pair(pocket_pair(pair_id), out, progress)
+        folder = train_pair(pocket_pair(pair_id), out, progress, goes_on=goes_on)
     click.echo(f"{folder}: trained.")
 
 

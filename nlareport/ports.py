@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
+import polars as pl
 from jaxtyping import Float
 
 from nlareport.batches import Completion, Tokenization
@@ -63,6 +64,10 @@ class RunReader(Protocol):
 
     def rows(self, row_type: type[Row], query: str, **parameters: Any) -> list[Row]:
         """The answer of a named query, one `row_type` a row; column names must equal its fields."""
+        ...
+
+    def frame(self, query: str, **parameters: Any) -> pl.DataFrame:
+        """The answer of a named query as a frame: for what has too many rows to make an object of each."""
         ...
 
     def sql(self, query: str) -> str:

@@ -51,7 +51,7 @@ def build_pair(pair: PocketPair, data_folder: Path, *, anew: bool = False) -> Bu
             f'Train it with "nlareport pairs train {pair.pair_id}" or run from a checkout.'
         )
     base = build_base(pair.base)
-    folder = cache_folder() / "pairs" / pair.pair_id / _digest(adapters)
+    folder = cache_folder() / "pairs" / pair.pair_id / adapters_digest(adapters)
     built = BuiltPair(base, folder / "av", folder / "ar")
     if anew or not built.verbalizer.exists():
         verbalizer = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
@@ -62,7 +62,7 @@ def build_pair(pair: PocketPair, data_folder: Path, *, anew: bool = False) -> Bu
     return built
 
 
-def _digest(adapters: Path) -> str:
+def adapters_digest(adapters: Path) -> str:
     """A short name for exactly these adapters, so that a retrained pair never meets its predecessor's build."""
     digest = hashlib.sha256()
     for file in sorted(adapters.glob("a[vr]/*")):

@@ -11,7 +11,7 @@ TEXT_SOURCE = 'Tianru Dai, "News Articles", Harvard Dataverse, 2017, https://doi
 
 def model_card(pair: PocketPair) -> str:
     """What the pair is, how it was trained, what it may be used for, and under which terms."""
-    base, recipe = pair.base, pair.recipe
+    base, recipe, practice = pair.base, pair.recipe, pair.recipe.practice
     return f"""---
 base_model: {base.base_model}
 library_name: peft
@@ -35,13 +35,15 @@ Repeat it with `nlareport pairs train {pair.pair_id}`: seeded, resumable, on a C
 - Text: two of every three news articles of `NewsArticles.csv` in {NEWS.requirement}; the third is what the pair is
   measured on. {recipe.positions_per_article} positions an article, in its first {recipe.context_tokens} tokens.
 - Verbalizer: LoRA of rank {recipe.verbalizer_rank} on every linear map. {recipe.final_words.examples:,} examples of the
-  last words before the position (vectors after block {base.lesson_block}), {recipe.explanations.examples:,} of whole
-  explanations made from the context and its true continuation (vectors of all pairs of this base model), then
-  {recipe.after_practice.examples:,} of its own texts: of {recipe.practice.samples} samples for each of
-  {recipe.practice.contexts:,} contexts, the readable one that the reconstructor gave back best.
+  last words before the position (vectors after block {base.lesson_block}), then {recipe.explanations.examples:,} of
+  whole explanations made from the context and its true continuation (vectors of all pairs of this base model).
 - Reconstructor: blocks 0 to {pair.block_index} with LoRA of rank {recipe.reconstructor_rank} and a linear head that
-  starts as the identity. {recipe.reconstructor.examples:,} true explanations, then {recipe.calibration.examples:,}
-  texts of which half are the verbalizer's own.
+  starts as the identity; {recipe.reconstructor.examples:,} true explanations.
+- Practice, on other places in {practice.articles:,} of the articles. The verbalizer writes
+  {practice.sampling.samples} texts for each of {practice.contexts:,} vectors and learns the readable one that the
+  reconstructor gives back best, among as many true explanations ({practice.writing.examples:,} examples). Then it
+  writes greedily of {practice.written:,} more vectors, and the reconstructor learns to read what it wrote, among true
+  explanations ({practice.reading.examples:,} examples).
 
 ## Use and limits
 

@@ -54,13 +54,31 @@ class Lesson:
 
 
 @dataclass(frozen=True, slots=True)
-class Practice:
-    """Best-of-n: the verbalizer writes several texts a vector, the reconstructor's favourite is learned."""
+class Sampling:
+    """How many texts a verbalizer writes of each vector, and how freely."""
 
-    contexts: int
     samples: int
     temperature: float
-    seed: int = 20
+    """0 is greedy, as when a pair is measured."""
+    seed: int = 21
+
+
+@dataclass(frozen=True, slots=True)
+class Practice:
+    """One round in which both halves learn from what they make of each other's work."""
+
+    seed: int = 21
+    """Fixes the articles and the places in them: others than the lessons'."""
+    articles: int = 512
+    contexts: int = 512
+    """Vectors of which several texts are written and the reconstructor's favourite is learned (best of n)."""
+    sampling: Sampling = Sampling(samples=4, temperature=0.8)
+    writing: Lesson = Lesson(seed=21, examples=1_024, learning_rate=2e-4, batch_size=8)
+    """For the verbalizer, half on favourites, half on true explanations of other vectors."""
+    written: int = 1_024
+    """Vectors of which the verbalizer then writes as when it is measured, for the reconstructor to read."""
+    reading: Lesson = Lesson(seed=21, examples=2_560, learning_rate=3e-4, batch_size=16)
+    """For the reconstructor: on those, on what was sampled, and on true explanations of the vectors that are left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +97,7 @@ class Recipe:
     """Taught once for all pairs of a base model, on vectors of its `lesson_block`."""
     explanations: Lesson = Lesson(seed=19, examples=8_800, learning_rate=7e-4, batch_size=8)
     """Taught once for all pairs of a base model, on the vectors of all their blocks."""
-    practice: Practice = Practice(contexts=96, samples=4, temperature=0.8)
-    after_practice: Lesson = Lesson(seed=20, examples=96, learning_rate=2e-4, batch_size=8)
-    """For the verbalizer, on its reconstructor's favourites."""
-    calibration: Lesson = Lesson(seed=20, examples=768, learning_rate=3e-4, batch_size=16)
-    """For the reconstructor, half on what the verbalizer wrote, half on true explanations."""
+    practice: Practice = Practice()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ could not read is never learned.
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -17,25 +17,25 @@ import torch
 from jaxtyping import Float
 from safetensors.torch import load_file
 from torch import Tensor, nn
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from nlareport.checkpoint import Sidecar
 from nlareport.pairs.adapters import merged
 from nlareport.pairs.building import VALUE_HEAD_NAME
-from nlareport.pairs.catalog import Practice
+from nlareport.pairs.catalog import Sampling
 from nlareport.pairs.examples import truncated_model
 from nlareport.pairs.noise import quiet
-from nlareport.pairs.training_loop import Texts, pad_right
-from nlareport.pairs.verbalizer_training import injected
+from nlareport.pairs.training_loop import Halves, Texts, pad_right
+from nlareport.pairs.writing import PracticeWriter
 from nlareport.ports import Progress, in_batches
-from nlareport.prompts import explanation_in, reconstructor_prompt, verbalizer_prompt_ids
+from nlareport.prompts import reconstructor_prompt
 
-CONTEXTS_AT_ONCE = 16
-MAX_NEW_TOKENS = 90
+TEXTS_AT_ONCE = 64
 LONGEST_REPEAT_WORDS = 5
 """A run of so many words that stands three times in a text is a loop."""
 LEAST_KNOWN_WORDS = 0.9
 _WORD = re.compile(r"[A-Za-z']+")
+_LIST = re.compile(r" about ([^.:\"]*)")
+"""What a text says it is about: names parted by commas, up to the end of the sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,35 +48,32 @@ class Attempt:
     mse_nrm: list[float | None]
 
 
-@dataclass(frozen=True, slots=True)
-class Halves:
-    """Where the halves that practise come from."""
-
-    base: Path
-    verbalizer: Path
-    reconstructor: Path
-    writing: Sidecar
-    reading: Sidecar
-
-
 @quiet()
 def practise(
-    halves: Halves, vectors: Float[np.ndarray, "item d_model"], practice: Practice, file: Path, progress: Progress
+    halves: Halves,
+    vectors: Float[np.ndarray, "item d_model"],
+    sampling: Sampling,
+    known_texts: Collection[str],
+    file: Path,
+    progress: Progress,
 ) -> list[Attempt]:
-    """An attempt for each of the first `practice.contexts` vectors, in order."""
-    done = _stored(file, practice.contexts)
-    progress.stage("practise", practice.contexts, len(done))
-    if len(done) >= practice.contexts:
+    """An attempt for each vector, in order, written in tokens that `known_texts` use."""
+    at_once = TEXTS_AT_ONCE // sampling.samples
+    done = _stored(file, len(vectors), at_once)
+    name = "write" if sampling.samples == 1 else f"write {sampling.samples} texts each"
+    progress.stage(f"{name}, {_mean_error(done)}", len(vectors), len(done))
+    if len(done) >= len(vectors):
         return done
-    writer, reader = _Writer(halves, practice), _Reader(halves)
+    writer, reader = PracticeWriter(halves, known_texts), _Reader(halves)
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text("".join(_line(attempt) for attempt in done))
-    for rows in in_batches(range(len(done), practice.contexts), CONTEXTS_AT_ONCE):
-        found = _attempt(list(rows), vectors, practice, writer, reader)
+    for rows in in_batches(range(len(done), len(vectors)), at_once):
+        written = writer.write(vectors[list(rows)], sampling, sampling.seed * 1_000_003 + rows[0])
+        found = _read(list(rows), written, vectors, reader)
         with file.open("a") as attempts:
             attempts.write("".join(_line(attempt) for attempt in found))
         done += found
-        progress.advance(len(found))
+        progress.stage(f"{name}, {_mean_error(done)}", len(vectors), len(done))
     return done
 
 
@@ -104,8 +101,9 @@ def english_words(articles: Iterable[str]) -> frozenset[str]:
 
 
 def is_readable(text: str, english: frozenset[str]) -> bool:
-    """Whether a text keeps to English words, closes its quotes, holds no tag and does not loop."""
+    """Whether a text keeps to English words, closes its quotes, holds no tag, and neither loops nor repeats a topic."""
     words = _words(text)
+    topics = [topic.strip().lower() for topic in ",".join(_LIST.findall(text)).split(",")]
     runs = Counter(zip(*(words[start:] for start in range(LONGEST_REPEAT_WORDS)), strict=False))
     known = sum(word in english for word in words)
     return (
@@ -113,51 +111,23 @@ def is_readable(text: str, english: frozenset[str]) -> bool:
         and text.count('"') % 2 == 0
         and "<" not in text
         and max(runs.values(), default=0) < 3
+        and len(set(topics)) == len(topics)
         and known >= LEAST_KNOWN_WORDS * len(words)
     )
 
 
-def _stored(file: Path, n_contexts: int) -> list[Attempt]:
+def _stored(file: Path, n_vectors: int, at_once: int) -> list[Attempt]:
     """The attempts of an earlier call; of a batch that a kill cut short nothing is kept."""
     lines = file.read_text().splitlines(keepends=True) if file.exists() else []
     whole = [Attempt(**json.loads(line)) for line in lines if line.endswith("\n")]
-    return whole if len(whole) >= n_contexts else whole[: len(whole) - len(whole) % CONTEXTS_AT_ONCE]
+    return whole if len(whole) >= n_vectors else whole[: len(whole) - len(whole) % at_once]
 
 
-class _Writer:
-    """Samples explanations with the verbalizer's adapter merged in."""
-
-    def __init__(self, halves: Halves, practice: Practice):
-        model = AutoModelForCausalLM.from_pretrained(halves.base, dtype=torch.float32)
-        self.model: PreTrainedModel = merged(model, halves.verbalizer).to(torch.bfloat16).eval()
-        self.tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(halves.base)
-        self.prompt_ids, self.marker = verbalizer_prompt_ids(self.tokenizer, halves.writing)
-        self.scale, self.practice = halves.writing.injection_scale, practice
-        stops = self.model.generation_config.eos_token_id
-        self.stop_id = stops[0] if isinstance(stops, list) else stops
-
-    @torch.inference_mode()
-    def write(self, vectors: Float[np.ndarray, "item d_model"], seed: int) -> list[list[str | None]]:
-        torch.manual_seed(seed)
-        prompt = torch.tensor(self.prompt_ids).expand(len(vectors), -1)
-        embeddings = injected(self.model, prompt, self.marker, vectors, self.scale)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            written = self.model.generate(
-                inputs_embeds=embeddings,
-                attention_mask=torch.ones_like(prompt),
-                do_sample=True,
-                temperature=self.practice.temperature,
-                top_k=0,
-                top_p=1.0,
-                num_return_sequences=self.practice.samples,
-                max_new_tokens=MAX_NEW_TOKENS,
-                eos_token_id=self.stop_id,
-                pad_token_id=self.stop_id,
-            )
-        texts = self.tokenizer.batch_decode(written, skip_special_tokens=True)
-        explanations = [explanation_in(text) or None for text in texts]
-        n = self.practice.samples
-        return [explanations[start : start + n] for start in range(0, len(explanations), n)]
+def _mean_error(attempts: list[Attempt]) -> str:
+    """What a person wants to hear of the attempts so far."""
+    errors = [error for attempt in attempts for error in attempt.mse_nrm if error is not None]
+    n_texts = sum(len(attempt.explanations) for attempt in attempts)
+    return f"mse_nrm {np.mean(errors):.3f}, {len(errors)} of {n_texts} closed" if errors else "none read yet"
 
 
 class _Reader:
@@ -183,10 +153,9 @@ class _Reader:
         return errors
 
 
-def _attempt(
-    rows: list[int], vectors: Float[np.ndarray, "item d_model"], practice: Practice, writer: _Writer, reader: _Reader
+def _read(
+    rows: list[int], written: list[list[str | None]], vectors: Float[np.ndarray, "item d_model"], reader: _Reader
 ) -> list[Attempt]:
-    written = writer.write(vectors[rows], practice.seed * 1_000_003 + rows[0])
     found = [(row, text) for row, texts in zip(rows, written, strict=True) for text in texts if text]
     errors: dict[tuple[int, str], float] = {}
     if found:

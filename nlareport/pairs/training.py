@@ -4,8 +4,9 @@ Leaves ``av/`` and ``ar/`` adapters and sidecars in the data folder. Stopped any
 """
 
 import json
+import random
 import shutil
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,99 +17,172 @@ from jaxtyping import Float
 from safetensors.torch import load_file, save_file
 
 from nlareport.checkpoint import SIDECAR_NAME, Sidecar, sidecar_content
+from nlareport.errors import CheckpointMissing
 from nlareport.pairs.bases import build_base
-from nlareport.pairs.building import ADAPTER_NAME, VALUE_HEAD_NAME
+from nlareport.pairs.building import ADAPTER_NAME, VALUE_HEAD_NAME, adapters_digest
 from nlareport.pairs.cards import CARD_NAME, model_card
-from nlareport.pairs.catalog import PocketBase, PocketPair, Recipe, pairs_of
+from nlareport.pairs.catalog import PocketBase, PocketPair, Practice, Recipe, Sampling, pairs_of
 from nlareport.pairs.contract import pocket_sidecar
-from nlareport.pairs.examples import read_examples
+from nlareport.pairs.examples import Examples, read_examples
 from nlareport.pairs.noise import quiet
 from nlareport.pairs.packages import cache_folder, training_articles
-from nlareport.pairs.practice import Halves, all_written, english_words, favourites, practise
+from nlareport.pairs.practice import Attempt, all_written, english_words, favourites, practise
 from nlareport.pairs.reconstructor_training import train_reconstructor
 from nlareport.pairs.targets import Topics, explanation_of, final_words
-from nlareport.pairs.training_loop import Texts, Trainee, kept_at
+from nlareport.pairs.training_loop import Halves, Texts, Trainee, kept_at
 from nlareport.pairs.verbalizer_training import train_verbalizer
 from nlareport.ports import Progress
 
 
 @quiet()
-def train_pair(pair: PocketPair, data_folder: Path, progress: Progress) -> Path:
+def train_pair(pair: PocketPair, data_folder: Path, progress: Progress, *, goes_on: bool = False) -> Path:
     """The folder under `data_folder` that holds the pair's adapters, value head, sidecars and model card.
+
+    The lessons come first, then a round of practice. With `goes_on` the adapters that stand there already get another
+    round of practice instead.
 
     Raises:
         DownloadFailed: the base model or the text could not be had.
+        CheckpointMissing: the pair is to go on, and has no adapters yet.
     """
     school = _School(pair.base, pair.recipe, progress)
-    folder, recipe = cache_folder() / "training" / pair.pair_id, pair.recipe
-    writing, reading = (pocket_sidecar(pair, school.base, role) for role in ("av", "ar"))
-    true = Texts(school.explanations, school.examples[pair.block_index].vectors)
-
-    reader = Trainee(school.base, reading, recipe.reconstructor_rank, folder, progress)
-    reconstructor = train_reconstructor(reader, "reconstructor", true, recipe.reconstructor, None)
-    verbalizer = school.verbalizer(writing)
-
-    halves = Halves(school.base, verbalizer, reconstructor, writing, reading)
-    attempts_file = kept_at(folder, "attempts", recipe.practice, verbalizer.name, reconstructor.name)
-    attempts = practise(halves, true.vectors, recipe.practice, attempts_file.with_suffix(".jsonl"), progress)
-    best, written = favourites(attempts, true.vectors, school.english), all_written(attempts, true.vectors)
-    # After very short lessons nothing is readable, or closed at all: then there is nothing to learn from.
-    if best.explanations:
-        writer = Trainee(school.base, writing, recipe.verbalizer_rank, folder, progress)
-        verbalizer = train_verbalizer(writer, "after-practice", best, recipe.after_practice, verbalizer)
-    if written.explanations:
-        mixed = _half_and_half(written, true)
-        reconstructor = train_reconstructor(reader, "calibration", mixed, recipe.calibration, reconstructor)
-
-    destination = data_folder / pair.pair_id
-    _publish(verbalizer, pair.base.base_model, writing, destination / "av")
-    _publish(reconstructor, pair.base.base_model, reading, destination / "ar")
+    destination, folder = data_folder / pair.pair_id, cache_folder() / "training" / pair.pair_id
+    halves = _committed(pair, school, destination, folder) if goes_on else _taught(pair, school, folder)
+    halves = _practised(pair, school, halves, folder)
+    _publish(halves.verbalizer, pair.base.base_model, halves.writing, destination / "av")
+    _publish(halves.reconstructor, pair.base.base_model, halves.reading, destination / "ar")
     (destination / CARD_NAME).write_text(model_card(pair))
     return destination
 
 
+def _taught(pair: PocketPair, school: "_School", folder: Path) -> Halves:
+    """Both halves after the lessons on true texts."""
+    writing, reading = (pocket_sidecar(pair, school.base, role) for role in ("av", "ar"))
+    true = school.passages().of(pair.block_index)
+    reader = Trainee(school.base, reading, pair.recipe.reconstructor_rank, folder, school.progress)
+    reconstructor = train_reconstructor(reader, "reconstructor", true, pair.recipe.reconstructor, None)
+    return Halves(school.base, school.verbalizer(writing), reconstructor, writing, reading)
+
+
+def _committed(pair: PocketPair, school: "_School", destination: Path, folder: Path) -> Halves:
+    """Both halves as they were published; copied, because what comes of them will be published in their place."""
+    if not (destination / "av" / ADAPTER_NAME).exists():
+        raise CheckpointMissing(f"Pair {pair.pair_id}: {destination} holds no adapters to go on with; train it first.")
+    writing, reading = (pocket_sidecar(pair, school.base, role) for role in ("av", "ar"))
+    digest = adapters_digest(destination)
+    verbalizer, reconstructor = (
+        shutil.copytree(destination / role, folder / f"{role}-{digest}", dirs_exist_ok=True) for role in ("av", "ar")
+    )
+    return Halves(school.base, verbalizer, reconstructor, writing, reading)
+
+
+def _practised(pair: PocketPair, school: "_School", start: Halves, folder: Path) -> Halves:
+    """Both halves after they learned from what they make of each other's work."""
+    practice, progress = pair.recipe.practice, school.progress
+    passages = school.practice_passages()
+    tried, others, unread, left = _parted(passages.of(pair.block_index), practice)
+
+    def attempts(name: str, halves: Halves, texts: Texts, sampling: Sampling) -> list[Attempt]:
+        passages_drawn = (practice.seed, practice.articles, practice.contexts)
+        plan = (*passages_drawn, sampling, halves.verbalizer.name, halves.reconstructor.name)
+        file = kept_at(folder, name, *plan).with_suffix(".jsonl")
+        return practise(halves, texts.vectors, sampling, passages.explanations, file, progress)
+
+    sampled = attempts("sampled", start, tried, practice.sampling)
+    verbalizer, best = start.verbalizer, favourites(sampled, tried.vectors, school.english)
+    # After very short lessons nothing is readable, or closed at all: then there is nothing to learn from.
+    if best.explanations:
+        writer = Trainee(start.base, start.writing, pair.recipe.verbalizer_rank, folder, progress)
+        verbalizer = train_verbalizer(writer, "writing", _joined(best, others), practice.writing, verbalizer)
+    halves = replace(start, verbalizer=verbalizer)
+    written = attempts("written", halves, unread, replace(practice.sampling, samples=1, temperature=0.0))
+    lesson = _joined(all_written(written, unread.vectors), all_written(sampled, tried.vectors), left)
+    reader = Trainee(start.base, start.reading, pair.recipe.reconstructor_rank, folder, progress)
+    return replace(
+        halves,
+        reconstructor=train_reconstructor(reader, "reading", lesson, practice.reading, start.reconstructor),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Passages:
+    """Places in articles, what a perfect verbalizer would say there, and the activations after every block."""
+
+    examples: dict[int, Examples]
+    explanations: list[str]
+
+    def of(self, block: int) -> Texts:
+        """The true explanations with the vectors of one block."""
+        return Texts(self.explanations, self.examples[block].vectors)
+
+
 class _School:
-    """What the pairs of one base model share: its examples and the verbalizer's first two lessons."""
+    """What the pairs of one base model share: passages, and the verbalizer's lessons on true texts."""
 
     def __init__(self, pocket_base: PocketBase, recipe: Recipe, progress: Progress):
-        self.base = build_base(pocket_base)
-        self._pocket_base, self._recipe, self._progress = pocket_base, recipe, progress
+        self.base, self.progress = build_base(pocket_base), progress
+        self._pocket_base, self._recipe = pocket_base, recipe
         self._folder = cache_folder() / "training" / pocket_base.name
-        articles = training_articles()[: recipe.articles]
-        self.english = english_words(articles)
-        blocks = {pocket_base.lesson_block, *(pair.block_index for pair in pairs_of(pocket_base))}
-        self.examples = read_examples(articles, self.base, sorted(blocks), recipe, self._folder, progress)
-        topics = Topics(articles)
-        first = self.examples[pocket_base.lesson_block]
-        self.explanations = [
-            explanation_of(*both, topics) for both in zip(first.contexts, first.continuations, strict=True)
-        ]
+        self._articles = training_articles()[: recipe.articles]
+        self._topics = Topics(self._articles)
+        self.english = english_words(self._articles)
+
+    def passages(self) -> _Passages:
+        """What the lessons are taught on."""
+        return self._passages(self._articles, self._recipe)
+
+    def practice_passages(self) -> _Passages:
+        """What is practised on: other places, in some of the articles."""
+        practice = self._recipe.practice
+        n_articles = min(practice.articles, len(self._articles))
+        chosen = random.Random(practice.seed).sample(self._articles, n_articles)
+        return self._passages(chosen, replace(self._recipe, seed=practice.seed, articles=n_articles))
 
     def verbalizer(self, sidecar: Sidecar) -> Path:
         """The adapter's folder after the lessons on final words and on whole explanations."""
+        passages = self.passages()
         # The vectors come with their norms: each block has its own.
         unscaled = replace(sidecar, injection_scale=None)
-        trainee = Trainee(self.base, unscaled, self._recipe.verbalizer_rank, self._folder, self._progress)
-        beginner = train_verbalizer(trainee, "final-words", self._final_words(), self._recipe.final_words, None)
-        return train_verbalizer(trainee, "explanations", self._whole(), self._recipe.explanations, beginner)
+        trainee = Trainee(self.base, unscaled, self._recipe.verbalizer_rank, self._folder, self.progress)
+        beginner = train_verbalizer(trainee, "final-words", self._final(passages), self._recipe.final_words, None)
+        return train_verbalizer(trainee, "explanations", self._whole(passages), self._recipe.explanations, beginner)
 
-    def _final_words(self) -> Texts:
-        examples = self.examples[self._pocket_base.lesson_block]
+    def _passages(self, articles: list[str], recipe: Recipe) -> _Passages:
+        blocks = sorted({self._pocket_base.lesson_block, *(pair.block_index for pair in pairs_of(self._pocket_base))})
+        plan = (recipe.seed, recipe.articles, recipe.positions_per_article, recipe.context_tokens)
+        folder = kept_at(self._folder, "passages", *plan)
+        examples = read_examples(articles, self.base, blocks, recipe, folder, self.progress)
+        first = examples[blocks[0]]
+        explanations = [
+            explanation_of(*both, self._topics) for both in zip(first.contexts, first.continuations, strict=True)
+        ]
+        return _Passages(examples, explanations)
+
+    def _final(self, passages: _Passages) -> Texts:
+        examples = passages.examples[self._pocket_base.lesson_block]
         vectors = scaled(examples.vectors, self._pocket_base.lesson_scale)
         return Texts([final_words(context) for context in examples.contexts], vectors)
 
-    def _whole(self) -> Texts:
+    def _whole(self, passages: _Passages) -> Texts:
         pairs = pairs_of(self._pocket_base)
-        vectors = [scaled(self.examples[pair.block_index].vectors, pair.injection_scale) for pair in pairs]
-        return Texts(self.explanations * len(pairs), np.concatenate(vectors))
+        vectors = [scaled(passages.examples[pair.block_index].vectors, pair.injection_scale) for pair in pairs]
+        return Texts(passages.explanations * len(pairs), np.concatenate(vectors))
 
 
-def _half_and_half(written: Texts, true: Texts) -> Texts:
-    """As many true explanations as written ones."""
-    n_written = len(written.explanations)
+def _parted(texts: Texts, practice: Practice) -> tuple[Texts, Texts, Texts, Texts]:
+    """Rows to try on, as many true ones to learn beside the favourites, rows to write of, and what is left."""
+    ends = [practice.contexts, 2 * practice.contexts, 2 * practice.contexts + practice.written]
+    parts = zip([0, *ends], [*ends, len(texts.explanations)], strict=True)
+    tried, others, unread, left = (
+        Texts(texts.explanations[start:end], texts.vectors[start:end]) for start, end in parts
+    )
+    return tried, others, unread, left
+
+
+def _joined(*parts: Texts) -> Texts:
+    """All the texts, one after the other."""
     return Texts(
-        written.explanations + true.explanations[-n_written:],
-        np.concatenate([written.vectors, true.vectors[-n_written:]]),
+        [text for part in parts for text in part.explanations], np.concatenate([part.vectors for part in parts])
     )
 
 

@@ -45,6 +45,17 @@ class Trainee:
     progress: Progress
 
 
+@dataclass(frozen=True, slots=True)
+class Halves:
+    """Both halves of a pair as they stand in a training: their adapters, and what their sidecars will say."""
+
+    base: Path
+    verbalizer: Path
+    reconstructor: Path
+    writing: Sidecar
+    reading: Sidecar
+
+
 def train(
     name: str,
     parameters: dict[str, nn.Parameter],

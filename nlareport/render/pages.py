@@ -1,26 +1,21 @@
-"""One run's report as a folder of static files: asks every named query, fills one template, writes one page.
+"""One run's report as a folder of static files: asks every named query, fills the templates, writes the pages.
 
-Enters a reader and a folder. Leaves ``index.html``, which carries its own styles and drawings: it opens by
-double-click, asks no other host for anything and runs no script. The same run file gives the same bytes.
+Enters a reader and a folder. Leaves ``index.html`` and what it links to. The same run file gives the same bytes.
 """
 
-import base64
-import hashlib
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from nlareport.errors import RunIncomplete
 from nlareport.ports import RunReader
-from nlareport.render import contexts, formats
+from nlareport.render import contexts
 from nlareport.render.answers import Answer, Origin, ask
 from nlareport.render.charts import interval_chart
 from nlareport.render.claims import read_claims
-from nlareport.render.colours import heat_css
-from nlareport.render.folders import templates_folder
 from nlareport.render.protocol import Fact, read_protocol, unclean_choice
+from nlareport.render.report_folder import ReportFolder
 from nlareport.render.samples import Samples, read_samples
 from nlareport.rows import Claim, Pair
 
@@ -64,9 +59,10 @@ def render_report(reader: RunReader, out_dir: Path) -> Path:
         RunIncomplete: the file holds no run, or no pair.
     """
     page = read_report(reader)
-    out_dir.mkdir(parents=True, exist_ok=True)
-    index = out_dir / "index.html"
-    index.write_text(report_html(page), encoding="utf-8", newline="\n")
+    folder = ReportFolder(out_dir, page.head.only)
+    values = {field.name: getattr(page, field.name) for field in fields(page)}
+    index = folder.page("index.html", "report/page.html", title=page.head.only.title, **values)
+    folder.finish()
     return index
 
 
@@ -112,29 +108,6 @@ def read_report(reader: RunReader) -> ReportContext:
     )
 
 
-def report_html(page: ReportContext) -> str:
-    """The whole page as one text."""
-    environment = template_environment()
-    css = _compact(environment.get_template("report/report.css").render(heat=Markup(heat_css())))
-    values = {field.name: getattr(page, field.name) for field in fields(page)}
-    return environment.get_template("report/page.html").render(css=Markup(css), css_hash=_csp_hash(css), **values)
-
-
-def template_environment(folder: Path | None = None) -> Environment:
-    """Templates that fail on an unknown name and escape every value."""
-    environment = Environment(
-        loader=FileSystemLoader(folder or templates_folder()),
-        undefined=StrictUndefined,
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters.update(formats.FILTERS)
-    environment.globals.update(interval=formats.interval, percents=formats.percents)
-    return environment
-
-
 def _claims_that_hold(reader: RunReader) -> list[tuple[Claim, Origin]]:
     return [
         (claim, Origin(claim.query, reader.sql(claim.query).strip(), {}, 1))
@@ -146,13 +119,3 @@ def _claims_that_hold(reader: RunReader) -> list[tuple[Claim, Origin]]:
 def _in_rows(cells: list[contexts.MatrixCell], width: int) -> list[list[contexts.MatrixCell]]:
     """Cells in query order as rows of a square matrix."""
     return [cells[start : start + width] for start in range(0, len(cells), width)]
-
-
-def _compact(css: str) -> str:
-    """The styles without blank lines; what is hashed is exactly what stands in the page."""
-    return "\n" + "\n".join(line for line in css.splitlines() if line.strip()) + "\n"
-
-
-def _csp_hash(css: str) -> str:
-    """What the Content-Security-Policy names the inline styles by."""
-    return base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()

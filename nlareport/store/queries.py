@@ -63,17 +63,17 @@ class DuckDBReader:
             records = relation.fetchall()
         return rows_of(row_type, relation.columns, records)
 
-    def frame(self, name_or_sql: str, **parameters: Any) -> pl.DataFrame:
-        """The answer of a named query or of one's own SQL, as a frame.
+    def frame(self, query: str, **parameters: Any) -> pl.DataFrame:
+        """The answer of a named query, or of one's own SQL given in its place, as a frame.
 
         Raises:
             QueryUnknown: a single word that names no query.
             QueryFailed: DuckDB refused it.
         """
-        single_word = not any(character.isspace() for character in name_or_sql.strip())
-        text = self.sql(name_or_sql.strip()) if single_word else name_or_sql
-        relation = self._answer(name_or_sql, text, parameters)
-        with _refusals(name_or_sql):
+        single_word = not any(character.isspace() for character in query.strip())
+        text = self.sql(query.strip()) if single_word else query
+        relation = self._answer(query, text, parameters)
+        with _refusals(query):
             frame: pl.DataFrame = relation.pl()
             return frame
 

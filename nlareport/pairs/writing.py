@@ -1,0 +1,110 @@
+"""Lets a verbalizer in training write: many texts quickly, its vocabulary cut to what English news needs.
+
+Enters adapters and vectors; leaves explanations. Measuring a pair is the backends' work, with the whole vocabulary.
+"""
+
+from collections.abc import Collection
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    StoppingCriteria,
+    StoppingCriteriaList,
+)
+
+from nlareport.checkpoint import Sidecar
+from nlareport.pairs.adapters import merged
+from nlareport.pairs.catalog import Sampling
+from nlareport.pairs.targets import completion_of
+from nlareport.pairs.training_loop import Halves
+from nlareport.pairs.verbalizer_training import injected
+from nlareport.prompts import explanation_in, verbalizer_prompt_ids
+
+MAX_NEW_TOKENS = 100
+LOOP_TOKENS = range(4, 25)
+"""A text whose last so many tokens stood twice before them will not end by itself."""
+
+
+class PracticeWriter:
+    """Writes explanations with the verbalizer's adapter merged in, in words that `texts` use."""
+
+    def __init__(self, halves: Halves, texts: Collection[str]):
+        model = AutoModelForCausalLM.from_pretrained(halves.base, dtype=torch.float32)
+        self._model: PreTrainedModel = merged(model, halves.verbalizer).to(torch.bfloat16).eval()
+        self._tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(halves.base)
+        self._sidecar: Sidecar = halves.writing
+        prompt_ids, self._marker = verbalizer_prompt_ids(self._tokenizer, self._sidecar)
+        stops = self._model.generation_config.eos_token_id
+        stop_id = stops[0] if isinstance(stops, list) else stops
+        self._vocabulary = torch.tensor(sorted({*prompt_ids, stop_id, *_used(self._tokenizer, texts)}))
+        keep_vocabulary(self._model, self._vocabulary)
+        self._prompt = torch.searchsorted(self._vocabulary, torch.tensor([prompt_ids]))
+        self._stop = int(torch.searchsorted(self._vocabulary, torch.tensor(stop_id)))
+
+    @torch.inference_mode()
+    def write(
+        self, vectors: Float[np.ndarray, "item d_model"], sampling: Sampling, seed: int
+    ) -> list[list[str | None]]:
+        """The texts of each vector, in order; None where an answer never closed its tag."""
+        torch.manual_seed(seed)
+        prompt = self._prompt.expand(len(vectors), -1)
+        embeddings = injected(self._model, prompt, self._marker, vectors, self._sidecar.injection_scale)
+        choice = {"do_sample": True, "temperature": sampling.temperature, "top_k": 0, "top_p": 1.0}
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            written = self._model.generate(
+                inputs_embeds=embeddings,
+                attention_mask=torch.ones_like(prompt),
+                **(choice if sampling.temperature else {"do_sample": False}),
+                num_return_sequences=sampling.samples,
+                max_new_tokens=MAX_NEW_TOKENS,
+                eos_token_id=self._stop,
+                pad_token_id=self._stop,
+                stopping_criteria=StoppingCriteriaList([EndLoops()]),
+            )
+        texts = self._tokenizer.batch_decode(self._vocabulary[written], skip_special_tokens=True)
+        explanations = [explanation_in(text) or None for text in texts]
+        n = sampling.samples
+        return [explanations[start : start + n] for start in range(0, len(explanations), n)]
+
+
+class EndLoops(StoppingCriteria):  # type: ignore[misc]
+    """Ends a text that began to repeat itself: left alone, it would use up the whole budget."""
+
+    def __call__(
+        self, input_ids: Int[Tensor, "item token"], _scores: object, **_others: object
+    ) -> Bool[Tensor, " item"]:
+        """Whether each text's last tokens stand there three times in a row."""
+        loops = torch.zeros(len(input_ids), dtype=torch.bool)
+        for n in LOOP_TOKENS:
+            if input_ids.shape[1] < 3 * n:
+                break
+            last, before, first = input_ids[:, -n:], input_ids[:, -2 * n : -n], input_ids[:, -3 * n : -2 * n]
+            loops |= ((last == before) & (before == first)).all(dim=1)
+        return loops
+
+
+def keep_vocabulary(model: PreTrainedModel, token_ids: Int[Tensor, " kept"]) -> None:
+    """Leave the model only these tokens: id i now stands for `token_ids[i]`.
+
+    Over all of Gemma's 262,144 tokens the output layer costs more than the rest of the model.
+    """
+    embedding, head = model.get_input_embeddings(), model.get_output_embeddings()
+    kept = nn.Parameter(embedding.weight[token_ids].clone(), requires_grad=False)
+    # Both models tie the two; a tied head must stay the same parameter.
+    is_tied = head.weight is embedding.weight
+    head.weight = kept if is_tied else nn.Parameter(head.weight[token_ids].clone(), requires_grad=False)
+    embedding.weight, embedding.padding_idx = kept, None
+    embedding.num_embeddings = head.out_features = model.config.vocab_size = len(token_ids)
+
+
+def _used(tokenizer: PreTrainedTokenizerBase, texts: Collection[str]) -> set[int]:
+    """Tokens of the texts, as answers hold them and as running text."""
+    answers = [completion_of(text) for text in texts]
+    encoded = tokenizer([*texts, *answers], add_special_tokens=False)["input_ids"]
+    return {token for ids in encoded for token in ids}
