@@ -1,6 +1,7 @@
 """The pocket pairs: what they are taught, that training goes on where it stopped, and that the real ones measure."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,19 +11,22 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from pipeline_runs import Silence, run
+from safetensors.torch import load_file
 from torch import nn
 
+from nlareport.backends.transformers_writing import TransformersVerbalizer
 from nlareport.checkpoint import read_sidecar
 from nlareport.errors import CheckpointMissing, DownloadFailed
 from nlareport.pairs import packages
 from nlareport.pairs.bases import build_base
-from nlareport.pairs.building import build_pair
-from nlareport.pairs.catalog import PAIRS, Lesson, Package, Practice, Recipe
+from nlareport.pairs.building import ADAPTER_NAME, build_pair
+from nlareport.pairs.catalog import PAIRS, Lesson, Package, Practice, Recipe, Sampling
 from nlareport.pairs.locating import adapters_folder
-from nlareport.pairs.practice import Attempt, Halves, all_written, english_words, favourites, is_readable, practise
+from nlareport.pairs.practice import Attempt, all_written, english_words, favourites, is_readable, practise
 from nlareport.pairs.targets import Topics, completion_of, explanation_of, final_words
 from nlareport.pairs.training import train_pair
-from nlareport.pairs.training_loop import kept_at, train
+from nlareport.pairs.training_loop import Halves, kept_at, train
+from nlareport.pairs.writing import EndLoops, PracticeWriter
 from nlareport.prompts import explanation_in
 from nlareport.store.whole_run import read_run
 
@@ -85,6 +89,8 @@ ENGLISH = english_words(ARTICLES)
         ("1 2 3", False),
         ("the flood took the bridge " * 2, True),
         ("the flood took the bridge " * 3, False),
+        ("The bridge about river, bridge. The river, the river", True),
+        ("The bridge about river, bridge, River. The flood", False),
     ],
 )
 def test_the_guard_lets_readable_english_through_only(text: str, is_fit: bool) -> None:
@@ -161,9 +167,14 @@ SHORT = Recipe(
     reconstructor=Lesson(1, 8, 1e-3, 4),
     final_words=Lesson(1, 8, 1e-3, 4),
     explanations=Lesson(2, 8, 1e-3, 4),
-    practice=Practice(contexts=18, samples=2, temperature=1.0),
-    after_practice=Lesson(3, 8, 1e-3, 4),
-    calibration=Lesson(3, 8, 1e-3, 4),
+    practice=Practice(
+        articles=3,
+        contexts=6,
+        sampling=Sampling(samples=2, temperature=1.0),
+        writing=Lesson(3, 8, 1e-3, 4),
+        written=4,
+        reading=Lesson(3, 8, 1e-3, 4),
+    ),
 )
 
 
@@ -182,9 +193,9 @@ def test_a_pair_is_trained_from_wheels_to_checkpoints_and_only_once(
     built = build_pair(pair, tmp_path / "pairs")
     assert read_sidecar(built.verbalizer).injection_scale == pair.injection_scale
     assert "license: apache-2.0" in (folder / "README.md").read_text()
-    (attempts_file,) = (cache / "training" / pair.pair_id).glob("attempts-*.jsonl")
-    attempts = attempts_file.read_text().splitlines()
-    assert [json.loads(line)["row"] for line in attempts] == list(range(18))
+    for name, rows in (("sampled", 6), ("written", 4)):
+        (file,) = (cache / "training" / pair.pair_id).glob(f"{name}-*.jsonl")
+        assert [json.loads(line)["row"] for line in file.read_text().splitlines()] == list(range(rows))
 
     adapters = {file: file.read_bytes() for file in folder.rglob("*.safetensors")}
     assert len(adapters) == 3
@@ -194,18 +205,59 @@ def test_a_pair_is_trained_from_wheels_to_checkpoints_and_only_once(
     assert {file: file.read_bytes() for file in adapters} == adapters
 
 
-def test_practice_cut_off_goes_on_with_the_same_texts(tmp_path: Path) -> None:
+def test_a_published_pair_goes_on_with_another_round(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pair = replace(PAIRS["smollm2-L10"], recipe=SHORT)
+    with pytest.raises(CheckpointMissing, match="holds no adapters to go on with; train it first"):
+        train_pair(pair, tmp_path, Silence(), goes_on=True)
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    for name in ("wheels", "bases"):
+        (cache / name).symlink_to(packages.cache_folder() / name)
+    monkeypatch.setenv("NLAREPORT_CACHE", str(cache))
+    before = adapters_folder() / pair.pair_id
+    shutil.copytree(before, tmp_path / "pairs" / pair.pair_id)
+    folder = train_pair(pair, tmp_path / "pairs", Silence(), goes_on=True)
+    for role in ("av", "ar"):
+        old, new = (load_file(where / role / ADAPTER_NAME) for where in (before, folder))
+        moved = [float((new[name].float() - old[name].float()).abs().max()) for name in old]
+        # Four small steps from what was there: everything near it, something not at it.
+        assert 0 < max(moved) < 0.02
+
+
+@pytest.fixture(scope="module")
+def halves() -> Halves:
     pair = PAIRS["smollm2-L10"]
     base, adapters = build_base(pair.base), adapters_folder() / pair.pair_id
-    sidecars = (read_sidecar(adapters / role) for role in ("av", "ar"))
-    halves = Halves(base, adapters / "av", adapters / "ar", *sidecars)
-    vectors = np.random.default_rng(0).normal(size=(20, pair.d_model)).astype(np.float32)
-    plan = Practice(contexts=20, samples=1, temperature=1.0)
-    whole = practise(halves, vectors, plan, tmp_path / "whole.jsonl", Silence())
+    return Halves(base, adapters / "av", adapters / "ar", *(read_sidecar(adapters / role) for role in ("av", "ar")))
+
+
+def test_practice_cut_off_goes_on_with_the_same_texts(halves: Halves, tmp_path: Path) -> None:
+    vectors = np.random.default_rng(0).normal(size=(20, 576)).astype(np.float32)
+    plan, known = Sampling(samples=4, temperature=1.0), ["The old bridge over the river was swept away by the flood."]
+    whole = practise(halves, vectors, plan, known, tmp_path / "whole.jsonl", Silence())
     lines = (tmp_path / "whole.jsonl").read_text().splitlines(keepends=True)
     (tmp_path / "cut.jsonl").write_text("".join(lines[:17]) + lines[17][:20])
-    assert practise(halves, vectors, plan, tmp_path / "cut.jsonl", Silence()) == whole
+    assert practise(halves, vectors, plan, known, tmp_path / "cut.jsonl", Silence()) == whole
     assert (tmp_path / "cut.jsonl").read_text() == "".join(lines)
+
+
+def test_a_practising_verbalizer_writes_greedily_what_the_whole_one_writes(halves: Halves) -> None:
+    pair = PAIRS["smollm2-L10"]
+    vectors = np.random.default_rng(1).normal(size=(4, 576)).astype(np.float32)
+    built = build_pair(pair, adapters_folder())
+    whole = TransformersVerbalizer(built.verbalizer, device="cpu", batch_size=4, max_new_tokens=100)
+    expected = [explanation_in(completion.text) for completion in whole.verbalize(vectors)]
+    # Every token the whole vocabulary would have chosen is among those of the texts it wrote itself.
+    writer = PracticeWriter(halves, [text for text in expected if text])
+    written = writer.write(vectors, Sampling(samples=1, temperature=0.0), seed=0)
+    assert [text for texts in written for text in texts] == expected
+    assert any(expected)
+
+
+def test_a_text_that_stands_three_times_in_a_row_is_ended() -> None:
+    loop, none = [1, 2, 3, 4] * 3, [1, 2, 3, 4] * 2 + [1, 2, 3, 5]
+    assert EndLoops()(torch.tensor([loop, none]), None).tolist() == [True, False]
+    assert EndLoops()(torch.tensor([loop[:11]]), None).tolist() == [False]
 
 
 @pytest.mark.parametrize("pair_id", list(PAIRS))

@@ -210,6 +210,22 @@ def test_other_scoring_choices_score_the_same_answers_again(scripted: Path, tmp_
     assert [cell.ci_low for cell in after.cells] != [cell.ci_low for cell in before.cells]
 
 
+def test_answers_that_no_longer_count_are_not_scored(tmp_path: Path) -> None:
+    write_corpus(tmp_path, 20)
+    content = scripted_content(9)
+    # Too few tokens for any scripted answer to be closed: all nine are read raw first.
+    content["decoding"]["max_new_tokens"] = 4
+    content["scoring"]["unclean"] = "raw"
+    changed, fresh = tmp_path / "changed.duckdb", tmp_path / "fresh.duckdb"
+    run(write_experiment(tmp_path, content), changed)
+    assert all(score.mse_nrm is not None for score in read_run(changed).scores)
+    content["scoring"]["unclean"] = "unscored"
+    for db in (changed, fresh):
+        run(write_experiment(tmp_path, content), db)
+    assert read_run(changed).scores == read_run(fresh).scores
+    assert all(score.mse_nrm is None and score.unscored_reason for score in read_run(changed).scores)
+
+
 def test_a_single_stage_asks_for_those_before_it(scripted: Path, tmp_path: Path) -> None:
     run(scripted, tmp_path / "run.duckdb", only="sample")
     with pytest.raises(RunIncomplete, match=r"the activations of .* items are not here; run without --only"):

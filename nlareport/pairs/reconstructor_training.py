@@ -46,7 +46,8 @@ def train_reconstructor(trainee: Trainee, name: str, texts: Texts, lesson: Lesso
     train(f"train {name}", parameters, task.loss_at, lesson, destination.with_suffix(".state"), trainee.progress)
     # The adapter is written last: its folder's name says that the head is there too.
     scratch = destination.with_suffix(".tmp")
-    peft_model.save_pretrained(scratch)
+    # Embeddings are not trained; asked to decide by itself, PEFT would look the base model up on the hub.
+    peft_model.save_pretrained(scratch, save_embedding_layers=False)
     save_file({"weight": head.weight.detach().contiguous()}, scratch / VALUE_HEAD_NAME)
     scratch.rename(destination)
     return destination

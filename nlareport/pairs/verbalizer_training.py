@@ -41,7 +41,8 @@ def train_verbalizer(trainee: Trainee, name: str, texts: Texts, lesson: Lesson, 
     trainable = {name: parameter for name, parameter in peft_model.named_parameters() if parameter.requires_grad}
     train(f"train {name}", trainable, task.loss_at, lesson, destination.with_suffix(".state"), trainee.progress)
     scratch = destination.with_suffix(".tmp")
-    peft_model.save_pretrained(scratch)
+    # Embeddings are not trained; asked to decide by itself, PEFT would look the base model up on the hub.
+    peft_model.save_pretrained(scratch, save_embedding_layers=False)
     scratch.rename(destination)
     return destination
 

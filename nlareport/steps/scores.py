@@ -27,9 +27,9 @@ from nlareport.rows import (
     PairId,
     Score,
 )
-from nlareport.stages import baseline, outliers, score, summarize
+from nlareport.stages import baseline, outliers, reconstruct, score, summarize
 from nlareport.steps.ablations import VarianceDraws, n_outstanding, summarize_ablations
-from nlareport.steps.work import Work, rows_at
+from nlareport.steps.work import Work, among, rows_at
 from nlareport.store.database import RunFile
 
 Key = TypeVar("Key")
@@ -124,17 +124,19 @@ def _score_cells(
 ) -> tuple[list[Score], list[NullScore]]:
     scoring, seed = work.experiment.scoring, work.experiment.sampling.seed
     document_index = document_codes([item.doc_id for item in items])
+    offering = {
+        source: {row.item_id for row in rows if reconstruct.scorable_text(row, scoring.unclean) is not None}
+        for source, rows in explanations.items()
+    }
     scores: list[Score] = []
     nulls: list[NullScore] = []
     for target in pairs:
         gold = golds[target.pair_id]
         for source in pairs:
-            cell = (
-                source.pair_id,
-                target.pair_id,
-                gold,
-                work.activations.read_reconstructions(source.pair_id, target.pair_id),
-            )
+            answers = work.activations.read_reconstructions(source.pair_id, target.pair_id)
+            # The folder may hold answers to texts that no longer count: `scoring.unclean` can change.
+            answers = among(answers, offering[source.pair_id])
+            cell = (source.pair_id, target.pair_id, gold, answers)
             scores += score.score_cell(*cell, explanations[source.pair_id], target.variance_nrm or 0.0, scoring.unclean)
             nulls += score.null_scores(*cell, document_index, scoring.permutations, seed)
     return scores, nulls

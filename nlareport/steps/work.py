@@ -1,10 +1,12 @@
-"""What every step is handed, and the two ways in which steps cut rows and vectors to size."""
+"""What every step is handed, and the ways in which steps cut rows and vectors to size."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
+
+import numpy as np
 
 from nlareport.backends import Engine
 from nlareport.batches import ActivationBatch
@@ -71,3 +73,9 @@ def rows_at(batch: ActivationBatch, items: Sequence[HasItem]) -> ActivationBatch
         )
     chosen = [places[item.item_id] for item in items]
     return replace(batch, item_ids=batch.item_ids[chosen], vectors=batch.vectors[chosen])
+
+
+def among(batch: ActivationBatch, chosen: set[int]) -> ActivationBatch:
+    """The batch's rows of these items, in the batch's order."""
+    is_chosen = np.array([item_id in chosen for item_id in batch.item_ids.tolist()], dtype=bool)
+    return replace(batch, item_ids=batch.item_ids[is_chosen], vectors=batch.vectors[is_chosen])
