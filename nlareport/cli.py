@@ -10,7 +10,7 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import click
 from rich.console import Console
@@ -18,9 +18,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from nlareport import __version__
 from nlareport.errors import NlareportError, PairsDisagree
-
-if TYPE_CHECKING:
-    import polars
 
 QUIET_LINE_EVERY_S = 30
 FileArgument = click.Path(path_type=Path)
@@ -206,6 +203,7 @@ def query(file: Path, name_or_sql: str | None, format_: str, parameters: tuple[s
 
     Example: nlareport query runs/pocket.duckdb matrix --param subset=all --format csv
     """
+    from nlareport.render.tables import written
     from nlareport.store.queries import DuckDBReader
 
     if list_:
@@ -217,26 +215,33 @@ def query(file: Path, name_or_sql: str | None, format_: str, parameters: tuple[s
         raise click.BadParameter(f"{malformed[0]!r} is not NAME=VALUE.", param_hint="--param")
     with DuckDBReader.open(file) as reader:
         frame = reader.frame(name_or_sql, **dict(parameter.split("=", 1) for parameter in parameters))
-    click.echo(_written(frame, format_), nl=format_ != "csv")
+    click.echo(written(frame, format_), nl=format_ != "csv")
 
 
-def _written(frame: "polars.DataFrame", format_: str) -> str:
-    if format_ == "csv":
-        return frame.write_csv()
-    if format_ == "json":
-        return frame.write_json()
-    import polars
+@cli.command()
+@click.argument("a", type=FileArgument)
+@click.argument("b", type=FileArgument)
+@click.option("--out", type=FileArgument, help="Folder for a page that shows the same.")
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["table", "csv", "json", "md"]),
+    default="table",
+    show_default=True,
+    help="csv holds the cells alone.",
+)
+def diff(a: Path, b: Path, out: Path | None, format_: str) -> None:
+    """Compare run B with run A, cell by cell and item by item, with paired intervals; either may be published figures.
 
-    with polars.Config(
-        tbl_formatting="MARKDOWN" if format_ == "md" else "UTF8_FULL_CONDENSED",
-        tbl_rows=-1,
-        tbl_cols=-1,
-        tbl_width_chars=-1,
-        fmt_str_lengths=80,
-        tbl_hide_dataframe_shape=True,
-        tbl_hide_column_data_types=True,
-    ):
-        return str(frame)
+    Example: nlareport diff runs/pocket.duckdb runs/pocket-again.duckdb --out runs/pocket-comparison
+    """
+    from nlareport.pipeline import diff_runs
+    from nlareport.render.diff_text import comparison_text
+
+    comparison, page = diff_runs(a, b, out)
+    click.echo(comparison_text(comparison, format_), nl=format_ != "csv")
+    if page is not None:
+        click.echo(f"Open {page.resolve()}", err=True)
 
 
 @cli.group()

@@ -117,6 +117,10 @@ class ItemsMoved(NlareportError):
     """The experiment no longer draws the places a run was recorded at."""
 
 
+class NothingToCompare(NlareportError):
+    """Two runs have no cell in common."""
+
+
 class PairsDisagree(NlareportError):
     """Pairs measured again do not score as their recorded run says."""
 

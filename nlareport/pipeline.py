@@ -5,22 +5,25 @@ file what it lacks, hands a batch to a stage and stores the answer before it goe
 on where it was, and a finished one does nothing.
 """
 
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from nlareport.comparison import Comparison
 from nlareport.errors import CorpusTooShort
 from nlareport.experiment import load_experiment
 from nlareport.ports import Progress
 from nlareport.render.claims import read_claims
 from nlareport.render.contexts import RunHead
+from nlareport.render.diff import ReportPlace, render_comparison
 from nlareport.render.pages import render_report
-from nlareport.render.site import SiteReport, build_site, read_site_config
+from nlareport.render.site import SiteComparison, SiteReport, build_site, read_site_config
 from nlareport.rows import Claim, Explanation, PairId, Score
 from nlareport.stages import verify
 from nlareport.steps import begin
 from nlareport.steps.ablations import ablate_explanations
+from nlareport.steps.compare import compare_runs
 from nlareport.steps.items import sample_items
 from nlareport.steps.models import extract_activations, reconstruct_activations, verbalize_activations
 from nlareport.steps.scores import score_run
@@ -123,27 +126,76 @@ def render_run(file: Path, out: Path) -> Path:
         return render_report(reader, out)
 
 
+def diff_runs(a: Path, b: Path, out: Path | None) -> tuple[Comparison, Path | None]:
+    """What run B changes against run A, and the page that shows it when there is a folder to write it to.
+
+    Either may be a run file or published figures (YAML).
+
+    Raises:
+        NothingToCompare: the runs have no cell in common.
+        NlareportError: a run file or figures file is missing or damaged.
+    """
+    with opened_run(a) as reader_a, opened_run(b) as reader_b:
+        comparison = compare_runs(reader_a, reader_b)
+        if out is None:
+            return comparison, None
+        return comparison, render_comparison(comparison, (_head(reader_a), _head(reader_b)), out)
+
+
 def publish_site(config_file: Path) -> Path:
     """The home page of the site, with the report of every run file or published figures that the config names.
+
+    Pairs of them under `comparisons` get a page that holds one against the other.
 
     Raises:
         SiteBroken: the site has a fault, such as a broken link.
         NlareportError: a run file cannot be shown.
     """
     config = read_site_config(config_file)
-    reports = []
+    folder = Path(config.docs_dir) / "reports"
+    reports, places = [], {}
     for name in config.extra.get("runs", []):
         source = config_file.parent / name
-        with TemporaryDirectory() as scratch:
-            db = source
-            if source.suffix in (".yaml", ".yml"):
-                db = Path(scratch) / "published.duckdb"
-                import_figures(source, db)
-            with DuckDBReader.open(db) as reader:
-                run = reader.rows(RunHead, "report_run")[0]
-                render_report(reader, Path(config.docs_dir) / "reports" / run.run_id)
-            reports.append(SiteReport(run.run_id, run.title))
-    return build_site(config, reports)
+        with opened_run(source) as reader:
+            run = _head(reader)
+            render_report(reader, folder / run.run_id)
+        reports.append(SiteReport(run.run_id, run.title))
+        places[source.resolve()] = ReportPlace(f"../../{run.run_id}/")
+    comparisons = [
+        _publish_comparison(config_file.parent / a, config_file.parent / b, folder, places)
+        for a, b in config.extra.get("comparisons", [])
+    ]
+    return build_site(config, reports, comparisons)
+
+
+def _publish_comparison(a: Path, b: Path, folder: Path, places: Mapping[Path, ReportPlace]) -> SiteComparison:
+    """One comparison written below the reports; it links to the reports of runs that have their place there."""
+    with opened_run(a) as reader_a, opened_run(b) as reader_b:
+        heads = (_head(reader_a), _head(reader_b))
+        name = f"comparisons/{heads[0].run_id}-vs-{heads[1].run_id}"
+        known = (places.get(a.resolve()), places.get(b.resolve()))
+        render_comparison(compare_runs(reader_a, reader_b), heads, folder / name, known)
+    return SiteComparison(heads[0].run_id, heads[1].run_id, f"reports/{name}/index.html")
+
+
+@contextmanager
+def opened_run(source: Path) -> Iterator[DuckDBReader]:
+    """A run file to read, or published figures (YAML) as the run file they make.
+
+    Raises:
+        NlareportError: the file is missing, damaged, or holds something else.
+    """
+    with TemporaryDirectory() as scratch:
+        db = source
+        if source.suffix in (".yaml", ".yml"):
+            db = Path(scratch) / "published.duckdb"
+            import_figures(source, db)
+        with DuckDBReader.open(db) as reader:
+            yield reader
+
+
+def _head(reader: DuckDBReader) -> RunHead:
+    return reader.rows(RunHead, "report_run")[0]
 
 
 def compute(work: Work, only: str | None = None) -> None:

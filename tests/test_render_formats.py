@@ -40,7 +40,7 @@ def test_heat_steps_are_clamped(value: float) -> None:
 
 
 @pytest.mark.parametrize("theme", [colours.LIGHT, colours.DARK])
-@pytest.mark.parametrize("role", ["same", "cross"])
+@pytest.mark.parametrize("role", list(colours.HUES))
 def test_text_on_every_colour_step_meets_wcag_aa(theme: colours.Theme, role: str) -> None:
     for step in range(colours.STEPS):
         background, text = colours.step_colours(theme, role, step)

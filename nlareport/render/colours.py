@@ -1,6 +1,7 @@
 """The heat scale: hue carries the role (same model or cross-model), lightness the value, in a light and a dark theme.
 
-Enters nothing but the constants below; leaves CSS rules for classes such as ``same-14`` and ``cross-9``. Values are cut
+Where two runs are compared hue carries the sign and lightness the size of a difference.
+Enters nothing but the constants below; leaves CSS rules for classes such as ``same-14`` and ``up-9``. Values are cut
 into 21 steps so that no page needs inline styles, which its Content-Security-Policy refuses.
 """
 
@@ -8,8 +9,8 @@ import math
 from dataclasses import dataclass
 
 STEPS = 21
-HUES = {"same": 32.0, "cross": 155.0}
-"""Degrees in OKLCH: a warm red and a green."""
+HUES = {"same": 32.0, "cross": 155.0, "up": 255.0, "down": 65.0}
+"""Degrees in OKLCH: a warm red and a green for scores; blue and ochre, which every eye tells apart, for differences."""
 DARK_TEXT, LIGHT_TEXT = "#161412", "#fbf9f4"
 
 

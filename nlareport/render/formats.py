@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 MINUS = "\u2212"
 THIN = "\u202f"
 UNKNOWN = "–"
+FULL_SHIFT = 0.25
+"""The difference from which on its colour no longer deepens. The same on every page, so that pages can be compared."""
 Number = float | int
 
 
@@ -73,11 +75,19 @@ def heat_step(value: Number | None) -> str:
     return "none" if value is None else str(round(20 * min(1.0, max(0.0, value))))
 
 
+def shift_class(difference: Number | None) -> str:
+    """The colour class of a difference: its direction, and a step that is full at `FULL_SHIFT`."""
+    if difference is None:
+        return "up-none"
+    return f"{'down' if difference < 0 else 'up'}-{heat_step(abs(difference) / FULL_SHIFT)}"
+
+
 FILTERS: dict[str, Callable[..., str]] = {
     "signed": signed,
     "plus": plus,
     "percent": percent,
     "count": count,
     "heat_step": heat_step,
+    "shift_class": shift_class,
 }
 """What templates may call."""

@@ -35,6 +35,8 @@ class ReportFolder:
 
     root: Path
     run: RunHead
+    sections: Sequence[tuple[str, str]] = SECTIONS
+    """The pages a reader can turn to from each of them."""
     environment: Environment = field(default_factory=template_environment)
     _stylesheet: str = field(init=False)
     _written: set[Path] = field(default_factory=set)
@@ -60,7 +62,7 @@ class ReportFolder:
         html = self.environment.get_template(template).render(
             base="../" * name.count("/"),
             here=name,
-            sections=SECTIONS,
+            sections=self.sections,
             title=title,
             policy=policy,
             stylesheet=self._stylesheet,

@@ -1,0 +1,9 @@
+-- The run itself, as it is compared with another.
+-- Parameters: none.
+-- Rows: rows.Run, exactly one.
+SELECT
+    run_id, title, series_name, series_number, kind, experiment_yaml, nlareport_version, schema_version, seed,
+    created_at, environment
+FROM run
+ORDER BY run_id
+LIMIT 1;

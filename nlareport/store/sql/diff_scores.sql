@@ -1,0 +1,7 @@
+-- Every score that there is, item by item, to be held against another run's.
+-- Parameters: none.
+-- Rows: item_id, source, target, fve_nrm.
+SELECT item_id, source, target, fve_nrm
+FROM score
+WHERE fve_nrm IS NOT NULL
+ORDER BY item_id, source, target;
