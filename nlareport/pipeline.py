@@ -5,20 +5,21 @@ file what it lacks, hands a batch to a stage and stores the answer before it goe
 on where it was, and a finished one does nothing.
 """
 
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from nlareport.comparison import Comparison
-from nlareport.errors import CorpusTooShort
+from nlareport.errors import CorpusTooShort, SiteBroken
 from nlareport.experiment import load_experiment
 from nlareport.ports import Progress
 from nlareport.render.claims import read_claims
 from nlareport.render.contexts import RunHead
 from nlareport.render.diff import ReportPlace, render_comparison
 from nlareport.render.pages import render_report
-from nlareport.render.site import SiteComparison, SiteReport, build_site, read_site_config
+from nlareport.render.site import SiteReport, build_site, read_site_config
 from nlareport.rows import Claim, Explanation, PairId, Score
 from nlareport.stages import verify
 from nlareport.steps import begin
@@ -32,6 +33,9 @@ from nlareport.store.bundle import import_run
 from nlareport.store.database import RunFile
 from nlareport.store.queries import DuckDBReader
 from nlareport.store.whole_run import read_run
+
+COMPARISONS = "comparisons"
+"""Folder beside the site's reports that holds a folder per pair of runs."""
 
 STAGES: dict[str, Callable[[Work], None]] = {
     "sample": sample_items,
@@ -149,6 +153,7 @@ def publish_site(config_file: Path) -> Path:
 
     Raises:
         SiteBroken: the site has a fault, such as a broken link.
+        NothingToCompare: two runs that are to be compared have no cell in common.
         NlareportError: a run file cannot be shown.
     """
     config = read_site_config(config_file)
@@ -161,21 +166,28 @@ def publish_site(config_file: Path) -> Path:
             render_report(reader, folder / run.run_id)
         reports.append(SiteReport(run.run_id, run.title))
         places[source.resolve()] = ReportPlace(f"../../{run.run_id}/")
-    comparisons = [
-        _publish_comparison(config_file.parent / a, config_file.parent / b, folder, places)
-        for a, b in config.extra.get("comparisons", [])
+    # Of comparisons that the config no longer names nothing may stay: mkdocs publishes whatever it finds.
+    shutil.rmtree(folder / COMPARISONS, ignore_errors=True)
+    config.extra["comparisons_built"] = [
+        _publish_comparison([config_file.parent / name for name in names], folder, places)
+        for names in config.extra.get("comparisons", [])
     ]
-    return build_site(config, reports, comparisons)
+    return build_site(config, reports)
 
 
-def _publish_comparison(a: Path, b: Path, folder: Path, places: Mapping[Path, ReportPlace]) -> SiteComparison:
-    """One comparison written below the reports; it links to the reports of runs that have their place there."""
+def _publish_comparison(sources: Sequence[Path], folder: Path, places: Mapping[Path, ReportPlace]) -> dict[str, str]:
+    """The `title` and `href` of a comparison written below the reports; it links to those of the site's own runs."""
+    if len(sources) != 2:
+        raise SiteBroken(f"A comparison takes two runs, not {len(sources)}; write [A, B] under extra.comparisons.")
+    a, b = sources
     with opened_run(a) as reader_a, opened_run(b) as reader_b:
         heads = (_head(reader_a), _head(reader_b))
-        name = f"comparisons/{heads[0].run_id}-vs-{heads[1].run_id}"
+        name = f"{COMPARISONS}/{heads[0].run_id}-vs-{heads[1].run_id}"
+        if (folder / name).exists():
+            raise SiteBroken(f"Two comparisons would stand at {name}; give one of the runs another run_id.")
         known = (places.get(a.resolve()), places.get(b.resolve()))
         render_comparison(compare_runs(reader_a, reader_b), heads, folder / name, known)
-    return SiteComparison(heads[0].run_id, heads[1].run_id, f"reports/{name}/index.html")
+    return {"title": f"{heads[0].run_id} and {heads[1].run_id}", "href": f"reports/{name}/index.html"}
 
 
 @contextmanager

@@ -57,14 +57,15 @@ def render_comparison(
 ) -> Path:
     """The path of the page written into `out_dir`, which is made when it is not there."""
     folder = ReportFolder(out_dir, heads[0], sections=(("index.html", "Comparison"),))
-    downloads = {
-        "Cells": diff_text.cell_frame(comparison),
-        "Items": diff_text.item_frame(comparison),
-        "Protocol": diff_text.protocol_frame(comparison),
+    frames = {
+        "cells.csv": diff_text.cell_frame(comparison),
+        "items.csv": diff_text.item_frame(comparison),
+        "protocol.csv": diff_text.protocol_frame(comparison),
     }
-    for name, frame in downloads.items():
-        folder.file(f"downloads/{name.lower()}.csv", frame.write_csv())
-    folder.file("downloads/comparison.json", diff_text.comparison_text(comparison, "json"))
+    downloads = {name: frame.write_csv() for name, frame in frames.items() if len(frame)}
+    downloads["comparison.json"] = diff_text.comparison_text(comparison, "json")
+    for name, content in downloads.items():
+        folder.file(f"downloads/{name}", content)
     page = folder.page(
         "index.html",
         "report/diff.html",
@@ -79,7 +80,7 @@ def render_comparison(
         full_shift=FULL_SHIFT,
         shared=diff_text.shared_sentence(comparison),
         only=diff_text.only_sentences(comparison),
-        downloads=[f"{name.lower()}.csv" for name in downloads] + ["comparison.json"],
+        downloads=list(downloads),
         nlareport_version=__version__,
     )
     folder.finish()

@@ -104,7 +104,9 @@ def _parts(comparison: Comparison, format_: str) -> list[str]:
 
 
 def _side(side: RunSide) -> str:
-    return f"{side.run_id}, “{side.title}” ({side.kind}, {count(side.n_items)} items in the file)"
+    # A published page's few items are its sample cards, not what it measured.
+    n_items = "" if side.kind == "published" else f", {count(side.n_items)} items"
+    return f"{side.run_id}, “{side.title}” ({side.kind}{n_items})"
 
 
 def _cell_line(cell: CellDifference, is_paired: bool) -> dict[str, str]:

@@ -76,10 +76,11 @@ def heat_step(value: Number | None) -> str:
 
 
 def shift_class(difference: Number | None) -> str:
-    """The colour class of a difference: its direction, and a step that is full at `FULL_SHIFT`."""
-    if difference is None:
-        return "up-none"
-    return f"{'down' if difference < 0 else 'up'}-{heat_step(abs(difference) / FULL_SHIFT)}"
+    """The colour class of a difference: its direction, and a step that is full at `FULL_SHIFT`; `level` near 0."""
+    step = heat_step(None if difference is None else abs(difference) / FULL_SHIFT)
+    if difference is None or step == "0":
+        return "level"
+    return f"{'down' if difference < 0 else 'up'}-{step}"
 
 
 FILTERS: dict[str, Callable[..., str]] = {

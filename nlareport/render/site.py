@@ -23,17 +23,6 @@ class SiteReport:
     title: str
 
 
-@dataclass(frozen=True, slots=True)
-class SiteComparison:
-    """One page about two runs as other pages name it."""
-
-    a: str
-    """The run_id of each."""
-    b: str
-    href: str
-    """From the site's root."""
-
-
 def read_site_config(config_file: Path) -> MkDocsConfig:
     """The site's configuration, strict.
 
@@ -48,14 +37,13 @@ def read_site_config(config_file: Path) -> MkDocsConfig:
         ) from error
 
 
-def build_site(config: MkDocsConfig, reports: Sequence[SiteReport], comparisons: Sequence[SiteComparison] = ()) -> Path:
+def build_site(config: MkDocsConfig, reports: Sequence[SiteReport]) -> Path:
     """The home page of the built site.
 
     Raises:
         SiteBroken: mkdocs found a broken link or another fault; it said which on stderr.
     """
     config.extra["reports"] = [asdict(report) for report in reports]
-    config.extra["comparisons_built"] = [asdict(comparison) for comparison in comparisons]
     try:
         build(config)
     except Abort as error:
