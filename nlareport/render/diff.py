@@ -63,7 +63,6 @@ def render_comparison(
         "protocol.csv": diff_text.protocol_frame(comparison),
     }
     downloads = {name: frame.write_csv() for name, frame in frames.items() if len(frame)}
-    downloads["comparison.json"] = diff_text.comparison_text(comparison, "json")
     for name, content in downloads.items():
         folder.file(f"downloads/{name}", content)
     page = folder.page(

@@ -42,8 +42,10 @@ def cell_frame(comparison: Comparison) -> pl.DataFrame:
 
 
 def item_frame(comparison: Comparison) -> pl.DataFrame:
-    """One row per shared item, from the largest fall to the largest rise."""
-    return pl.DataFrame([asdict(item) for item in comparison.items], infer_schema_length=None)
+    """One row per shared item, from the largest fall to the largest rise, without the text: either run file has it."""
+    return pl.DataFrame([asdict(item) for item in comparison.items], infer_schema_length=None).drop(
+        "context", strict=False
+    )
 
 
 def protocol_frame(comparison: Comparison) -> pl.DataFrame:
