@@ -186,6 +186,19 @@ def test_published_figures_are_compared_by_their_cells_alone(first: Path, figure
     assert answer(first, figures).count("B holds published figures") == 1
 
 
+def test_a_run_without_places_is_matched_by_number_with_the_other_runs_documents(first: Path, tmp_path: Path) -> None:
+    write_computed_run(tmp_path / "bare.duckdb")
+    with RunFile.open(tmp_path / "bare.duckdb") as run_file:
+        # As an imported bundle has them that names no documents.
+        bare = [replace(item, doc_id=f"item:{item.item_id}", char_end=None) for item in run_file.rows(Item)]
+        run_file.replace({Item: bare})
+    for order in ((first, tmp_path / "bare.duckdb"), (tmp_path / "bare.duckdb", first)):
+        found = json.loads(answer(*order, "--format", "json"))
+        assert (found["matched_by"], found["n_shared_items"], found["n_shared_documents"]) == ("item_id", 120, 120)
+        assert {(cell["difference"], cell["low"], cell["high"]) for cell in found["cells"]} == {(0.0, 0.0, 0.0)}
+    assert "matched by item_id, because not every item of both runs has a place of its own" in answer(*order)
+
+
 def test_a_pair_that_one_run_lacks_is_named_and_left_out(first: Path, folder: Path) -> None:
     one = write_computed_run(folder / "one.duckdb", pairs=1, n_items=60)
     text = answer(first, one)
