@@ -138,7 +138,7 @@ def site(config: Path) -> None:
     """
     from nlareport.pipeline import publish_site
 
-    click.echo(f"Open {publish_site(config).resolve()}")
+    click.echo(f"Open {publish_site(config, cli).resolve()}")
 
 
 @cli.command()
@@ -152,7 +152,7 @@ def serve(file: Path | None, port: int) -> None:
     from nlareport.pipeline import publish_site, render_run
 
     with TemporaryDirectory() as scratch:
-        page = render_run(file, Path(scratch)) if file else publish_site(Path("mkdocs.yml"))
+        page = render_run(file, Path(scratch)) if file else publish_site(Path("mkdocs.yml"), cli)
         handler = partial(SimpleHTTPRequestHandler, directory=str(page.parent))
         with ThreadingHTTPServer(("127.0.0.1", port), handler) as server:
             click.echo(f"Open http://127.0.0.1:{server.server_port}/")
@@ -323,6 +323,20 @@ def pairs_train(pair_id: str, out: Path, goes_on: bool) -> None:
     click.echo(f"{folder}: trained.")
 
 
+def _name_variables(group: click.Group, prefix: str) -> None:
+    """Gives every option its environment variable, spelled as the option is and not as Python calls its value."""
+    for name, command in group.commands.items():
+        start = f"{prefix}_{name.upper()}"
+        if isinstance(command, click.Group):
+            _name_variables(command, start)
+        for option in command.params:
+            if isinstance(option, click.Option):
+                option.envvar = f"{start}_{max(option.opts, key=len).lstrip('-').upper().replace('-', '_')}"
+
+
+_name_variables(cli, "NLAREPORT")
+
+
 def main() -> None:
     """The console script."""
-    sys.exit(cli(auto_envvar_prefix="NLAREPORT"))
+    sys.exit(cli())

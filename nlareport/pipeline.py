@@ -5,11 +5,12 @@ file what it lacks, hands a batch to a stage and stores the answer before it goe
 on where it was, and a finished one does nothing.
 """
 
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+import click
 
 from nlareport.comparison import Comparison
 from nlareport.errors import CorpusTooShort, SiteBroken
@@ -18,8 +19,10 @@ from nlareport.ports import Progress
 from nlareport.render.claims import read_claims
 from nlareport.render.contexts import RunHead
 from nlareport.render.diff import ReportPlace, render_comparison
+from nlareport.render.home import read_card
 from nlareport.render.pages import render_report
-from nlareport.render.site import SiteReport, build_site, read_site_config
+from nlareport.render.reference import write_reference
+from nlareport.render.site import HOME, REPORTS, build_site, drop_other_reports, read_site_config
 from nlareport.rows import Claim, Explanation, PairId, Score
 from nlareport.stages import verify
 from nlareport.steps import begin
@@ -146,10 +149,11 @@ def diff_runs(a: Path, b: Path, out: Path | None) -> tuple[Comparison, Path | No
         return comparison, render_comparison(comparison, (_head(reader_a), _head(reader_b)), out)
 
 
-def publish_site(config_file: Path) -> Path:
+def publish_site(config_file: Path, commands: click.Group) -> Path:
     """The home page of the site, with the report of every run file or published figures that the config names.
 
-    Pairs of them under `comparisons` get a page that holds one against the other.
+    Pairs of them under `comparisons` get a page that holds one against the other. `commands` are what the reference
+    pages describe, where the config asks for such pages.
 
     Raises:
         SiteBroken: the site has a fault, such as a broken link.
@@ -157,22 +161,25 @@ def publish_site(config_file: Path) -> Path:
         NlareportError: a run file cannot be shown.
     """
     config = read_site_config(config_file)
-    folder = Path(config.docs_dir) / "reports"
-    reports, places = [], {}
+    docs, cards, places = Path(config.docs_dir), [], {}
+    folder = docs / REPORTS
     for name in config.extra.get("runs", []):
         source = config_file.parent / name
         with opened_run(source) as reader:
-            run = _head(reader)
-            render_report(reader, folder / run.run_id)
-        reports.append(SiteReport(run.run_id, run.title))
-        places[source.resolve()] = ReportPlace(f"../../{run.run_id}/")
-    # Of comparisons that the config no longer names nothing may stay: mkdocs publishes whatever it finds.
-    shutil.rmtree(folder / COMPARISONS, ignore_errors=True)
+            run_id = _head(reader).run_id
+            render_report(reader, folder / run_id, home=f"../../{HOME}")
+            cards.append(read_card(reader, folder / run_id, docs))
+        places[source.resolve()] = ReportPlace(f"../../{run_id}/")
+    if reference := config.extra.get("reference"):
+        with DuckDBReader.empty() as reader:
+            write_reference(config_file.parent / reference, reader, DuckDBReader.query_names(), commands)
+    # Of reports and comparisons that the config no longer names nothing may stay: mkdocs publishes whatever it finds.
+    drop_other_reports(docs, [card.run.run_id for card in cards])
     config.extra["comparisons_built"] = [
         _publish_comparison([config_file.parent / name for name in names], folder, places)
         for names in config.extra.get("comparisons", [])
     ]
-    return build_site(config, reports)
+    return build_site(config, cards)
 
 
 def _publish_comparison(sources: Sequence[Path], folder: Path, places: Mapping[Path, ReportPlace]) -> dict[str, str]:

@@ -96,7 +96,7 @@ def test_a_run_says_what_it_holds(scripted: Path, tmp_path: Path) -> None:
 
 def test_options_come_from_the_environment_too(scripted: Path, tmp_path: Path) -> None:
     environment = {"NLAREPORT_RUN_ENGINE": "scripted", "NLAREPORT_RUN_DB": str(tmp_path / "run.duckdb")}
-    result = CliRunner().invoke(cli, ["run", str(scripted)], env=environment, auto_envvar_prefix="NLAREPORT")
+    result = CliRunner().invoke(cli, ["run", str(scripted)], env=environment)
     assert result.exit_code == 0
     assert (tmp_path / "run.duckdb").exists()
 

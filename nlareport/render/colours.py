@@ -66,15 +66,16 @@ def step_colours(theme: Theme, role: str, step: int) -> tuple[str, str]:
 
 def heat_css() -> str:
     """The rules of all steps: the light theme, and the dark one under its media query."""
-    return f"{_rules(LIGHT)}\n@media screen and (prefers-color-scheme: dark) {{\n{_rules(DARK)}\n}}\n"
+    return f"{heat_rules(LIGHT)}\n@media screen and (prefers-color-scheme: dark) {{\n{heat_rules(DARK)}\n}}\n"
 
 
-def _rules(theme: Theme) -> str:
+def heat_rules(theme: Theme, scope: str = "") -> str:
+    """The rules of all steps in one theme; `scope` is a selector that must stand around them, with its blank."""
     lines = []
     for role in HUES:
         for step in range(STEPS):
             background, text = step_colours(theme, role, step)
-            lines.append(f".{role}-{step} {{ background: {background}; color: {text}; }}")
+            lines.append(f"{scope}.{role}-{step} {{ background: {background}; color: {text}; }}")
     return "\n".join(lines)
 
 

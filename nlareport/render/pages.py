@@ -52,14 +52,16 @@ class ReportContext:
     facts: Answer[contexts.EnvironmentFact]
 
 
-def render_report(reader: RunReader, out_dir: Path) -> Path:
+def render_report(reader: RunReader, out_dir: Path, home: str | None = None) -> Path:
     """The path of the page written into `out_dir`, which is made when it is not there.
+
+    `home` is where a site that the report belongs to has its home page, seen from `out_dir`.
 
     Raises:
         RunIncomplete: the file holds no run, or no pair.
     """
     page = read_report(reader)
-    folder = ReportFolder(out_dir, page.head.only)
+    folder = ReportFolder(out_dir, page.head.only, home=home)
     values = {field.name: getattr(page, field.name) for field in fields(page)}
     index = folder.page("index.html", "report/page.html", title=page.head.only.title, **values)
     folder.finish()

@@ -38,13 +38,15 @@ class ReportFolder:
     sections: Sequence[tuple[str, str]] = SECTIONS
     """The pages a reader can turn to from each of them."""
     environment: Environment = field(default_factory=template_environment)
+    home: str | None = None
+    """Where the report's site has its home page, seen from the report's root; None for a report that stands alone."""
     _stylesheet: str = field(init=False)
     _written: set[Path] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         styles = [
             self.environment.get_template(name).render(heat=Markup(heat_css()))
-            for name in self.environment.list_templates(filter_func=lambda name: name.endswith(".css"))
+            for name in self.environment.list_templates(filter_func=_is_report_style)
         ]
         self._stylesheet = self.asset("report.css", "\n".join(filter(str.strip, "\n".join(styles).splitlines())) + "\n")
 
@@ -61,6 +63,7 @@ class ReportFolder:
         """The page written at `name`, which may stand one or more folders down; `scripts` are what `asset` returned."""
         html = self.environment.get_template(template).render(
             base="../" * name.count("/"),
+            home=self.home,
             here=name,
             sections=self.sections,
             title=title,
@@ -104,3 +107,7 @@ class ReportFolder:
             for path in sorted((self.root / folder).rglob("*"), reverse=True):
                 if path.is_file() and path not in self._written:
                     path.unlink()
+
+
+def _is_report_style(template: str) -> bool:
+    return template.startswith("report/") and template.endswith(".css")

@@ -1,10 +1,11 @@
 """The whole site: mkdocs over the written pages, every report among them as plain files.
 
-Enter the reports that lie in the docs folder; leaves the built site. Strict: a broken link fails the build.
+Enter the reports that lie in the docs folder and their cards; leaves the built site. Strict: a broken link fails the
+build.
 """
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+import shutil
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from mkdocs.commands.build import build
@@ -13,14 +14,12 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import Abort, ConfigurationError
 
 from nlareport.errors import SiteBroken
+from nlareport.render.home import Link, RunCard, series_index
 
+REPORTS = "reports"
+"""Folder of the docs folder that holds a folder per report, and nothing else."""
 
-@dataclass(frozen=True, slots=True)
-class SiteReport:
-    """One report as the home page names it."""
-
-    run_id: str
-    title: str
+HOME = "index.html"
 
 
 def read_site_config(config_file: Path) -> MkDocsConfig:
@@ -37,15 +36,24 @@ def read_site_config(config_file: Path) -> MkDocsConfig:
         ) from error
 
 
-def build_site(config: MkDocsConfig, reports: Sequence[SiteReport]) -> Path:
+def drop_other_reports(docs: Path, run_ids: Iterable[str]) -> None:
+    """Removes the reports of runs that the site no longer names, which mkdocs would publish all the same."""
+    named = set(run_ids)
+    for folder in (docs / REPORTS).glob("*"):
+        if folder.is_dir() and folder.name not in named:
+            shutil.rmtree(folder)
+
+
+def build_site(config: MkDocsConfig, cards: Sequence[RunCard]) -> Path:
     """The home page of the built site.
 
     Raises:
         SiteBroken: mkdocs found a broken link or another fault; it said which on stderr.
     """
-    config.extra["reports"] = [asdict(report) for report in reports]
+    comparisons = [Link(found["title"], found["href"]) for found in config.extra.get("comparisons_built", [])]
+    config.extra["series_index"] = series_index(cards, comparisons)
     try:
         build(config)
     except Abort as error:
         raise SiteBroken(f"The site was not built: {error}. Mend what mkdocs names above and run again.") from error
-    return Path(config.site_dir) / "index.html"
+    return Path(config.site_dir) / HOME

@@ -38,6 +38,13 @@ class DuckDBReader:
         """
         return cls(connect(path, read_only=True), path)
 
+    @classmethod
+    def empty(cls) -> "DuckDBReader":
+        """A reader of the tables of this schema version without a row in them, for what can be asked without a run."""
+        connection = duckdb.connect(":memory:")
+        connection.execute(statements.schema())
+        return cls(connection, Path(":memory:"))
+
     def close(self) -> None:
         """Lets go of the file; a second time does nothing."""
         self._connection.close()
