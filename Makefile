@@ -1,4 +1,4 @@
-# Two commands for a fresh machine: `make report` and `make test`. Both do only what is still missing.
+# Commands for a fresh machine: `make report`, `make test`, `make site`. Each does only what is still missing.
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 ITEMS := 120
@@ -24,8 +24,16 @@ lint: $(VENV)/.test-installed
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 
-site: $(VENV)/.installed
+site: $(VENV)/.site-installed
 	$(VENV)/bin/nlareport site
+
+# Without torch, which the site does not need; where everything is installed already, this adds nothing.
+$(VENV)/.site-installed: pyproject.toml
+	test -x $(PYTHON) || python3 -m venv $(VENV)
+	$(PYTHON) -m pip install --quiet 'pip>=25.1'
+	$(PYTHON) -m pip install --quiet --group site
+	$(PYTHON) -m pip install --quiet --no-deps --editable .
+	touch $@
 
 # torch first and by its exact version: a looser range may fetch gigabytes of CUDA libraries.
 $(VENV)/.installed: pyproject.toml

@@ -119,18 +119,11 @@ def test_a_named_query_answers_in_every_format(tmp_path: Path) -> None:
     assert "0.748" in invoke(*query, "table").stdout
 
 
-def test_the_site_builds_with_the_reports_it_names(tmp_path: Path) -> None:
-    shutil.copy("mkdocs.yml", tmp_path)
-    shutil.copytree("site/pages", tmp_path / "site/pages", ignore=shutil.ignore_patterns("reports"))
-    shutil.copytree("nlareport/render", tmp_path / "nlareport/render")
-    shutil.copytree("data/published", tmp_path / "data/published")
-    done = subprocess.run(
-        [sys.executable, "-m", "nlareport", "site"], cwd=tmp_path, capture_output=True, check=False, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    home = (tmp_path / "site/public/index.html").read_text(encoding="utf-8")
-    assert 'href="reports/18-cross-family/' in home
-    assert "0.748" in (tmp_path / "site/public/reports/18-cross-family/index.html").read_text(encoding="utf-8")
+def test_every_option_has_a_variable_spelled_as_the_option_is(tmp_path: Path) -> None:
+    invoke("import", PUBLISHED, "--db", tmp_path / "p.duckdb")
+    environment = {"NLAREPORT_QUERY_FORMAT": "csv", "NLAREPORT_QUERY_PARAM": "subset=all"}
+    result = CliRunner().invoke(cli, ["query", str(tmp_path / "p.duckdb"), "matrix"], env=environment)
+    assert result.stdout.splitlines()[0].startswith("source,target,")
 
 
 def test_serve_shows_the_report_on_this_machine_alone(tmp_path: Path) -> None:

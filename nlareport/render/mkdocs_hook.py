@@ -12,6 +12,9 @@ from nlareport.render.policy import with_policy
 from nlareport.render.site_style import site_stylesheet
 
 MARKER = "<!-- runs -->"
+WIDE = '<div class="wide" role="group" aria-label="Table" tabindex="0"><table class="columns">'
+"""Round every table, which may be wider than a phone: a keyboard can then reach and scroll it."""
+SEARCH_DIALOG = 'data-md-component="search" role="dialog"'
 STYLESHEET = "assets/site.css"
 
 
@@ -25,15 +28,17 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
 
 
 def on_page_content(html: str, *, config: MkDocsConfig, **_: object) -> str:
-    """The page with the series index where it marks a place for it: after Markdown, which must not read titles."""
+    """The page with its tables within reach of the keyboard, and the series index where it marks a place for it."""
+    html = html.replace("<table>", WIDE).replace("</table>", "</table></div>")
+    # Only now: Markdown must not read a run's title, and the index has its own tables.
     return html.replace(MARKER, config.extra.get("series_index", ""))
 
 
 def on_post_page(output: str, **_: object) -> str:
-    """The page with its Content-Security-Policy."""
-    return with_policy(output)
+    """The page with its Content-Security-Policy and a name for the theme's search dialog, which has none."""
+    return with_policy(output.replace(SEARCH_DIALOG, f'{SEARCH_DIALOG} aria-label="Search"', 1))
 
 
 def on_post_template(output_content: str, *, template_name: str, **_: object) -> str:
     """The theme's own pages, such as 404.html, with theirs."""
-    return with_policy(output_content) if template_name.endswith(".html") else output_content
+    return on_post_page(output_content) if template_name.endswith(".html") else output_content

@@ -58,8 +58,8 @@ def data_dictionary(columns: Sequence[DictionaryColumn]) -> str:
     """Every table with its columns, in the order of the schema."""
     lines = [
         "# Data dictionary",
-        "A run is one DuckDB file with these tables. `nlareport export` writes them as Parquet, CSV or JSONL; any DuckDB "
-        "of version 1.4 or later opens the file itself. The words are the comments that the file carries: "
+        "A run is one DuckDB file with these tables. `nlareport export` writes them as Parquet, CSV or JSONL; any "
+        "DuckDB of version 1.4 or later opens the file itself. The words are the comments that the file carries: "
         "`nlareport query FILE data_dictionary` prints them from yours.",
         "What is not known, or does not apply, is NULL, and only in columns that say so; nothing is ever NaN.",
     ]
@@ -73,8 +73,8 @@ def query_catalogue(queries: Sequence[NamedQuery]) -> str:
     """Every named query with what it answers, its parameters, its rows and its text; audits apart."""
     lines = [
         "# Queries",
-        "Every figure of a report is the answer of one of these queries, and the report shows it beside the figure. They run "
-        "from the command line as well, by name or as SQL of your own:",
+        "Every figure of a report is the answer of one of these queries, and the report shows it beside the figure. "
+        "They run from the command line as well, by name or as SQL of your own:",
         "```sh\nnlareport query runs/pocket.duckdb matrix --param subset=all --format csv\n"
         'nlareport query runs/pocket.duckdb "SELECT source, avg(n_tokens) FROM explanation GROUP BY source"\n```',
         "A parameter is written `$name` and given with `--param name=value`. The rows name the Python type that the "
@@ -94,17 +94,18 @@ def take_apart(name: str, text: str) -> NamedQuery:
     head = "\n".join(line.removeprefix("--").strip() for line in lines[:n_head])
     purpose, _, rest = head.partition("\nParameters:")
     parameters, _, rows = rest.partition("\nRows:")
-    found = [" ".join(part.split()) for part in (purpose, parameters, rows)]
-    return NamedQuery(name, *found, sql="\n".join(lines[n_head:]).strip())
+    purpose, parameters, rows = (" ".join(part.split()) for part in (purpose, parameters, rows))
+    return NamedQuery(name, purpose, parameters, rows, "\n".join(lines[n_head:]).strip())
 
 
 def command_reference(commands: click.Group) -> str:
     """Every command with its arguments, options and the variables that stand for them, and its worked example."""
     lines = [
         "# Commands",
-        "Data goes to standard output, talk to standard error. A command ends with 0 when it is done, with 1 and one line "
-        "on standard error for a fault in data or environment, with 2 for wrong usage. Stopped with Ctrl-C, it leaves "
-        "files that the same command goes on with. Every option may be given as the environment variable named beside it.",
+        "Data goes to standard output, talk to standard error. A command ends with 0 when it is done, with 1 and one "
+        "line on standard error for a fault in data or environment, with 2 for wrong usage. Stopped with Ctrl-C, it "
+        "leaves files that the same command goes on with. Every option may be given as the environment variable named "
+        "beside it.",
     ]
     for context, command in _commands(click.Context(commands, info_name="nlareport")):
         lines += [f"## `{context.command_path}`", *_command_lines(context, command)]
