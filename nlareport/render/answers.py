@@ -1,5 +1,6 @@
 """Rows together with where they come from, so that every figure on a page can show the query that made it."""
 
+import re
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -16,6 +17,12 @@ class Origin:
     sql: str
     parameters: dict[str, Any]
     n_rows: int
+
+    @property
+    def csv_name(self) -> str:
+        """What the answer's file is called: the query, then its parameters' values in the order of their names."""
+        parts = [self.query, *(str(value) for _, value in sorted(self.parameters.items()))]
+        return ".".join(re.sub(r"[^A-Za-z0-9_-]", "_", part) for part in parts) + ".csv"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,10 @@ from nlareport.errors import RunIncomplete
 from nlareport.ports import RunReader
 from nlareport.render import contexts
 from nlareport.render.answers import Answer, Origin, ask
-from nlareport.render.charts import interval_chart
+from nlareport.render.chart_files import write_charts
 from nlareport.render.claims import read_claims
+from nlareport.render.heat_views import Heat, read_heat
+from nlareport.render.interval_chart import interval_chart
 from nlareport.render.protocol import Fact, read_protocol, unclean_choice
 from nlareport.render.report_folder import ReportFolder
 from nlareport.render.samples import Samples, read_samples
@@ -30,8 +32,7 @@ class ReportContext:
     protocol: list[Fact]
     unclean_choice: str | None
     pairs: Answer[Pair]
-    matrix: Answer[contexts.MatrixCell]
-    matrix_rows: list[list[contexts.MatrixCell]]
+    heat: Heat
     charts: dict[str, Markup | None]
     """The same drawing for wide and for narrow windows."""
     ceilings: Answer[contexts.TargetCeiling]
@@ -63,6 +64,7 @@ def render_report(reader: RunReader, out_dir: Path, home: str | None = None) -> 
     page = read_report(reader)
     folder = ReportFolder(out_dir, page.head.only, home=home)
     values = {field.name: getattr(page, field.name) for field in fields(page)}
+    values["chart_files"] = write_charts(folder, page.heat.all_items.rows)
     index = folder.page("index.html", "report/page.html", title=page.head.only.title, **values)
     folder.finish()
     return index
@@ -78,19 +80,19 @@ def read_report(reader: RunReader) -> ReportContext:
     pairs = ask(reader, Pair, "pair_table")
     if not head or not pairs:
         raise RunIncomplete("The run file names no pair yet; run its experiment first.")
-    matrix = ask(reader, contexts.MatrixCell, "matrix", subset="all")
+    counts = ask(reader, contexts.Counts, "report_counts")
+    heat = read_heat(reader, counts.only)
     return ReportContext(
         head=head,
-        counts=ask(reader, contexts.Counts, "report_counts"),
+        counts=counts,
         hero=ask(reader, contexts.HeroCell, "hero_cells"),
         protocol=read_protocol(head.only),
         unclean_choice=unclean_choice(head.only),
         pairs=pairs,
-        matrix=matrix,
-        matrix_rows=_in_rows(matrix.rows, len(pairs.rows)),
+        heat=heat,
         charts={
-            "wide": interval_chart(matrix.rows, 620, "chart-wide"),
-            "narrow": interval_chart(matrix.rows, 210, "chart-narrow"),
+            "wide": interval_chart(heat.all_items.rows, 620, "chart-wide"),
+            "narrow": interval_chart(heat.all_items.rows, 210, "chart-narrow"),
         },
         ceilings=ask(reader, contexts.TargetCeiling, "target_ceilings"),
         effects=ask(reader, contexts.SourceEffect, "source_effects"),
@@ -116,8 +118,3 @@ def _claims_that_hold(reader: RunReader) -> list[tuple[Claim, Origin]]:
         for claim in read_claims(reader)
         if claim.holds
     ]
-
-
-def _in_rows(cells: list[contexts.MatrixCell], width: int) -> list[list[contexts.MatrixCell]]:
-    """Cells in query order as rows of a square matrix."""
-    return [cells[start : start + width] for start in range(0, len(cells), width)]

@@ -2,9 +2,14 @@
 
 from dataclasses import dataclass
 
+from markupsafe import Markup
+
 from nlareport.ports import RunReader
 from nlareport.render.answers import Answer, ask
 from nlareport.render.contexts import SampleCard, SampleExplanation, SampleScore
+from nlareport.render.links import item_href
+from nlareport.render.shared_phrases import share_phrases
+from nlareport.rows import PairId
 
 KINDS = {
     "best": "no item was scored in every cell",
@@ -33,6 +38,24 @@ class Sample:
     """None when the run file holds no text."""
     explanations: Answer[SampleExplanation]
     scores: Answer[SampleScore]
+    marked: dict[PairId, Markup]
+    """Every known explanation by source, its phrases that another source shares marked."""
+    n_shared_phrases: int
+
+    @property
+    def anchor(self) -> str:
+        """The card's permalink id; an item may be chosen for two cards."""
+        return f"item-{self.card.item_id}-{self.card.kind.replace(' ', '-')}"
+
+    @property
+    def href(self) -> str:
+        """The item's own page."""
+        return item_href(self.card.item_id)
+
+    @property
+    def unscored_reasons(self) -> list[str]:
+        """Why cells of this item have no score, each reason once."""
+        return sorted({score.unscored_reason for score in self.scores.rows if score.unscored_reason is not None})
 
     @property
     def scores_by_source(self) -> list[list[SampleScore]]:
@@ -57,17 +80,23 @@ class Samples:
 def read_samples(reader: RunReader) -> Samples:
     """The run's sample cards."""
     chosen = ask(reader, SampleCard, "sample_cards")
-    cards = [
-        Sample(
-            card=card,
-            context=mark_token(card.context, card.token),
-            explanations=ask(reader, SampleExplanation, "sample_explanations", item_id=card.item_id),
-            scores=ask(reader, SampleScore, "sample_scores", item_id=card.item_id),
-        )
-        for card in chosen.rows
-    ]
+    cards = [_read_sample(reader, card) for card in chosen.rows]
     shown = {card.kind for card in chosen.rows}
     return Samples(chosen, cards, [(kind, reason) for kind, reason in KINDS.items() if kind not in shown])
+
+
+def _read_sample(reader: RunReader, card: SampleCard) -> Sample:
+    explanations = ask(reader, SampleExplanation, "sample_explanations", item_id=card.item_id)
+    texts = {row.source: row.text for row in explanations.rows if row.text is not None}
+    shared = share_phrases(list(texts.values()))
+    return Sample(
+        card=card,
+        context=mark_token(card.context, card.token),
+        explanations=explanations,
+        scores=ask(reader, SampleScore, "sample_scores", item_id=card.item_id),
+        marked=dict(zip(texts, shared.marked, strict=True)),
+        n_shared_phrases=shared.n_phrases,
+    )
 
 
 def mark_token(context: str | None, token: str) -> MarkedContext | None:

@@ -1,0 +1,48 @@
+"""Reports of the run files in `render_runs`, and the browser they are looked at in."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, sync_playwright
+from render_runs import PUBLISHED, write_computed_run
+
+from nlareport.render.pages import render_report
+from nlareport.store.published import import_published
+from nlareport.store.queries import DuckDBReader
+
+CHROMIUM = "/usr/bin/chromium"
+RUNS = ("published", "computed")
+
+
+def rendered(db: Path, out: Path) -> Path:
+    """The report page of a run file, written into `out`."""
+    with DuckDBReader.open(db) as reader:
+        return render_report(reader, out)
+
+
+def write_reports(root: Path) -> dict[str, Path]:
+    """The report pages of the published 4×4 run and of the computed 2×2 run."""
+    import_published(PUBLISHED, root / "published.duckdb")
+    write_computed_run(root / "computed.duckdb")
+    return {name: rendered(root / f"{name}.duckdb", root / name) for name in RUNS}
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """A browser without a window."""
+    assert Path(CHROMIUM).exists(), f"{CHROMIUM} is missing; install chromium"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def opened(browser: Browser, path: Path, **options: object) -> Iterator[Page]:
+    """A page opened from disk in a context of its own; `options` are those of a browser context."""
+    context = browser.new_context(**options)
+    page = context.new_page()
+    page.goto(path.as_uri())
+    yield page
+    context.close()

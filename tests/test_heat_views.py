@@ -1,0 +1,70 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from render_runs import PAIRS, PUBLISHED, run_row, write_computed_run
+
+from nlareport.render.answers import Origin, ask
+from nlareport.render.contexts import Counts
+from nlareport.render.heat_views import Heat, read_heat
+from nlareport.rows import Cell
+from nlareport.store.database import create_run_file
+from nlareport.store.published import import_published
+from nlareport.store.queries import DuckDBReader
+
+
+def heat_of(db: Path) -> Heat:
+    with DuckDBReader.open(db) as reader:
+        return read_heat(reader, ask(reader, Counts, "report_counts").only)
+
+
+def absences(heat: Heat) -> dict[str, str | None]:
+    return {view.name: view.absence for view in heat.views}
+
+
+def test_a_computed_run_can_be_seen_every_way(tmp_path: Path) -> None:
+    heat = heat_of(write_computed_run(tmp_path / "run.duckdb"))
+    assert absences(heat) == {"value": None, "ceiling": None, "null": None, "outliers": None}
+    square = heat.rows[0][1]
+    assert (square.cell.source, square.cell.target) == ("smollm2-L20", "qwen05-L16")
+    assert square.cell.null_fve == -0.61
+    assert square.without_outliers.fve_nrm == pytest.approx(0.307, abs=5e-4)
+    assert (square.without_outliers.n_scored, square.cell.n_scored) == (115, 117)
+
+
+def test_what_published_figures_do_not_hold_says_why(tmp_path: Path) -> None:
+    import_published(PUBLISHED, tmp_path / "run.duckdb")
+    heat = heat_of(tmp_path / "run.duckdb")
+    assert absences(heat) == {
+        "value": None,
+        "ceiling": None,
+        "null": "only their range is known: −0.98 to −0.66",
+        "outliers": "items were not judged",
+    }
+    assert [view.name for view in heat.shown_views] == ["value", "ceiling"]
+
+
+def test_a_run_that_has_only_begun_can_be_seen_one_way_and_says_why(tmp_path: Path) -> None:
+    create_run_file(tmp_path / "run.duckdb", run_row(), PAIRS)
+    heat = heat_of(tmp_path / "run.duckdb")
+    assert absences(heat) == {
+        "value": None,
+        "ceiling": "no diagonal is above 0",
+        "null": "the run holds none",
+        "outliers": "items were not judged",
+    }
+
+
+def test_a_cell_leads_to_its_items_or_to_itself_when_there_are_none(tmp_path: Path) -> None:
+    with_items = heat_of(write_computed_run(tmp_path / "run.duckdb")).rows[0][1]
+    assert with_items.href == "browse.html#cell=smollm2-L20~qwen05-L16"
+    cells = [Cell(s.pair_id, t.pair_id, "all", 9, 0, 0.5, 0.4, 0.6, *[None] * 6) for s in PAIRS for t in PAIRS]
+    create_run_file(tmp_path / "bare.duckdb", replace(run_row(), kind="imported", experiment_yaml=None), PAIRS, cells)
+    bare = heat_of(tmp_path / "bare.duckdb").rows[0][1]
+    assert bare.href == f"#{bare.anchor}" == "#cell-smollm2-L20--qwen05-L16"
+
+
+def test_an_answers_file_is_named_after_its_query_and_its_parameters() -> None:
+    assert Origin("matrix", "", {"subset": "all"}, 4).csv_name == "matrix.all.csv"
+    assert Origin("tails", "", {}, 4).csv_name == "tails.csv"
+    assert Origin("x", "", {"b": "a/b c.d", "a": 7}, 1).csv_name == "x.7.a_b_c_d.csv"
