@@ -59,8 +59,17 @@ PAIRS = [
          0.6893, 0.5574, None, 1),
 ]  # fmt: skip
 
+MORE_PAIRS = [
+    Pair(PairId("gemma270-L9"), "Gemma-3-270M", "gemma", "google/gemma-3-270m-it", 9, 640, 21000.0, None,
+         0.0712, 0.9637, None, 2),
+    Pair(PairId("gemma270-L14"), "Gemma-3-270M deep", "gemma", "google/gemma-3-270m-it", 14, 640, 35000.0, None,
+         0.0544, 0.9724, None, 3),
+]  # fmt: skip
+"""For a run of three or four pairs."""
+
 TOKENS = [" minister", ",", " 2019", " said", " the", ".", " growth", "7", " Reuters", " league"]
 LEVELS = {(0, 0): 0.62, (0, 1): 0.31, (1, 0): 0.27, (1, 1): 0.58}
+OTHER_LEVEL = 0.44
 SENTENCES = [
     "News-agency report in a formal register, covering a cabinet reshuffle and its effect on the governing coalition.",
     'The sentence "the prime minister told reporters on Tuesday that" signals attributed speech by an official source.',
@@ -71,8 +80,8 @@ SENTENCES = [
 
 
 def write_computed_run(path: Path, *, n_items: int = 120, pairs: int = 2, hostile: str | None = None) -> Path:
-    """A finished run of one or two pairs: outliers, strata, unclean answers, nulls, baselines, ablations, skips."""
-    chosen = PAIRS[:pairs]
+    """A finished run of one to four pairs: outliers, strata, unclean answers, nulls, baselines, ablations, skips."""
+    chosen = [*PAIRS, *MORE_PAIRS][:pairs]
     rng = random.Random(7)
     items = [_item(number, hostile) for number in range(n_items)]
     explanations = [_explanation(item, pair, rng, hostile) for item in items for pair in chosen]
@@ -138,7 +147,7 @@ def _score(item: Item, s: int, t: int, pairs: list[Pair], rng: random.Random, is
     source, target = pairs[s].pair_id, pairs[t].pair_id
     if not is_clean:
         return Score(item.item_id, source, target, None, None, "explanation not closed within 160 tokens")
-    fve = LEVELS[s, t] + rng.gauss(0, 0.14) + (0.25 if item.item_id == 3 and s == t else 0.0)
+    fve = LEVELS.get((s, t), OTHER_LEVEL) + rng.gauss(0, 0.14) + (0.25 if item.item_id == 3 and s == t else 0.0)
     if item.is_outlier:
         fve = 0.995 if s == t else -3.4
     if item.stratum == "digits":

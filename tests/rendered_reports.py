@@ -15,7 +15,7 @@ CHROMIUM = "/usr/bin/chromium"
 RUNS = ("published", "computed")
 
 
-def rendered(db: Path, out: Path) -> Path:
+def write_report(db: Path, out: Path) -> Path:
     """The report page of a run file, written into `out`."""
     with DuckDBReader.open(db) as reader:
         return render_report(reader, out)
@@ -25,7 +25,7 @@ def write_reports(root: Path) -> dict[str, Path]:
     """The report pages of the published 4×4 run and of the computed 2×2 run."""
     import_published(PUBLISHED, root / "published.duckdb")
     write_computed_run(root / "computed.duckdb")
-    return {name: rendered(root / f"{name}.duckdb", root / name) for name in RUNS}
+    return {name: write_report(root / f"{name}.duckdb", root / name) for name in RUNS}
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import pytest
 import yaml
 from jinja2 import UndefinedError
 from render_runs import PAIRS, PUBLISHED, run_row, write_computed_run
+from rendered_reports import write_report
 
 from nlareport.errors import RunIncomplete
 from nlareport.render.environment import template_environment
@@ -24,8 +25,7 @@ def figures() -> dict:
 
 
 def rendered(db: Path, out: Path) -> str:
-    with DuckDBReader.open(db) as reader:
-        return render_report(reader, out).read_text(encoding="utf-8")
+    return write_report(db, out).read_text(encoding="utf-8")
 
 
 def written(value: float, digits: int) -> str:

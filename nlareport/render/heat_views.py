@@ -66,8 +66,7 @@ def read_heat(reader: RunReader, counts: Counts) -> Heat:
     without_outliers = ask(reader, MatrixCell, "matrix", subset="without_outliers")
     has_items = reader.rows(ScoredItems, "scored_items")[0].n_items > 0
     cells = [
-        HeatCell(cell, without, has_items)
-        for cell, without in zip(all_items.rows, without_outliers.rows, strict=True)
+        HeatCell(cell, without, has_items) for cell, without in zip(all_items.rows, without_outliers.rows, strict=True)
     ]
     rows = [cells[start : start + counts.n_pairs] for start in range(0, len(cells), counts.n_pairs)]
     return Heat(all_items, without_outliers, _views(cells, counts), rows)

@@ -3,6 +3,8 @@
 Enters the matrix, leaves a file.
 """
 
+from typing import Any
+
 import altair as alt
 
 from nlareport.render import formats
@@ -17,7 +19,7 @@ def matrix_file(cells: list[MatrixCell], title: str) -> str | None:
     """The drawing as a file that stands alone under the run's title; None without a value."""
     if all(cell.fve_nrm is None for cell in cells):
         return None
-    axis = {"domain": False, "ticks": False, "labelAngle": 0, "labelPadding": 8}
+    axis: dict[str, Any] = {"domain": False, "ticks": False, "labelAngle": 0, "labelPadding": 8}
     columns = alt.X(
         "target:N", sort=in_order(cell.target_label for cell in cells), title=None, axis=alt.Axis(orient="top", **axis)
     )
