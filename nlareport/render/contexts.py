@@ -85,13 +85,6 @@ class MatrixCell:
 
 
 @dataclass(frozen=True, slots=True)
-class ScoredItems:
-    """Whether there are single items to turn to (``scored_items``)."""
-
-    n_items: int
-
-
-@dataclass(frozen=True, slots=True)
 class TargetCeiling:
     """How close other models' texts come to one target's ceiling (``target_ceilings``)."""
 

@@ -8,8 +8,15 @@ from dataclasses import dataclass
 from nlareport.ports import RunReader
 from nlareport.render import formats
 from nlareport.render.answers import Answer, ask
-from nlareport.render.contexts import Counts, MatrixCell, ScoredItems
+from nlareport.render.contexts import Counts, MatrixCell
 from nlareport.render.links import browse_href, cell_id
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredItems:
+    """Whether there are single items to turn to (``scored_items``)."""
+
+    n_items: int
 
 
 @dataclass(frozen=True, slots=True)
