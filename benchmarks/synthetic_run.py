@@ -47,8 +47,9 @@ WHO = [
 ]  # fmt: skip
 DID = [
     "rejected the proposal", "delayed a decision", "published new figures", "confirmed the transfer",
-    "denied the report", "opened an inquiry", "raised its forecast", "agreed on a date", "withdrew the offer", "cut the programme",
-    "asked for more time", "won on appeal", "counted the votes again", "closed the northern line", "changed the dosage",
+    "denied the report", "opened an inquiry", "raised its forecast", "agreed on a date", "withdrew the offer",
+    "cut the programme", "asked for more time", "won on appeal", "counted the votes again", "closed the northern line",
+    "changed the dosage",
 ]  # fmt: skip
 WHEN = ["late on Monday", "after 3 hours of talks", "for the second year", "in the spring of 2016", "before the vote",
         "despite earlier doubts", "as the rain stopped", "without giving a reason", "on page 214"]  # fmt: skip
@@ -59,7 +60,8 @@ THEMES = ["a cabinet reshuffle", "quarterly figures of a listed company", "a lea
           "a recipe and its quantities", "the history of a harbour town", "side effects of a common drug",
           "choosing a first guitar", "an appeal against a planning decision", "migration of sea birds"]  # fmt: skip
 EXPECTED = ["a verb of saying", "a place name", "the object of the clause", "a figure with its unit",
-            "a closing quotation", "a noun that ends the phrase", "a subordinate clause", "a new sentence about the same person"]  # fmt: skip
+            "a closing quotation", "a noun that ends the phrase", "a subordinate clause",
+            "a new sentence about the same person"]  # fmt: skip
 
 
 def experiment_text(n_items: int, seed: int) -> str:

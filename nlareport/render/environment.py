@@ -14,6 +14,8 @@ def template_environment(folder: Path | None = None) -> Environment:
         loader=FileSystemLoader(folder or templates_folder()),
         undefined=StrictUndefined,
         autoescape=True,
+        # Templates do not change while pages are written; looking would cost a file access per page and part.
+        auto_reload=False,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,

@@ -12,12 +12,14 @@ from nlareport.errors import RunIncomplete
 from nlareport.ports import RunReader
 from nlareport.render import contexts
 from nlareport.render.answers import Answer, Origin, ask
+from nlareport.render.browser import render_browser
 from nlareport.render.chart_files import write_charts
 from nlareport.render.claims import read_claims
 from nlareport.render.heat_views import Heat, read_heat
 from nlareport.render.interval_chart import interval_chart
+from nlareport.render.items import read_item_pages
 from nlareport.render.protocol import Fact, read_protocol, unclean_choice
-from nlareport.render.report_folder import ReportFolder
+from nlareport.render.report_folder import SECTIONS, ReportFolder
 from nlareport.render.samples import Samples, read_samples
 from nlareport.rows import Claim, Pair
 
@@ -62,10 +64,13 @@ def render_report(reader: RunReader, out_dir: Path, home: str | None = None) -> 
         RunIncomplete: the file holds no run, or no pair.
     """
     page = read_report(reader)
-    folder = ReportFolder(out_dir, page.head.only, home=home)
+    items = read_item_pages(reader)
+    sections = [section for section in SECTIONS if section[0] != "browse.html" or items.item_ids]
+    folder = ReportFolder(out_dir, page.head.only, sections, home=home)
     values = {field.name: getattr(page, field.name) for field in fields(page)}
     values["chart_files"] = write_charts(folder, page.heat.all_items.rows)
     index = folder.page("index.html", "report/page.html", title=page.head.only.title, **values)
+    render_browser(folder, reader, items, page.pairs.rows)
     folder.finish()
     return index
 

@@ -25,7 +25,7 @@ POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'"
 )
-SECTIONS = (("index.html", "Report"),)
+SECTIONS = (("index.html", "Report"), ("browse.html", "Sample browser"))
 """The pages a reader can turn to from every page of a report."""
 
 

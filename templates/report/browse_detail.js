@@ -1,0 +1,158 @@
+// The chosen item in full: its context, the sources' explanations side by side, its scores in every cell in view.
+"use strict";
+
+(function (browser) {
+  const pane = document.getElementById("chosen");
+  const make = browser.element;
+  const MOST_HITS = 200;
+  const ENDINGS = { l: "the token budget ran out", s: "it ended without the closing tag", u: "nobody says why" };
+
+  // The text with what the search found marked in it.
+  function withHits(text, state, place) {
+    const elsewhere = state.place !== "" && state.place !== place;
+    const { expression } = state.query && !elsewhere ? browser.expression(state) : { expression: null };
+    if (expression === null) return [text];
+    const parts = [];
+    let end = 0;
+    for (const match of text.matchAll(new RegExp(expression.source, "gi"))) {
+      if (match[0] === "") continue;
+      parts.push(text.slice(end, match.index), make("mark", { className: "hit" }, match[0]));
+      end = match.index + match[0].length;
+      if (parts.length > 2 * MOST_HITS) break;
+    }
+    return [...parts, text.slice(end)];
+  }
+
+  function contextOf(texts, state) {
+    if (texts === undefined) return make("p", { className: "absent" }, "Reading the texts of this item");
+    if (texts === null) return make("p", { className: "absent" }, "The file with this item's texts could not be read.");
+    if (texts.context === null) return make("p", { className: "absent" }, "The run file does not hold this item's text.");
+    const [before, token] = texts.context;
+    return make("blockquote", { className: "context" }, make("p", {},
+      make("span", { className: "quiet", ariaHidden: "true" }, "…"),
+      ...withHits(before, state, "context"), token === "" ? null : make("mark", {}, token)));
+  }
+
+  function scoreOf(row, column, item) {
+    return browser.run.cells[row * browser.run.pairs.length + column].values[item];
+  }
+
+  function chosenScore(row, item, state) {
+    const cell = browser.run.cellsByName.get(state.score);
+    if (!cell || cell.column === row) return null;
+    const isShown = cell.row === row;
+    return make("span", { className: isShown ? "to shown" : "to" }, `→ ${cell.target.label} `,
+      make("b", {}, browser.signed(scoreOf(row, cell.column, item))));
+  }
+
+  function explanation(pair, item, texts, state) {
+    const row = browser.run.pairs.indexOf(pair);
+    const title = make("h3", { className: "source" },
+      make("span", {}, `${pair.label} `, make("span", { className: "block" }, `block ${pair.block}`)),
+      make("span", { className: "own" }, "own AR ", make("b", {}, browser.signed(scoreOf(row, row, item))),
+        chosenScore(row, item, state)));
+    const box = make("section", { className: "explanation" }, title);
+    if (texts && texts.texts[row] !== null) {
+      box.append(make("p", {}, ...withHits(texts.texts[row], state, "explanation")));
+    } else if (texts && texts.answers[row] !== null) {
+      box.append(make("p", { className: "absent" }, "No explanation was closed; the answer reads:"),
+        make("p", {}, ...withHits(texts.answers[row], state, "explanation")));
+    } else if (texts) {
+      box.append(make("p", { className: "absent" }, "No text is known."));
+    }
+    const ended = browser.run.states[row][item];
+    if (ended === "c") box.append(make("p", { className: "note" }, "Clean."));
+    else if (ended !== "-") box.append(make("p", { className: "note" }, `Not clean: ${ENDINGS[ended]}.`));
+    return box;
+  }
+
+  function comparedSources(state) {
+    const inView = browser.sourcesInView(state);
+    const wanted = state.sources.split(",");
+    const compared = inView.filter((pair) => state.sources === "" || wanted.includes(pair.id));
+    return compared.length ? compared : inView;
+  }
+
+  function compareBoxes(state) {
+    const inView = browser.sourcesInView(state);
+    const compared = comparedSources(state);
+    const boxes = inView.map((pair) => make("label", { className: "tick" },
+      make("input", { type: "checkbox", name: "compare", value: pair.id, checked: compared.includes(pair) }), ` ${pair.label}`));
+    return inView.length < 2 ? null
+      : make("fieldset", { className: "ticks compare" }, make("legend", {}, "Sources side by side"), ...boxes);
+  }
+
+  function matrix(item, state) {
+    const cells = browser.cellsInView(state);
+    const columns = [...new Set(cells.map((cell) => cell.target))];
+    const head = make("tr", {}, make("th", { scope: "col", className: "corner" }, "AV\u00a0↓ AR\u00a0→"),
+      ...columns.map((pair) => make("th", { scope: "col" }, pair.label)));
+    const rows = [...new Set(cells.map((cell) => cell.source))].map((source) => make("tr", {},
+      make("th", { scope: "row" }, source.label),
+      ...cells.filter((cell) => cell.source === source).map((cell) => matrixCell(cell, item, state))));
+    const table = make("table", { className: "heat small" },
+      make("caption", {}, "fve_nrm in every cell in view. Rows write, columns read. A click shows that cell in the list."),
+      make("thead", {}, head), make("tbody", {}, ...rows));
+    return make("div", { className: "wide", role: "region", ariaLabel: "Scores of this item", tabIndex: 0 }, table);
+  }
+
+  function matrixCell(cell, item, state) {
+    const isShown = cell.name === state.score;
+    const button = make("button", { type: "button", value: cell.name, ariaPressed: String(isShown),
+      ariaLabel: `${cell.source.label} to ${cell.target.label}: ${browser.signed(cell.values[item])}` },
+    browser.signed(cell.values[item]));
+    const className = browser.heat(cell.row === cell.column, cell.values[item]) + (isShown ? " shown" : "");
+    return make("td", { className }, button);
+  }
+
+  function places(item) {
+    const rows = browser.run.pairs.map((pair, place) => make("tr", {}, make("th", { scope: "row" }, pair.label),
+      make("td", { className: "num" }, browser.count(browser.run.norms[place][item]))));
+    return make("table", { className: "places" }, make("caption", {}, "Norm of the activation."),
+      make("tbody", {}, ...rows));
+  }
+
+  function facts(item, texts) {
+    const run = browser.run;
+    const token = make("span", {}, "token ", make("code", {}, run.tokens[run.token[item]]));
+    const found = [texts ? make("span", {}, texts.document) : null, token,
+      make("span", {}, run.strata[run.stratum[item]]),
+      run.outlier[item] === "y" ? make("span", {}, "flagged as an outlier") : null];
+    // The rule between two facts stands in the style sheet; the space is for those who copy them.
+    return make("p", { className: "meta" }, ...found.filter((fact) => fact !== null).flatMap((fact) => [fact, " "]));
+  }
+
+  browser.showDetail = function (item, state, isFound) {
+    if (item === null) {
+      pane.replaceChildren(make("p", { className: "absent" }, "No item passes these filters."));
+      return;
+    }
+    const texts = browser.textsOf(item, () => browser.repeatDetail(item));
+    const sources = comparedSources(state);
+    const focused = pane.contains(document.activeElement) ? document.activeElement.value : undefined;
+    pane.replaceChildren(...[
+      make("header", {}, make("h2", {}, `Item ${browser.run.ids[item]}`),
+        make("a", { href: browser.href(item), id: "open-item" }, "Its own page")),
+      isFound ? null : make("p", { className: "note" }, "This item does not pass the filters."),
+      contextOf(texts, state), facts(item, texts), compareBoxes(state),
+      make("div", { className: `explanations of-${Math.min(4, sources.length)}` },
+        ...sources.map((pair) => explanation(pair, item, texts, state))),
+      make("div", { className: "measures" }, matrix(item, state), places(item)),
+      ...(texts ? texts.reasons : []).map((reason) => make("p", { className: "note" }, `Unscored: ${reason}.`)),
+    ].filter((part) => part !== null));
+    // The control a reader used is made anew, and must not take the keyboard's place away with it.
+    if (focused) Array.from(pane.querySelectorAll("button, input")).find((control) => control.value === focused)?.focus();
+  };
+
+  browser.listenToDetail = function (showCell, compare) {
+    pane.addEventListener("click", (event) => {
+      const button = event.target.closest("td button");
+      if (button) showCell(button.value);
+    });
+    pane.addEventListener("change", () => {
+      const boxes = Array.from(pane.querySelectorAll("[name=compare]"));
+      const checked = boxes.filter((box) => box.checked).map((box) => box.value);
+      compare(checked.length === boxes.length ? "" : checked.join(","));
+    });
+  };
+})(window.nlaBrowser);
