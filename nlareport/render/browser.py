@@ -20,7 +20,7 @@ TAIL = 64
 """Characters of context that the list shows, and that need no shard."""
 SCORE_SCALE = 10_000
 STRATA: tuple[Stratum, ...] = get_args(Stratum)
-NORM_DIGITS = 4
+NORM_DIGITS = 6
 SCRIPTS = ("data", "texts", "state", "filter", "controls", "list", "detail", "main")
 """In the order they build on each other."""
 STATES: dict[Finish | None, str] = {"length": "l", "stop": "s", "closed": "u", None: "u"}

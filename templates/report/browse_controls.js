@@ -4,11 +4,15 @@
 (function (browser) {
   const form = document.querySelector(".filters");
   const TYPED = new Set(["query", "low", "high"]);
+  const PAUSE_MS = 120;
+  // Typing into one field until it is left is one step back, however many letters it took.
+  const typing = { name: "", pause: 0, waiting: null };
   const strata = () => Array.from(form.querySelectorAll("[name=stratum]"));
 
   browser.showControls = function (state) {
     for (const control of form.querySelectorAll("select, input:not([type=checkbox])")) {
-      if (control.value !== state[control.name]) control.value = state[control.name];
+      // Letters that are about to become part of the state must not be taken back by another choice.
+      if (control.value !== state[control.name] && control !== typing.waiting) control.value = state[control.name];
       // An address may hold what the form does not offer.
       if (control.selectedIndex === -1) control.selectedIndex = 0;
     }
@@ -41,17 +45,24 @@
   }
 
   browser.listenToControls = function () {
-    let pause = 0;
+    function type(control) {
+      clearTimeout(typing.pause);
+      typing.waiting = null;
+      const isFirst = typing.name !== control.name;
+      typing.name = control.name;
+      browser.change(consequences({ [control.name]: control.value }), isFirst);
+    }
     form.addEventListener("input", (event) => {
-      const control = event.target;
-      if (!TYPED.has(control.name)) return;
-      clearTimeout(pause);
-      pause = setTimeout(() => browser.change(consequences({ [control.name]: control.value }), false), 120);
+      if (!TYPED.has(event.target.name)) return;
+      clearTimeout(typing.pause);
+      typing.waiting = event.target;
+      typing.pause = setTimeout(type, PAUSE_MS, event.target);
     });
     form.addEventListener("change", (event) => {
       const control = event.target;
-      clearTimeout(pause);
-      browser.change(consequences({ [control.name]: said(control) }), true);
+      if (TYPED.has(control.name)) type(control);
+      else browser.change(consequences({ [control.name]: said(control) }), true);
+      typing.name = "";
     });
     form.addEventListener("submit", (event) => event.preventDefault());
     // A phone has no room for all fields above the list.

@@ -41,9 +41,11 @@ window.nlaBrowser = (function () {
     return (hundredths < 0 ? MINUS : "") + (Math.abs(hundredths) / 100).toFixed(2);
   };
 
+  // As on static pages: thousands parted, four figures where there are decimals.
   browser.count = function (value) {
     if (Number.isNaN(value)) return "–";
-    const [whole, rest] = String(value).split(".");
+    const rounded = value < 1000 ? Number(value.toPrecision(4)) : Math.round(value);
+    const [whole, rest] = String(rounded).split(".");
     return whole.replace(/\B(?=(\d{3})+$)/g, THIN) + (rest ? `.${rest}` : "");
   };
 
