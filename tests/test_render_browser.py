@@ -172,6 +172,23 @@ def test_search_finds_substrings_in_contexts_or_explanations(page: Page, details
     assert {"filter", "search"} <= set(page.evaluate("performance.getEntriesByType('measure').map(e => e.name)"))
 
 
+def test_letters_just_typed_survive_another_choice(page: Page) -> None:
+    opened(page)
+    page.evaluate(
+        """() => {
+            const query = document.getElementById("query");
+            query.value = "no such words";
+            query.dispatchEvent(new Event("input", { bubbles: true }));
+            const outlier = document.getElementById("outlier");
+            outlier.value = "n";
+            outlier.dispatchEvent(new Event("change", { bubbles: true }));
+        }"""
+    )
+    counted(page, 0)
+    expect(page.get_by_label("Search", exact=True)).to_have_value("no such words")
+    assert "outlier=n" in page.url
+
+
 def test_an_expression_searches_and_a_bad_one_is_named(page: Page, details: list[ItemDetail]) -> None:
     opened(page, "#regex=1")
     page.get_by_label("Search", exact=True).fill(r"league match|cabinet\s+reshuffle")
