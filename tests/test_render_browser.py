@@ -364,7 +364,7 @@ def test_a_lost_file_of_texts_is_said_and_stops_nothing(browser: Browser, site: 
     expect(tab.locator(".chosen")).to_contain_text("The file with this item's texts could not be read.")
     tab.get_by_label("Search", exact=True).fill("delayed twice")
     counted(tab, 100)
-    expect(tab.locator("#progress")).to_contain_text("1 files of texts could not be read")
+    expect(tab.locator("#progress")).to_have_text("Texts that could not be read, and are not searched: 1 of 2 files.")
     tab.close()
 
 

@@ -68,7 +68,7 @@ def render_report(reader: RunReader, out_dir: Path, home: str | None = None) -> 
     sections = [section for section in SECTIONS if section[0] != "browse.html" or items.item_ids]
     folder = ReportFolder(out_dir, page.head.only, sections, home=home)
     values = {field.name: getattr(page, field.name) for field in fields(page)}
-    values["chart_files"] = write_charts(folder, page.heat.all_items.rows)
+    values |= {"chart_files": write_charts(folder, page.heat.all_items.rows), "item_pages": items}
     index = folder.page("index.html", "report/page.html", title=page.head.only.title, **values)
     render_browser(folder, reader, items, page.pairs.rows)
     folder.finish()

@@ -63,7 +63,7 @@
     });
     browser.gatherTexts();
     const lost = browser.lostShards();
-    progress.textContent = lost ? `${browser.count(lost)} files of texts could not be read; their items are not searched.` : "";
+    progress.textContent = lost ? `Texts that could not be read, and are not searched: ${browser.count(lost)} of ${browser.count(browser.run.shards.length)} files.` : "";
     isReading = false;
     show(browser.state());
   }
