@@ -20,6 +20,7 @@ from nlareport.render.claims import read_claims
 from nlareport.render.contexts import RunHead
 from nlareport.render.diff import ReportPlace, render_comparison
 from nlareport.render.home import read_card
+from nlareport.render.items import read_item_pages
 from nlareport.render.pages import render_report
 from nlareport.render.reference import write_reference
 from nlareport.render.site import HOME, REPORTS, build_site, drop_other_reports, read_site_config
@@ -169,7 +170,7 @@ def publish_site(config_file: Path, commands: click.Group) -> Path:
             run_id = _head(reader).run_id
             render_report(reader, folder / run_id, home=f"../../{HOME}")
             cards.append(read_card(reader, folder / run_id, docs))
-        places[source.resolve()] = ReportPlace(f"../../{run_id}/")
+            places[source.resolve()] = ReportPlace(f"../../{run_id}/", read_item_pages(reader).href)
     if reference := config.extra.get("reference"):
         with DuckDBReader.empty() as reader:
             write_reference(config_file.parent / reference, reader, DuckDBReader.query_names(), commands)

@@ -1,4 +1,4 @@
-"""Where a report's pages stand, seen from its root: what one page writes to lead to another."""
+"""Where a cell stands in a report, seen from its root; where an item does is known to `items.ItemPages`."""
 
 from urllib.parse import quote
 
@@ -13,8 +13,3 @@ def cell_id(source: PairId, target: PairId) -> str:
 def browse_href(source: PairId, target: PairId) -> str:
     """The sample browser, turned to one cell."""
     return f"browse.html#cell={quote(source)}~{quote(target)}"
-
-
-def item_href(item_id: int) -> str:
-    """The page of one item."""
-    return f"items/{item_id}.html"

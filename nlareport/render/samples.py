@@ -7,7 +7,6 @@ from markupsafe import Markup
 from nlareport.ports import RunReader
 from nlareport.render.answers import Answer, ask
 from nlareport.render.contexts import SampleCard, SampleExplanation, SampleScore
-from nlareport.render.links import item_href
 from nlareport.render.shared_phrases import share_phrases
 from nlareport.rows import PairId
 
@@ -46,11 +45,6 @@ class Sample:
     def anchor(self) -> str:
         """The card's permalink id; an item may be chosen for two cards."""
         return f"item-{self.card.item_id}-{self.card.kind.replace(' ', '-')}"
-
-    @property
-    def href(self) -> str:
-        """The item's own page."""
-        return item_href(self.card.item_id)
 
     @property
     def unscored_reasons(self) -> list[str]:
