@@ -35,6 +35,7 @@ from nlareport.steps.scores import score_run
 from nlareport.steps.work import Work
 from nlareport.store.bundle import import_run
 from nlareport.store.database import RunFile
+from nlareport.store.public_copy import write_public_copy
 from nlareport.store.queries import DuckDBReader
 from nlareport.store.whole_run import read_run
 
@@ -131,7 +132,7 @@ def render_run(file: Path, out: Path) -> Path:
         RunIncomplete: the file has nothing to show yet.
     """
     with DuckDBReader.open(file) as reader:
-        return render_report(reader, out)
+        return _render(reader, out)
 
 
 def diff_runs(a: Path, b: Path, out: Path | None) -> tuple[Comparison, Path | None]:
@@ -168,7 +169,7 @@ def publish_site(config_file: Path, commands: click.Group) -> Path:
         source = config_file.parent / name
         with opened_run(source) as reader:
             run_id = _head(reader).run_id
-            render_report(reader, folder / run_id, home=f"../../{HOME}")
+            _render(reader, folder / run_id, home=f"../../{HOME}")
             cards.append(read_card(reader, folder / run_id, docs))
             places[source.resolve()] = ReportPlace(f"../../{run_id}/", read_item_pages(reader).href)
     if reference := config.extra.get("reference"):
@@ -212,6 +213,10 @@ def opened_run(source: Path) -> Iterator[DuckDBReader]:
             import_figures(source, db)
         with DuckDBReader.open(db) as reader:
             yield reader
+
+
+def _render(reader: DuckDBReader, out: Path, home: str | None = None) -> Path:
+    return render_report(reader, out, write_public_copy(reader, out / "downloads"), home)
 
 
 def _head(reader: DuckDBReader) -> RunHead:

@@ -4,6 +4,8 @@ Anything that answers these can stand in: Transformers on this machine, an infer
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
@@ -73,6 +75,42 @@ class RunReader(Protocol):
     def sql(self, query: str) -> str:
         """The text of a named query, as a reader would run it."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class NamedQuery:
+    """A query of the store as a reader may start from it."""
+
+    name: str
+    purpose: str
+    sql: str
+    parameters: list[str]
+    """Names of its `$name`s, in alphabetical order."""
+    needs_texts: bool
+    """It asks for contexts or explanations."""
+    needs_json: bool
+    """It asks for what DuckDB has from its JSON extension."""
+
+
+@dataclass(frozen=True, slots=True)
+class PublicCopy:
+    """A run as others may take it away, and as their browser can be asked about it."""
+
+    run_file: Path | None
+    """A copy of the run file; None when it is too large to publish."""
+    bundles: list[Path]
+    """The run's bundles as archives."""
+    left_out: dict[str, int]
+    """Files too large to publish, with their bytes."""
+    schema: str
+    """Statements that make the empty tables of a browser's database, none of which needs an extension."""
+    without_texts: str
+    """Statements that then take the columns out of them which `tables` lacks."""
+    tables: dict[str, bytes]
+    """Each table that has rows as gzipped CSV, without contexts and explanations: NULL is an empty field."""
+    environment_facts: bytes
+    """What the run's environment says, likewise; loaded whether or not the run file is."""
+    queries: list[NamedQuery]
 
 
 @runtime_checkable

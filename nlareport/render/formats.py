@@ -60,6 +60,14 @@ def interval(low: Number | None, high: Number | None, digits: int = 3) -> str:
     return "" if low is None or high is None else f"[{signed(low, digits)}, {signed(high, digits)}]"
 
 
+def size(n_bytes: int) -> str:
+    """A file's size as people say it: 66 kB, 7.6 MB."""
+    if n_bytes < 999_500:
+        return f"{max(1, round(n_bytes / 1e3))} kB"
+    megabytes = n_bytes / 1e6
+    return f"{megabytes:.1f} MB" if megabytes < 99.95 else f"{megabytes:.0f} MB"
+
+
 def count(value: Number | None) -> str:
     """A number in full, thousands parted by a narrow no-break space; decimals only where it has some."""
     if value is None:
@@ -88,6 +96,7 @@ FILTERS: dict[str, Callable[..., str]] = {
     "plus": plus,
     "percent": percent,
     "count": count,
+    "size": size,
     "heat_step": heat_step,
     "shift_class": shift_class,
 }

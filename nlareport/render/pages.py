@@ -9,12 +9,14 @@ from pathlib import Path
 from markupsafe import Markup
 
 from nlareport.errors import RunIncomplete
-from nlareport.ports import RunReader
+from nlareport.ports import PublicCopy, RunReader
 from nlareport.render import contexts
 from nlareport.render.answers import Answer, Origin, ask
 from nlareport.render.browser import render_browser
 from nlareport.render.chart_files import write_charts
 from nlareport.render.claims import read_claims
+from nlareport.render.console import add_console
+from nlareport.render.downloads import add_downloads, add_query_answers, origins_in
 from nlareport.render.heat_views import Heat, read_heat
 from nlareport.render.interval_chart import interval_chart
 from nlareport.render.items import read_item_pages
@@ -55,9 +57,12 @@ class ReportContext:
     facts: Answer[contexts.EnvironmentFact]
 
 
-def render_report(reader: RunReader, out_dir: Path, home: str | None = None) -> Path:
+def render_report(
+    reader: RunReader, out_dir: Path, copy: PublicCopy | None = None, home: str | None = None
+) -> Path:
     """The path of the page written into `out_dir`, which is made when it is not there.
 
+    With the run's `copy`, whose files stand in `out_dir`'s downloads, readers can take the run away and query it.
     `home` is where a site that the report belongs to has its home page, seen from `out_dir`.
 
     Raises:
@@ -65,12 +70,18 @@ def render_report(reader: RunReader, out_dir: Path, home: str | None = None) -> 
     """
     page = read_report(reader)
     items = read_item_pages(reader)
-    sections = [section for section in SECTIONS if section[0] != "browse.html" or items.item_ids]
+    absent = {name for name, is_there in (("browse.html", items.item_ids), ("console.html", copy)) if not is_there}
+    sections = [section for section in SECTIONS if section[0] not in absent]
     folder = ReportFolder(out_dir, page.head.only, sections, home=home)
     values = {field.name: getattr(page, field.name) for field in fields(page)}
     values |= {"chart_files": write_charts(folder, page.heat.all_items.rows), "item_pages": items}
     index = folder.page("index.html", "report/page.html", title=page.head.only.title, **values)
     render_browser(folder, reader, items, page.pairs.rows)
+    origins = origins_in(page)
+    add_query_answers(folder, reader, origins)
+    if copy:
+        add_console(folder, reader, copy, origins)
+    add_downloads(folder, reader, copy)
     folder.finish()
     return index
 

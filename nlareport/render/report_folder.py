@@ -25,7 +25,12 @@ POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'"
 )
-SECTIONS = (("index.html", "Report"), ("browse.html", "Sample browser"))
+SECTIONS = (
+    ("index.html", "Report"),
+    ("browse.html", "Sample browser"),
+    ("console.html", "Ask it yourself"),
+    ("downloads.html", "Downloads"),
+)
 """The pages a reader can turn to from every page of a report."""
 
 
@@ -100,6 +105,10 @@ class ReportFolder:
     def keep(self, path: Path) -> None:
         """Say that a file, written by other hands, belongs to this report."""
         self._written.add(path)
+
+    def files(self, folder: str) -> list[Path]:
+        """What was written so far under a subfolder, in order of name."""
+        return sorted(path for path in self._written if path.is_relative_to(self.root / folder))
 
     def finish(self) -> None:
         """Remove what a former report left in the folders that hold nothing else."""

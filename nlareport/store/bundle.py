@@ -10,14 +10,15 @@ from typing import Any
 import polars as pl
 
 from nlareport.errors import BundleInvalid
-from nlareport.rows import Item, PairId, Score, stratum_of
+from nlareport.rows import Item, Pair, PairId, Run, Score, stratum_of
 from nlareport.store.bundle_formats import BundleFormat
 from nlareport.store.bundle_run import BundleRun, pair_ids, read_run_yaml, run_yaml
 from nlareport.store.bundle_tables import STEMS, Faults, TableFile, read_table, write_table
 from nlareport.store.parts import write_whole
 from nlareport.store.published import document_of, import_published
-from nlareport.store.tables import frame_of, rows_of, sort_key
-from nlareport.store.whole_run import RunRows, read_run, store_run
+from nlareport.store.queries import DuckDBReader
+from nlareport.store.tables import column_types, rows_of
+from nlareport.store.whole_run import RunRows, store_run
 
 
 def export_bundle(run_path: Path, out_dir: Path, bundle_format: BundleFormat) -> list[Path]:
@@ -27,16 +28,21 @@ def export_bundle(run_path: Path, out_dir: Path, bundle_format: BundleFormat) ->
         RunFileMissing: nothing stands at the path.
         RunFileUnreadable: it is no run file, or is damaged.
         RunFileOfAnotherVersion: it was written under another schema version.
-        RunFileBusy: another process holds it.
+        RunFileBusy: a writer holds it.
         RunFileUnwritable: the folder cannot be written.
     """
-    run_rows = read_run(run_path)
-    description = out_dir / "run.yaml"
-    write_whole(description, run_yaml(run_rows.run, sorted(run_rows.pairs, key=sort_key)).encode())
-    return [description] + [
-        write_table(out_dir, row_type, frame_of(row_type, getattr(run_rows, stem)), bundle_format)
-        for row_type, stem in STEMS.items()
-    ]
+    with DuckDBReader.open(run_path) as reader:
+        description = out_dir / "run.yaml"
+        write_whole(description, bundle_description(reader).encode())
+        return [description] + [
+            write_table(out_dir, row_type, reader.table(row_type), bundle_format) for row_type in STEMS
+        ]
+
+
+def bundle_description(reader: DuckDBReader) -> str:
+    """The text of a run file's `run.yaml`."""
+    (run,) = rows_of(Run, list(column_types(Run)), reader.table(Run).rows())
+    return run_yaml(run, rows_of(Pair, list(column_types(Pair)), reader.table(Pair).rows()))
 
 
 def import_run(path: Path, db: Path) -> bool:

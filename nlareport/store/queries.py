@@ -16,7 +16,7 @@ from nlareport.errors import QueryFailed
 from nlareport.ports import Row
 from nlareport.store import statements
 from nlareport.store.connections import connect, first_line
-from nlareport.store.tables import column_types, rows_of
+from nlareport.store.tables import PRIMARY_KEYS, column_types, frame_schema, rows_of, table_of
 
 
 class DuckDBReader:
@@ -83,6 +83,18 @@ class DuckDBReader:
         with _refusals(query):
             frame: pl.DataFrame = relation.pl()
             return frame
+
+    def table(self, row_type: type) -> pl.DataFrame:
+        """A whole table as a frame, ordered by primary key; the same rows give the same frame.
+
+        Raises:
+            QueryFailed: the file is damaged.
+        """
+        schema = frame_schema(row_type)
+        columns, keys = ", ".join(f'"{name}"' for name in schema), ", ".join(PRIMARY_KEYS[row_type])
+        frame = self.frame(f"SELECT {columns} FROM {table_of(row_type)} ORDER BY {keys}")
+        # In one piece: how DuckDB cut it would show in a Parquet file's row groups.
+        return frame.cast(dict(schema)).rechunk()
 
     def sql(self, query: str) -> str:
         """The text of a named query, as a reader would run it.

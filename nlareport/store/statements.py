@@ -24,6 +24,11 @@ def tables_since(version: int) -> str:
     return "\n\n".join(block for block in schema().split("\n\n") if _since(block) > version)
 
 
+def console_text(name: str) -> str:
+    """Statements that prepare the database of a browser's console."""
+    return (SQL_FOLDER / "console" / f"{name}.sql").read_text(encoding="utf-8")
+
+
 def query_names(folder: str | None = None) -> list[str]:
     """Names of the queries in alphabetical order; those of a folder such as `audits` as `audits/name`."""
     place = SQL_FOLDER / folder if folder else SQL_FOLDER

@@ -1,0 +1,152 @@
+"""The SQL console: a page whose reader may load an engine and the run's tables, and then ask what they like.
+
+Enters the run's public copy; leaves ``console.html`` and what it loads on request. Nothing of the engine is asked for
+before the reader presses the button, and nothing, not even a query, reaches another host.
+"""
+
+import json
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from nlareport.ports import NamedQuery, PublicCopy, RunReader
+from nlareport.render.answers import Answer, Origin, ask
+from nlareport.render.folders import templates_folder
+from nlareport.render.report_folder import ReportFolder
+
+ENGINE = {"api": "duckdb-api.js", "worker": "duckdb-worker.js.gz", "wasm": "duckdb-eh.wasm.gz"}
+LICENCES = "LICENSES.txt"
+POLICY = (
+    # The engine is WebAssembly; its worker starts from a blob, so that this very policy holds in it too, and reads its
+    # code from another.
+    "default-src 'none'; style-src 'self'; script-src 'self' 'wasm-unsafe-eval'; worker-src blob:; "
+    "img-src 'self' data:; connect-src 'self' blob:; base-uri 'none'; form-action 'none'"
+)
+AT_ONCE = 4_000_000
+"""Bytes of a run file up to which the console offers its texts first: loading them takes no longer than the engine."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableColumn:
+    """One column of a run file, as its comments explain it."""
+
+    table_name: str
+    table_comment: str | None
+    column_name: str
+    data_type: str
+    column_comment: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Loadable:
+    """A file the page loads on request."""
+
+    href: str
+    n_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class QueryGroup:
+    """Queries to start from, under one heading."""
+
+    heading: str
+    queries: list[NamedQuery]
+
+
+def add_console(folder: ReportFolder, reader: RunReader, copy: PublicCopy, origins: list[Origin]) -> Path:
+    """The console's page, with everything it loads beside it."""
+    engine = {part: _loadable(folder, name, _vendored(name), "assets") for part, name in ENGINE.items()}
+    tables = {name: _loadable(folder, f"{name}.csv.gz", raw, "data") for name, raw in copy.tables.items()}
+    facts = _loadable(folder, "environment_fact.csv.gz", copy.environment_facts, "data")
+    whole = _whole_run(folder, copy)
+    groups = _groups(copy.queries, {origin.query for origin in origins})
+    settings = {
+        "engine": _described(engine),
+        "tables": _described(tables),
+        "facts": _described({"environment_fact": facts}),
+        "whole": _described({"run": whole}) if whole else None,
+        "schema": copy.schema,
+        "withoutTexts": copy.without_texts,
+        "queries": _starting_points(copy.queries, origins, reader),
+    }
+    columns = ask(reader, TableColumn, "table_columns")
+    return folder.page(
+        "console.html",
+        "report/console.html",
+        title=f"Ask it yourself: {folder.run.title}",
+        scripts=[_settings_script(folder, settings), folder.script("report/console.js")],
+        policy=POLICY,
+        engine_bytes=sum(file.n_bytes for file in engine.values()),
+        figures_bytes=sum(file.n_bytes for file in [*tables.values(), facts]),
+        whole_bytes=whole.n_bytes + facts.n_bytes if whole else None,
+        whole_first=whole is not None and whole.n_bytes <= AT_ONCE,
+        groups=groups,
+        tables=_by_table(columns),
+        columns=columns,
+        licences=folder.asset(LICENCES, _vendored(LICENCES)),
+    )
+
+
+def _loadable(folder: ReportFolder, name: str, content: bytes, place: str) -> Loadable:
+    return Loadable(folder.asset(name, content, place), len(content))
+
+
+def _whole_run(folder: ReportFolder, copy: PublicCopy) -> Loadable | None:
+    if copy.run_file is None:
+        return None
+    return Loadable(copy.run_file.relative_to(folder.root).as_posix(), copy.run_file.stat().st_size)
+
+
+def _vendored(name: str) -> bytes:
+    return (templates_folder() / "report" / "vendor" / name).read_bytes()
+
+
+def _described(files: dict[str, Loadable]) -> dict[str, Any]:
+    return {name: {"href": file.href, "bytes": file.n_bytes} for name, file in files.items()}
+
+
+def _settings_script(folder: ReportFolder, settings: dict[str, Any]) -> str:
+    """The settings as a classic script: such load from disk too, where fetch is blocked."""
+    text = json.dumps(settings, ensure_ascii=False, sort_keys=True)
+    return folder.asset("console-data.js", f'"use strict";\nwindow.consoleData = {text};\n', "data")
+
+
+def _groups(queries: list[NamedQuery], asked: set[str]) -> list[QueryGroup]:
+    """The queries as the page's list shows them: those of the report first."""
+    headings = [
+        ("Figures and tables of the report", lambda name: name in asked and not name.startswith("claim_")),
+        ("Sentences of the report", lambda name: name.startswith("claim_")),
+        ("Audits, which answer with no row", lambda name: name.startswith("audits/")),
+        ("Others", lambda name: True),
+    ]
+    left, groups = list(queries), []
+    for heading, belongs in headings:
+        members = [query for query in left if belongs(query.name)]
+        left = [query for query in left if query not in members]
+        if members:
+            groups.append(QueryGroup(heading, members))
+    return groups
+
+
+def _starting_points(
+    queries: list[NamedQuery], origins: list[Origin], reader: RunReader
+) -> dict[str, dict[str, Any]]:
+    """Each query's text and needs, its parameters filled in as the report asks them first, or with the first pair."""
+    asked: dict[str, dict[str, Any]] = {}
+    for origin in origins:
+        asked.setdefault(origin.query, origin.parameters)
+    first_pair = reader.frame("pair_table")["pair_id"][0]
+    return {
+        query.name: {
+            "sql": query.sql,
+            "parameters": asked.get(query.name) or dict.fromkeys(query.parameters, first_pair),
+            "needsTexts": query.needs_texts,
+            "needsJson": query.needs_json,
+        }
+        for query in queries
+    }
+
+
+def _by_table(columns: Answer[TableColumn]) -> list[list[TableColumn]]:
+    return [list(rows) for _, rows in groupby(columns.rows, key=lambda column: column.table_name)]

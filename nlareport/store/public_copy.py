@@ -1,0 +1,151 @@
+"""A run as others may have it: the run file itself, its bundles as archives, and what a browser's console loads.
+
+Enters an open run file; leaves files and tables. The same run file gives the same bytes: DuckDB never writes a file
+twice alike, so the run file is copied as it is, and what the console loads is CSV.
+"""
+
+import gzip
+import re
+import shutil
+import zipfile
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import duckdb
+import polars as pl
+
+from nlareport.ports import NamedQuery, PublicCopy
+from nlareport.rows import Explanation, Item, Run
+from nlareport.store import statements
+from nlareport.store.bundle import bundle_description
+from nlareport.store.bundle_formats import BundleFormat, table_bytes
+from nlareport.store.bundle_tables import STEMS
+from nlareport.store.connections import writing
+from nlareport.store.queries import DuckDBReader
+from nlareport.store.tables import PRIMARY_KEYS, table_of
+
+LARGEST_FILE = 95_000_000
+"""Bytes. Hosts of static pages, and git, refuse single files of 100 MB."""
+
+TEXTS: dict[type, list[str]] = {Item: ["context"], Explanation: ["text", "completion"]}
+"""The columns a console does without at first: nearly all of a run file's bytes."""
+
+BUNDLES: dict[BundleFormat, int] = {"parquet": zipfile.ZIP_STORED, "csv": zipfile.ZIP_DEFLATED}
+"""Formats that are handed out, with how an archive packs them; Parquet is packed already."""
+
+
+def write_public_copy(reader: DuckDBReader, folder: Path) -> PublicCopy:
+    """The run's copies, those that are files written into `folder`.
+
+    Raises:
+        RunFileUnwritable: the folder cannot be written.
+    """
+    (run_id,) = reader.table(Run)["run_id"]
+    stem = re.sub(r"[^A-Za-z0-9._-]", "_", run_id)
+    left_out: dict[str, int] = {}
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        run_file = _if_publishable(_copy_run_file(reader.path, folder / f"{stem}.duckdb"), left_out)
+        archives = [_write_archive(reader, folder / f"{stem}-{kind}.zip", kind) for kind in BUNDLES]
+        bundles = [path for path in archives if _if_publishable(path, left_out)]
+    return PublicCopy(
+        run_file=run_file,
+        bundles=bundles,
+        left_out=left_out,
+        schema=_browser_schema(),
+        without_texts=statements.console_text("without_texts"),
+        tables=_console_tables(reader),
+        environment_facts=_packed(reader.frame("environment_facts")),
+        queries=_named_queries(),
+    )
+
+
+def _copy_run_file(source: Path, copy: Path) -> Path:
+    shutil.copyfile(source, copy)
+    log = source.with_name(f"{source.name}.wal")
+    if log.exists():
+        # A writer was stopped before it settled its last rows; what stands in its log belongs into the copy.
+        with TemporaryDirectory() as scratch:
+            settled = Path(scratch) / "run.duckdb"
+            shutil.copyfile(source, settled)
+            shutil.copyfile(log, settled.with_name("run.duckdb.wal"))
+            with closing(duckdb.connect(str(settled))) as connection:
+                connection.execute("CHECKPOINT")
+            shutil.copyfile(settled, copy)
+    return copy
+
+
+def _write_archive(reader: DuckDBReader, path: Path, kind: BundleFormat) -> Path:
+    """The run's bundle as one zip, whose entries carry no times."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in _bundle_files(reader, kind):
+            entry = zipfile.ZipInfo(f"{path.stem}/{name}")
+            # Left to itself it would be the system this runs on.
+            entry.create_system = 3
+            entry.external_attr = 0o644 << 16
+            entry.compress_type = BUNDLES[kind]
+            archive.writestr(entry, content)
+    return path
+
+
+def _bundle_files(reader: DuckDBReader, kind: BundleFormat) -> Iterator[tuple[str, bytes]]:
+    yield "run.yaml", bundle_description(reader).encode()
+    for row_type, stem in STEMS.items():
+        # No format handed out nests JSON.
+        yield f"{stem}.{kind}", table_bytes(reader.table(row_type), kind, set())
+
+
+def _if_publishable(path: Path, left_out: dict[str, int]) -> Path | None:
+    size = path.stat().st_size
+    if size <= LARGEST_FILE:
+        return path
+    path.unlink()
+    left_out[path.name] = size
+    return None
+
+
+def _console_tables(reader: DuckDBReader) -> dict[str, bytes]:
+    frames = {table_of(row_type): reader.table(row_type).drop(TEXTS.get(row_type, [])) for row_type in PRIMARY_KEYS}
+    return {name: _packed(frame) for name, frame in frames.items() if not frame.is_empty()}
+
+
+def _packed(frame: pl.DataFrame) -> bytes:
+    return gzip.compress(table_bytes(frame, "csv", set()), compresslevel=6, mtime=0)
+
+
+def _browser_schema() -> str:
+    """The tables of a run file for an engine without the JSON extension, and stand-ins for what queries need of it."""
+    plain = re.sub(r"^(    \w+) JSON\b", r"\1 VARCHAR", statements.schema(), flags=re.MULTILINE)
+    # The rows come from a file that kept its keys, and an index over a million rows takes a browser's time.
+    unkeyed = re.sub(r",\n    PRIMARY KEY \([^)]*\)", "", plain)
+    return f"{unkeyed}\n{statements.console_text('stand_ins')}"
+
+
+def _named_queries() -> list[NamedQuery]:
+    """Every query of the store, each with what it needs."""
+    with closing(duckdb.connect()) as connection:
+        connection.execute(statements.schema())
+        connection.execute(statements.console_text("without_texts"))
+        names = statements.query_names() + statements.query_names("audits")
+        return [_named_query(connection, name) for name in names]
+
+
+def _named_query(without_texts: duckdb.DuckDBPyConnection, name: str) -> NamedQuery:
+    text = statements.query_text(name)
+    (statement,) = without_texts.extract_statements(text)
+    try:
+        without_texts.execute(f"EXPLAIN {text}", dict.fromkeys(statement.named_parameters) or None)
+        needs_texts = False
+    except duckdb.BinderException:
+        needs_texts = True
+    return NamedQuery(
+        name=name,
+        purpose=statements.query_purpose(name),
+        sql=text.strip(),
+        parameters=sorted(statement.named_parameters),
+        needs_texts=needs_texts,
+        # The console stands in for json_object and ->>.
+        needs_json=bool(re.search(r"\b(from_json|to_json|json_(?!object\b)\w+)\(", text)),
+    )
