@@ -23,6 +23,7 @@ from nlareport.render.home import read_card
 from nlareport.render.items import read_item_pages
 from nlareport.render.pages import render_report
 from nlareport.render.reference import write_reference
+from nlareport.render.report_folder import SitePlace
 from nlareport.render.site import HOME, REPORTS, build_site, drop_other_reports, read_site_config
 from nlareport.rows import Claim, Explanation, PairId, Score
 from nlareport.stages import verify
@@ -39,6 +40,8 @@ from nlareport.store.public_copy import write_public_copy
 from nlareport.store.queries import DuckDBReader
 from nlareport.store.whole_run import read_run
 
+ENGINE = "engine"
+"""Folder beside the site's reports that holds the SQL engine all of them load."""
 COMPARISONS = "comparisons"
 """Folder beside the site's reports that holds a folder per pair of runs."""
 
@@ -165,18 +168,19 @@ def publish_site(config_file: Path, commands: click.Group) -> Path:
     config = read_site_config(config_file)
     docs, cards, places = Path(config.docs_dir), [], {}
     folder = docs / REPORTS
+    site = SitePlace(home=f"../../{HOME}", shared=folder / ENGINE)
     for name in config.extra.get("runs", []):
         source = config_file.parent / name
         with opened_run(source) as reader:
             run_id = _head(reader).run_id
-            _render(reader, folder / run_id, home=f"../../{HOME}")
+            _render(reader, folder / run_id, site)
             cards.append(read_card(reader, folder / run_id, docs))
             places[source.resolve()] = ReportPlace(f"../../{run_id}/", read_item_pages(reader).href)
     if reference := config.extra.get("reference"):
         with DuckDBReader.empty() as reader:
             write_reference(config_file.parent / reference, reader, DuckDBReader.query_names(), commands)
     # Of reports and comparisons that the config no longer names nothing may stay: mkdocs publishes whatever it finds.
-    drop_other_reports(docs, [card.run.run_id for card in cards])
+    drop_other_reports(docs, [ENGINE, *(card.run.run_id for card in cards)])
     config.extra["comparisons_built"] = [
         _publish_comparison([config_file.parent / name for name in names], folder, places)
         for names in config.extra.get("comparisons", [])
@@ -215,8 +219,8 @@ def opened_run(source: Path) -> Iterator[DuckDBReader]:
             yield reader
 
 
-def _render(reader: DuckDBReader, out: Path, home: str | None = None) -> Path:
-    return render_report(reader, out, write_public_copy(reader, out / "downloads"), home)
+def _render(reader: DuckDBReader, out: Path, site: SitePlace | None = None) -> Path:
+    return render_report(reader, out, write_public_copy(reader, out / "downloads"), site)
 
 
 def _head(reader: DuckDBReader) -> RunHead:

@@ -23,6 +23,13 @@ POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self' 'wasm-unsafe-eval'; worker-src blob:; "
     "img-src 'self' data:; connect-src 'self' blob:; base-uri 'none'; form-action 'none'"
 )
+HEADINGS = {
+    "report": "Figures and tables of the report",
+    "claim_": "Sentences of the report",
+    "audits/": "Audits, which answer with no row",
+    "other": "Others",
+}
+"""What the page's list puts queries under: by the stem of their name, else by whether the report asks them."""
 AT_ONCE = 4_000_000
 """Bytes of a run file up to which the console offers its texts first: loading them takes no longer than the engine."""
 
@@ -56,9 +63,9 @@ class QueryGroup:
 
 def add_console(folder: ReportFolder, reader: RunReader, copy: PublicCopy, origins: list[Origin]) -> Path:
     """The console's page, with everything it loads beside it."""
-    engine = {part: _loadable(folder, name, _vendored(name), "assets") for part, name in ENGINE.items()}
-    tables = {name: _loadable(folder, f"{name}.csv.gz", raw, "data") for name, raw in copy.tables.items()}
-    facts = _loadable(folder, "environment_fact.csv.gz", copy.environment_facts, "data")
+    engine = {part: _engine_file(folder, name) for part, name in ENGINE.items()}
+    tables = {name: _table_file(folder, name, packed) for name, packed in copy.tables.items()}
+    facts = _table_file(folder, "environment_fact", copy.environment_facts)
     whole = _whole_run(folder, copy)
     groups = _groups(copy.queries, {origin.query for origin in origins})
     settings = {
@@ -75,7 +82,11 @@ def add_console(folder: ReportFolder, reader: RunReader, copy: PublicCopy, origi
         "console.html",
         "report/console.html",
         title=f"Ask it yourself: {folder.run.title}",
-        scripts=[_settings_script(folder, settings), folder.script("report/console.js")],
+        scripts=[
+            _settings_script(folder, settings),
+            folder.script("report/console_engine.js"),
+            folder.script("report/console.js"),
+        ],
         policy=POLICY,
         engine_bytes=sum(file.n_bytes for file in engine.values()),
         figures_bytes=sum(file.n_bytes for file in [*tables.values(), facts]),
@@ -84,12 +95,17 @@ def add_console(folder: ReportFolder, reader: RunReader, copy: PublicCopy, origi
         groups=groups,
         tables=_by_table(columns),
         columns=columns,
-        licences=folder.asset(LICENCES, _vendored(LICENCES)),
+        licences=folder.shared_asset(LICENCES, _vendored(LICENCES)),
     )
 
 
-def _loadable(folder: ReportFolder, name: str, content: bytes, place: str) -> Loadable:
-    return Loadable(folder.asset(name, content, place), len(content))
+def _engine_file(folder: ReportFolder, name: str) -> Loadable:
+    content = _vendored(name)
+    return Loadable(folder.shared_asset(name, content), len(content))
+
+
+def _table_file(folder: ReportFolder, table: str, packed: bytes) -> Loadable:
+    return Loadable(folder.asset(f"{table}.csv.gz", packed, "data"), len(packed))
 
 
 def _whole_run(folder: ReportFolder, copy: PublicCopy) -> Loadable | None:
@@ -114,24 +130,16 @@ def _settings_script(folder: ReportFolder, settings: dict[str, Any]) -> str:
 
 def _groups(queries: list[NamedQuery], asked: set[str]) -> list[QueryGroup]:
     """The queries as the page's list shows them: those of the report first."""
-    headings = [
-        ("Figures and tables of the report", lambda name: name in asked and not name.startswith("claim_")),
-        ("Sentences of the report", lambda name: name.startswith("claim_")),
-        ("Audits, which answer with no row", lambda name: name.startswith("audits/")),
-        ("Others", lambda name: True),
-    ]
-    left, groups = list(queries), []
-    for heading, belongs in headings:
-        members = [query for query in left if belongs(query.name)]
-        left = [query for query in left if query not in members]
-        if members:
-            groups.append(QueryGroup(heading, members))
-    return groups
+    members: dict[str, list[NamedQuery]] = {heading: [] for heading in HEADINGS.values()}
+    for query in queries:
+        kind = "report" if query.name in asked else "other"
+        members[HEADINGS[next((stem for stem in ("claim_", "audits/") if query.name.startswith(stem)), kind)]] += [
+            query
+        ]
+    return [QueryGroup(heading, found) for heading, found in members.items() if found]
 
 
-def _starting_points(
-    queries: list[NamedQuery], origins: list[Origin], reader: RunReader
-) -> dict[str, dict[str, Any]]:
+def _starting_points(queries: list[NamedQuery], origins: list[Origin], reader: RunReader) -> dict[str, dict[str, Any]]:
     """Each query's text and needs, its parameters filled in as the report asks them first, or with the first pair."""
     asked: dict[str, dict[str, Any]] = {}
     for origin in origins:

@@ -17,7 +17,12 @@ from nlareport.render.answers import Origin
 from nlareport.render.report_folder import ReportFolder
 
 BUNDLE_KINDS = {"parquet": "Parquet", "csv": "CSV"}
-OTHER_KINDS = {".svg": "Drawing as SVG", ".png": "Drawing as PNG", ".parquet": "Table as Parquet", ".csv": "Table as CSV"}
+OTHER_KINDS = {
+    ".svg": "Drawing as SVG",
+    ".png": "Drawing as PNG",
+    ".parquet": "Table as Parquet",
+    ".csv": "Table as CSV",
+}
 
 
 @dataclass(frozen=True, slots=True)

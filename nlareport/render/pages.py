@@ -21,7 +21,7 @@ from nlareport.render.heat_views import Heat, read_heat
 from nlareport.render.interval_chart import interval_chart
 from nlareport.render.items import read_item_pages
 from nlareport.render.protocol import Fact, read_protocol, unclean_choice
-from nlareport.render.report_folder import SECTIONS, ReportFolder
+from nlareport.render.report_folder import SECTIONS, ReportFolder, SitePlace
 from nlareport.render.samples import Samples, read_samples
 from nlareport.rows import Claim, Pair
 
@@ -58,12 +58,12 @@ class ReportContext:
 
 
 def render_report(
-    reader: RunReader, out_dir: Path, copy: PublicCopy | None = None, home: str | None = None
+    reader: RunReader, out_dir: Path, copy: PublicCopy | None = None, site: SitePlace | None = None
 ) -> Path:
     """The path of the page written into `out_dir`, which is made when it is not there.
 
     With the run's `copy`, whose files stand in `out_dir`'s downloads, readers can take the run away and query it.
-    `home` is where a site that the report belongs to has its home page, seen from `out_dir`.
+    `site` is the one the report belongs to, if any.
 
     Raises:
         RunIncomplete: the file holds no run, or no pair.
@@ -72,7 +72,7 @@ def render_report(
     items = read_item_pages(reader)
     absent = {name for name, is_there in (("browse.html", items.item_ids), ("console.html", copy)) if not is_there}
     sections = [section for section in SECTIONS if section[0] not in absent]
-    folder = ReportFolder(out_dir, page.head.only, sections, home=home)
+    folder = ReportFolder(out_dir, page.head.only, sections, site)
     values = {field.name: getattr(page, field.name) for field in fields(page)}
     values |= {"chart_files": write_charts(folder, page.heat.all_items.rows), "item_pages": items}
     index = folder.page("index.html", "report/page.html", title=page.head.only.title, **values)

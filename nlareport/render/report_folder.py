@@ -7,6 +7,7 @@ give the same bytes.
 
 import base64
 import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,6 +35,16 @@ SECTIONS = (
 """The pages a reader can turn to from every page of a report."""
 
 
+@dataclass(frozen=True, slots=True)
+class SitePlace:
+    """What a report knows of the site it belongs to."""
+
+    home: str
+    """The site's home page, seen from the report's root."""
+    shared: Path
+    """Where the site's reports keep what is large and alike in all of them."""
+
+
 @dataclass(slots=True)
 class ReportFolder:
     """One report being written."""
@@ -42,9 +53,9 @@ class ReportFolder:
     run: RunHead
     sections: Sequence[tuple[str, str]] = SECTIONS
     """The pages a reader can turn to from each of them."""
+    site: SitePlace | None = None
+    """None for a report that stands alone."""
     environment: Environment = field(default_factory=template_environment)
-    home: str | None = None
-    """Where the report's site has its home page, seen from the report's root; None for a report that stands alone."""
     _stylesheet: str = field(init=False)
     _written: set[Path] = field(default_factory=set)
 
@@ -68,7 +79,7 @@ class ReportFolder:
         """The page written at `name`, which may stand one or more folders down; `scripts` are what `asset` returned."""
         html = self.environment.get_template(template).render(
             base="../" * name.count("/"),
-            home=self.home,
+            home=self.site and self.site.home,
             here=name,
             sections=self.sections,
             title=title,
@@ -83,11 +94,19 @@ class ReportFolder:
     def asset(self, name: str, content: str | bytes, folder: str = "assets") -> str:
         """Where the asset stands from the report's root: its name holds its content's digest, so caches never err."""
         raw = content.encode() if isinstance(content, str) else content
-        digest = base64.b32encode(hashlib.sha256(raw).digest())[:10].decode().lower()
-        stem, _, ending = name.partition(".")
-        href = f"{folder}/{stem}.{digest}.{ending}"
+        href = f"{folder}/{_named_by_content(name, raw)}"
         self.file(href, raw)
         return href
+
+    def shared_asset(self, name: str, content: bytes) -> str:
+        """Like `asset`, for what the other reports of a site hold too: there it stands once for all of them."""
+        if self.site is None:
+            return self.asset(name, content)
+        path = self.site.shared / _named_by_content(name, content)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            path.write_bytes(content)
+        return Path(os.path.relpath(path, self.root)).as_posix()
 
     def script(self, template: str) -> str:
         """Where the script that stands among the templates was put."""
@@ -116,6 +135,12 @@ class ReportFolder:
             for path in sorted((self.root / folder).rglob("*"), reverse=True):
                 if path.is_file() and path not in self._written:
                     path.unlink()
+
+
+def _named_by_content(name: str, content: bytes) -> str:
+    digest = base64.b32encode(hashlib.sha256(content).digest())[:10].decode().lower()
+    stem, _, ending = name.partition(".")
+    return f"{stem}.{digest}.{ending}"
 
 
 def _is_report_style(template: str) -> bool:

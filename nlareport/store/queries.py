@@ -94,7 +94,7 @@ class DuckDBReader:
         columns, keys = ", ".join(f'"{name}"' for name in schema), ", ".join(PRIMARY_KEYS[row_type])
         frame = self.frame(f"SELECT {columns} FROM {table_of(row_type)} ORDER BY {keys}")
         # In one piece: how DuckDB cut it would show in a Parquet file's row groups.
-        return frame.cast(dict(schema)).rechunk()
+        return frame.cast(pl.Schema(schema)).rechunk()
 
     def sql(self, query: str) -> str:
         """The text of a named query, as a reader would run it.

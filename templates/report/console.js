@@ -1,5 +1,5 @@
-// The SQL console. Loads DuckDB-WASM and the run's tables when its reader presses the button, and only then; runs what
-// the reader wrote, and only when they press Run. State is the address' hash: #query=matrix&subset=all or #sql=...
+// The SQL console: loads the engine when its reader presses the button, and only then; runs what the reader wrote, and
+// only when they press Run. State is the address' hash: #query=matrix&subset=all or #sql=...
 "use strict";
 (() => {
   const data = window.consoleData;
@@ -8,7 +8,6 @@
   // Text, quoted names and comments are passed over, so that a $word within them is no parameter.
   const TOKENS = /'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|\/\*[\s\S]*?\*\/|\$([A-Za-z_]\w*)/g;
   const TYPE = { integer: 2, float: 3, decimal: 7, date: 8, timestamp: 10 };
-  let unpacked = null;
   let engine = null;
   let answer = null;
 
@@ -25,102 +24,18 @@
       loaded = Math.min(total, loaded + bytes);
       part("load-progress").value = loaded / total;
       // Spoken aloud, so not at every chunk.
-      const tenth = Math.floor((10 * loaded) / total) / 10;
-      part("load-status").textContent = `Loading ${inMegabytes(total)}: ${Math.round(100 * tenth)}%`;
+      const tenths = Math.floor((10 * loaded) / total);
+      const words = loaded < total ? `Loading ${inMegabytes(total)}: ${10 * tenths}%` : "Starting the engine";
+      if (part("load-status").textContent !== words) part("load-status").textContent = words;
     };
   }
 
-  async function fetched(file, onBytes) {
-    const response = await fetch(file.href);
-    if (!response.ok) throw new Error(`${file.href} cannot be loaded: the server answers ${response.status}.`);
-    const chunks = [];
-    const reader = response.body.getReader();
-    for (let { done, value } = await reader.read(); !done; { done, value } = await reader.read()) {
-      chunks.push(value);
-      onBytes(value.length);
-    }
-    return new Blob(chunks);
-  }
-
-  async function unzipped(blob) {
-    const start = new Uint8Array(await blob.slice(0, 2).arrayBuffer());
-    // Some servers unpack what ends in .gz on the way.
-    if (start[0] !== 0x1f || start[1] !== 0x8b) return blob;
-    return new Response(blob.stream().pipeThrough(new DecompressionStream("gzip"))).blob();
-  }
-
-  async function blobAddress(file, type, onBytes) {
-    const blob = await unzipped(await fetched(file, onBytes));
-    return URL.createObjectURL(new Blob([blob], { type }));
-  }
-
-  function apiLoaded(file, onBytes) {
-    return new Promise((resolve, reject) => {
-      const script = document.createElement("script");
-      script.src = file.href;
-      script.onload = () => { onBytes(file.bytes); resolve(); };
-      script.onerror = () => reject(new Error(`${file.href} cannot be loaded.`));
-      document.head.append(script);
-    });
-  }
-
-  async function engineFiles(onBytes) {
-    const { api, worker, wasm } = data.engine;
-    const [, workerAt, wasmAt] = await Promise.all([
-      apiLoaded(api, onBytes),
-      blobAddress(worker, "text/javascript", onBytes),
-      blobAddress(wasm, "application/wasm", onBytes),
-    ]);
-    return { workerAt, wasmAt };
-  }
-
-  async function started({ workerAt, wasmAt }) {
-    const database = new window.duckdb.AsyncDuckDB(new window.duckdb.VoidLogger(), new Worker(workerAt));
-    await database.instantiate(wasmAt);
-    await database.open({ query: { castTimestampToDate: true, castDecimalToDouble: true } });
-    const connection = await database.connect();
-    // Before anything else is asked: an unknown function must not send the engine to another host.
-    await connection.query("SET autoload_known_extensions = false; SET autoinstall_known_extensions = false");
-    await connection.query(data.schema);
-    return { database, connection };
-  }
-
-  async function fillTable({ database, connection }, name, blob) {
-    await database.registerFileBuffer("table.csv", new Uint8Array(await (await unzipped(blob)).arrayBuffer()));
-    await connection.query(
-      `COPY ${name} FROM 'table.csv' (FORMAT csv, HEADER true, AUTO_DETECT false, DELIMITER ',', QUOTE '"', ` +
-        `ESCAPE '"', NULL '', ALLOW_QUOTED_NULLS false)`,
-    );
-    await database.dropFile("table.csv");
-  }
-
-  async function attachRun({ database, connection }, blob) {
-    await database.registerFileBuffer("run.duckdb", new Uint8Array(await blob.arrayBuffer()));
-    await connection.query("ATTACH 'run.duckdb' AS run (READ_ONLY)");
-    // Tables that an older run file lacks are found, empty, among those just made.
-    await connection.query("SET search_path = 'run.main,memory.main'");
-  }
-
   async function load() {
-    const choice = document.querySelector("input[name=tables]:checked");
-    const isWhole = choice.value === "whole";
-    const files = { ...data.facts, ...(isWhole ? data.whole : data.tables) };
-    const onBytes = progressOf(Number(choice.dataset.bytes) + (unpacked ? 0 : Number(part("load").dataset.bytes)));
+    const isWhole = chosenWhole();
     const start = performance.now();
-    const fetching = Promise.all(
-      Object.entries(files).map(async ([name, file]) => [name, await fetched(file, onBytes)]),
-    );
-    [unpacked] = await Promise.all([unpacked ?? engineFiles(onBytes), fetching]);
-    part("load-status").textContent = "Starting the engine";
-    const fresh = await started(unpacked);
-    if (!isWhole) await fresh.connection.query(data.withoutTexts);
-    for (const [name, blob] of await fetching) {
-      await (name === "run" && isWhole ? attachRun(fresh, blob) : fillTable(fresh, name, blob));
-    }
-    // From here on a query reaches neither files nor hosts, and cannot change that.
-    await fresh.connection.query("SET enable_external_access = false; SET lock_configuration = true");
-    await engine?.database.terminate();
-    engine = { ...fresh, isWhole };
+    const fresh = await window.consoleEngine.startEngine(isWhole, progressOf(window.consoleEngine.bytesOf(isWhole)));
+    await engine?.stop();
+    engine = fresh;
     const seconds = ((performance.now() - start) / 1000).toFixed(1);
     part("load-status").textContent = `Ready after ${seconds} s, with ${isWhole ? "every text" : "figures only"}.`;
   }
@@ -169,8 +84,12 @@
     part("parameters").replaceChildren(...fields);
   }
 
+  function named(name) {
+    return Object.hasOwn(data.queries, name) ? data.queries[name] : undefined;
+  }
+
   function showNeeds() {
-    const query = data.queries[part("named").value];
+    const query = named(part("named").value);
     const lacksTexts = query?.needsTexts && !(engine ?? { isWhole: chosenWhole() }).isWhole;
     const lacksJson = query?.needsJson;
     part("needs").hidden = !(lacksTexts || lacksJson);
@@ -184,7 +103,7 @@
   }
 
   function ask(name) {
-    const query = data.queries[name];
+    const query = named(name);
     part("named").value = query ? name : "";
     if (query) part("sql").value = query.sql;
     showParameters(query?.parameters ?? parameterValues());
@@ -200,9 +119,9 @@
   // Only into the editor: a link must not make a reader's machine work.
   function takeFromAddress() {
     const { query, sql, ...values } = Object.fromEntries(new URLSearchParams(location.hash.slice(1)));
-    if (query in data.queries) {
+    if (named(query)) {
       ask(query);
-      showParameters({ ...data.queries[query].parameters, ...values });
+      showParameters({ ...named(query).parameters, ...values });
     } else if (sql !== undefined) {
       ask("");
       part("sql").value = sql;
@@ -213,7 +132,7 @@
   }
 
   function edited() {
-    const query = data.queries[part("named").value];
+    const query = named(part("named").value);
     if (query && query.sql !== part("sql").value) part("named").value = "";
     if (parameterNames(part("sql").value).join() !== Object.keys(parameterValues()).join()) {
       showParameters(parameterValues());
@@ -276,7 +195,11 @@
     for (let row = 0; row < Math.min(answered.numRows, N_SHOWN); row += 1) {
       body.insertRow().append(...columns.map((column, place) => {
         const text = forReading(column.get(row), fields[place].type);
-        const kind = [isNumber(fields[place].type) && "num", text == null && "quiet"].filter(Boolean).join(" ");
+        const kind = [
+          isNumber(fields[place].type) && "num",
+          text == null && "quiet",
+          String(text).length <= 40 && "short",
+        ].filter(Boolean).join(" ");
         return element("td", text ?? "NULL", { className: kind });
       }));
     }
@@ -313,7 +236,7 @@
     part("run-status").textContent = "Asking";
     const start = performance.now();
     try {
-      const answered = await engine.connection.query(filledIn(part("sql").value, parameterValues()));
+      const answered = await engine.query(filledIn(part("sql").value, parameterValues()));
       show(answered, performance.now() - start);
     } catch (error) {
       refuse(error);
