@@ -1,0 +1,111 @@
+import csv
+import hashlib
+import re
+from pathlib import Path
+
+import polars as pl
+import pytest
+from render_runs import write_computed_run
+
+from nlareport.pipeline import render_run
+from nlareport.render.answers import Origin
+from nlareport.render.downloads import origins_in, query_csv_name
+from nlareport.render.formats import size
+from nlareport.render.pages import render_report
+from nlareport.store.queries import DuckDBReader
+
+
+@pytest.fixture(scope="module")
+def run_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_computed_run(tmp_path_factory.mktemp("run") / "run.duckdb")
+
+
+@pytest.fixture(scope="module")
+def report(run_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("report")
+    render_run(run_file, folder)
+    return folder
+
+
+def listed(report: Path) -> dict[str, tuple[str, str]]:
+    """Every download of the page with its size and digest as they are written there."""
+    page = (report / "downloads.html").read_text(encoding="utf-8")
+    found = re.findall(
+        r'<a href="(downloads/[^"]+)" download>.*?<td class="num">([^<]+)</td>.*?<code class="digest">(\w+)', page
+    )
+    return {href: (written, digest) for href, written, digest in found}
+
+
+def test_a_csv_is_named_after_its_query_and_its_parameters_in_order_of_their_names() -> None:
+    assert query_csv_name(Origin("matrix", "", {"subset": "all"}, 4)) == "downloads/queries/matrix.all.csv"
+    assert query_csv_name(Origin("tails", "", {}, 4)) == "downloads/queries/tails.csv"
+    named = query_csv_name(Origin("q", "", {"b": "../x y", "a": 7}, 4))
+    assert named == "downloads/queries/q.7.___x_y.csv"
+
+
+def test_every_download_is_listed_with_its_true_size_and_digest(report: Path) -> None:
+    files = {path.relative_to(report).as_posix(): path for path in (report / "downloads").rglob("*") if path.is_file()}
+    assert set(listed(report)) == set(files)
+    for href, (written, digest) in listed(report).items():
+        content = files[href].read_bytes()
+        assert digest == hashlib.sha256(content).hexdigest()
+        assert written == size(len(content))
+    assert {"downloads/pocket.duckdb", "downloads/pocket-parquet.zip", "downloads/pocket-csv.zip"} <= set(files)
+
+
+def test_rendering_twice_gives_the_same_bytes_everywhere(run_file: Path, report: Path, tmp_path: Path) -> None:
+    render_run(run_file, tmp_path)
+    first, second = (
+        {path.relative_to(root): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+        for root in (report, tmp_path)
+    )
+    assert first == second
+
+
+def test_every_origin_shown_in_the_report_has_its_answer_as_csv(run_file: Path, report: Path) -> None:
+    page = (report / "index.html").read_text(encoding="utf-8")
+    shown = re.findall(r"<p>Query <code>(\w+)</code>((?:, <code>\$\w+</code> = <code>[^<]*</code>)*), ([^ ]+) rows?", page)
+    assert len(shown) > 20
+    for query, parameters, n_rows in shown:
+        values = re.findall(r"= <code>([^<]*)</code>", parameters)
+        path = report / query_csv_name(Origin(query, "", {str(place): value for place, value in enumerate(values)}, 0))
+        with path.open(newline="", encoding="utf-8") as file:
+            assert len(list(csv.DictReader(file))) == int(n_rows)
+
+
+def test_a_query_answer_holds_the_figures_of_the_run(run_file: Path, report: Path) -> None:
+    with DuckDBReader.open(run_file) as reader:
+        matrix = reader.frame("matrix", subset="all")
+    answer = pl.read_csv(report / "downloads/queries/matrix.all.csv")
+    assert answer.columns == matrix.columns
+    assert answer["fve_nrm"].to_list() == matrix["fve_nrm"].to_list()
+    assert answer["source"].to_list() == matrix["source"].to_list()
+
+
+def test_origins_are_found_however_deep_and_given_once() -> None:
+    one, other = Origin("b", "", {}, 1), Origin("a", "", {}, 1)
+    assert origins_in({"x": [(one, "text"), {"y": other}], "z": one}) == [other, one]
+
+
+def test_what_a_former_run_left_among_the_downloads_goes(run_file: Path, tmp_path: Path) -> None:
+    stale = tmp_path / "downloads" / "queries" / "gone.csv"
+    stale.parent.mkdir(parents=True)
+    stale.write_text("old")
+    render_run(run_file, tmp_path)
+    assert not stale.exists()
+
+
+def test_a_report_without_its_runs_copies_says_so_and_has_no_console(run_file: Path, tmp_path: Path) -> None:
+    with DuckDBReader.open(run_file) as reader:
+        index = render_report(reader, tmp_path)
+    assert not (tmp_path / "console.html").exists()
+    assert "console.html" not in index.read_text(encoding="utf-8")
+    assert "rendered without its run's copies" in (tmp_path / "downloads.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("n_bytes", "written"),
+    [(12, "1 kB"), (66_400, "66 kB"), (999_499, "999 kB"), (999_500, "1.0 MB"), (7_640_000, "7.6 MB"), (123e6, "123 MB")],
+)
+def test_sizes_are_written_as_people_say_them(n_bytes: float, written: str) -> None:
+    assert size(int(n_bytes)) == written
