@@ -263,6 +263,7 @@
 
   function begin() {
     takeFromAddress();
+    part("without-script").hidden = true;
     part("asking").hidden = false;
     const isFromDisk = location.protocol === "file:";
     part("from-disk").hidden = !isFromDisk;
