@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from render_runs import write_computed_run
 
 from nlareport.pipeline import render_run
+from nlareport.render.contexts import RunHead
 from nlareport.render.report_folder import ReportFolder
 from nlareport.store.queries import DuckDBReader
 
@@ -287,8 +288,6 @@ def test_pages_fit_every_width(name: str, scheme: str, address: str, browser: Br
 
 def test_reports_of_one_site_share_an_engine(run_file: Path, tmp_path: Path) -> None:
     with DuckDBReader.open(run_file) as reader:
-        from nlareport.render.contexts import RunHead
-
         head = reader.rows(RunHead, "report_run")[0]
     first = ReportFolder(tmp_path / "reports" / "a", head, shared=tmp_path / "reports" / "engine")
     second = ReportFolder(tmp_path / "reports" / "b", head, shared=tmp_path / "reports" / "engine")

@@ -64,7 +64,9 @@ def test_rendering_twice_gives_the_same_bytes_everywhere(run_file: Path, report:
 
 def test_every_origin_shown_in_the_report_has_its_answer_as_csv(run_file: Path, report: Path) -> None:
     page = (report / "index.html").read_text(encoding="utf-8")
-    shown = re.findall(r"<p>Query <code>(\w+)</code>((?:, <code>\$\w+</code> = <code>[^<]*</code>)*), ([^ ]+) rows?", page)
+    shown = re.findall(
+        r"<p>Query <code>(\w+)</code>((?:, <code>\$\w+</code> = <code>[^<]*</code>)*), ([^ ]+) rows?", page
+    )
     assert len(shown) > 20
     for query, parameters, n_rows in shown:
         values = re.findall(r"= <code>([^<]*)</code>", parameters)
@@ -105,7 +107,14 @@ def test_a_report_without_its_runs_copies_says_so_and_has_no_console(run_file: P
 
 @pytest.mark.parametrize(
     ("n_bytes", "written"),
-    [(12, "1 kB"), (66_400, "66 kB"), (999_499, "999 kB"), (999_500, "1.0 MB"), (7_640_000, "7.6 MB"), (123e6, "123 MB")],
+    [
+        (12, "1 kB"),
+        (66_400, "66 kB"),
+        (999_499, "999 kB"),
+        (999_500, "1.0 MB"),
+        (7_640_000, "7.6 MB"),
+        (123e6, "123 MB"),
+    ],
 )
-def test_sizes_are_written_as_people_say_them(n_bytes: float, written: str) -> None:
-    assert size(int(n_bytes)) == written
+def test_sizes_are_written_as_people_say_them(n_bytes: int, written: str) -> None:
+    assert size(n_bytes) == written

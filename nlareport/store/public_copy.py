@@ -8,8 +8,7 @@ import gzip
 import re
 import shutil
 import zipfile
-from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -32,7 +31,7 @@ LARGEST_FILE = 95_000_000
 TEXTS: dict[type, list[str]] = {Item: ["context"], Explanation: ["text", "completion"]}
 """The columns a console does without at first: nearly all of a run file's bytes."""
 
-BUNDLES: dict[BundleFormat, int] = {"parquet": zipfile.ZIP_STORED, "csv": zipfile.ZIP_DEFLATED}
+PACKING: dict[BundleFormat, int] = {"parquet": zipfile.ZIP_STORED, "csv": zipfile.ZIP_DEFLATED}
 """Formats that are handed out, with how an archive packs them; Parquet is packed already."""
 
 
@@ -48,7 +47,7 @@ def write_public_copy(reader: DuckDBReader, folder: Path) -> PublicCopy:
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         run_file = _if_publishable(_copy_run_file(reader.path, folder / f"{stem}.duckdb"), left_out)
-        archives = [_write_archive(reader, folder / f"{stem}-{kind}.zip", kind) for kind in BUNDLES]
+        archives, tables = _write_bundles(reader, folder, stem)
         bundles = [path for path in archives if _if_publishable(path, left_out)]
     return PublicCopy(
         run_file=run_file,
@@ -56,7 +55,7 @@ def write_public_copy(reader: DuckDBReader, folder: Path) -> PublicCopy:
         left_out=left_out,
         schema=_browser_schema(),
         without_texts=statements.console_text("without_texts"),
-        tables=_console_tables(reader),
+        tables=tables,
         environment_facts=_packed(reader.frame("environment_facts")),
         queries=_named_queries(),
     )
@@ -77,24 +76,33 @@ def _copy_run_file(source: Path, copy: Path) -> Path:
     return copy
 
 
-def _write_archive(reader: DuckDBReader, path: Path, kind: BundleFormat) -> Path:
-    """The run's bundle as one zip, whose entries carry no times."""
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, content in _bundle_files(reader, kind):
-            entry = zipfile.ZipInfo(f"{path.stem}/{name}")
-            # Left to itself it would be the system this runs on.
-            entry.create_system = 3
-            entry.external_attr = 0o644 << 16
-            entry.compress_type = BUNDLES[kind]
-            archive.writestr(entry, content)
-    return path
+def _write_bundles(reader: DuckDBReader, folder: Path, stem: str) -> tuple[list[Path], dict[str, bytes]]:
+    """The run's bundles as one zip a format, and its tables as a console loads them; each table is read once."""
+    paths = {kind: folder / f"{stem}-{kind}.zip" for kind in PACKING}
+    tables = {}
+    with ExitStack() as stack:
+        archives = {kind: stack.enter_context(zipfile.ZipFile(path, "w")) for kind, path in paths.items()}
+        for kind, archive in archives.items():
+            archive.writestr(_entry(paths[kind], "run.yaml", kind), bundle_description(reader))
+        for row_type in PRIMARY_KEYS:
+            frame = reader.table(row_type)
+            if not frame.is_empty():
+                tables[table_of(row_type)] = _packed(frame.drop(TEXTS.get(row_type, [])))
+            # A bundle says in run.yaml what the run and its pairs are.
+            for kind, archive in archives.items() if row_type in STEMS else ():
+                entry = _entry(paths[kind], f"{STEMS[row_type]}.{kind}", kind)
+                # Neither format nests JSON.
+                archive.writestr(entry, table_bytes(frame, kind, set()))
+    return list(paths.values()), tables
 
 
-def _bundle_files(reader: DuckDBReader, kind: BundleFormat) -> Iterator[tuple[str, bytes]]:
-    yield "run.yaml", bundle_description(reader).encode()
-    for row_type, stem in STEMS.items():
-        # No format handed out nests JSON.
-        yield f"{stem}.{kind}", table_bytes(reader.table(row_type), kind, set())
+def _entry(archive: Path, name: str, kind: BundleFormat) -> zipfile.ZipInfo:
+    """Where a file stands in an archive; it carries no time, and no trace of the system this runs on."""
+    entry = zipfile.ZipInfo(f"{archive.stem}/{name}")
+    entry.create_system = 3
+    entry.external_attr = 0o644 << 16
+    entry.compress_type = PACKING[kind]
+    return entry
 
 
 def _if_publishable(path: Path, left_out: dict[str, int]) -> Path | None:
@@ -104,11 +112,6 @@ def _if_publishable(path: Path, left_out: dict[str, int]) -> Path | None:
     path.unlink()
     left_out[path.name] = size
     return None
-
-
-def _console_tables(reader: DuckDBReader) -> dict[str, bytes]:
-    frames = {table_of(row_type): reader.table(row_type).drop(TEXTS.get(row_type, [])) for row_type in PRIMARY_KEYS}
-    return {name: _packed(frame) for name, frame in frames.items() if not frame.is_empty()}
 
 
 def _packed(frame: pl.DataFrame) -> bytes:
