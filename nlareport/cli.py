@@ -168,7 +168,7 @@ def import_(path: Path, db: Path) -> None:
 
     Example: nlareport import data/published/18-cross-family.yaml --db runs/18-cross-family.duckdb
     """
-    from nlareport.pipeline import import_figures
+    from nlareport.steps.opening import import_figures
 
     was_made = import_figures(path, db)
     click.echo(

@@ -5,45 +5,32 @@ file what it lacks, hands a batch to a stage and stores the answer before it goe
 on where it was, and a finished one does nothing.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import click
 
 from nlareport.comparison import Comparison
-from nlareport.errors import CorpusTooShort, SiteBroken
+from nlareport.errors import CorpusTooShort
 from nlareport.experiment import load_experiment
 from nlareport.ports import Progress
-from nlareport.render.claims import read_claims
-from nlareport.render.contexts import RunHead
-from nlareport.render.diff import ReportPlace, render_comparison
-from nlareport.render.home import read_card
-from nlareport.render.items import read_item_pages
-from nlareport.render.pages import render_report
 from nlareport.render.reference import write_reference
-from nlareport.render.report_folder import SitePlace
-from nlareport.render.site import HOME, REPORTS, build_site, drop_other_reports, read_site_config
-from nlareport.rows import Claim, Explanation, PairId, Score
+from nlareport.render.site import build_site, read_site_config
+from nlareport.rows import Explanation, PairId, Score
 from nlareport.stages import verify
 from nlareport.steps import begin
 from nlareport.steps.ablations import ablate_explanations
 from nlareport.steps.compare import compare_runs
 from nlareport.steps.items import sample_items
 from nlareport.steps.models import extract_activations, reconstruct_activations, verbalize_activations
+from nlareport.steps.opening import opened_run
+from nlareport.steps.publish import publish_comparison, publish_comparisons, publish_report, publish_reports
 from nlareport.steps.scores import score_run
 from nlareport.steps.work import Work
-from nlareport.store.bundle import import_run
-from nlareport.store.database import RunFile
-from nlareport.store.public_copy import write_public_copy
 from nlareport.store.queries import DuckDBReader
 from nlareport.store.whole_run import read_run
-
-ENGINE = "engine"
-"""Folder beside the site's reports that holds the SQL engine all of them load."""
-COMPARISONS = "comparisons"
-"""Folder beside the site's reports that holds a folder per pair of runs."""
 
 STAGES: dict[str, Callable[[Work], None]] = {
     "sample": sample_items,
@@ -114,19 +101,6 @@ def verify_pairs(
     return [verify.compare(rows[pair_id], items, before, again) for pair_id in pair_ids]
 
 
-def import_figures(path: Path, db: Path) -> bool:
-    """Published figures or a bundle into a run file, with the claims they bear out; False when they were there already.
-
-    Raises:
-        NlareportError: the source has faults, or the run file holds something else.
-    """
-    was_made = import_run(path, db)
-    if was_made:
-        with RunFile.open(db) as run_file:
-            run_file.replace({Claim: read_claims(run_file.reader())})
-    return was_made
-
-
 def render_run(file: Path, out: Path) -> Path:
     """The page to open, written from a run file alone.
 
@@ -135,7 +109,7 @@ def render_run(file: Path, out: Path) -> Path:
         RunIncomplete: the file has nothing to show yet.
     """
     with DuckDBReader.open(file) as reader:
-        return _render(reader, out)
+        return publish_report(reader, out)
 
 
 def diff_runs(a: Path, b: Path, out: Path | None) -> tuple[Comparison, Path | None]:
@@ -147,11 +121,10 @@ def diff_runs(a: Path, b: Path, out: Path | None) -> tuple[Comparison, Path | No
         NothingToCompare: the runs have no cell in common.
         NlareportError: a run file or figures file is missing or damaged.
     """
+    if out is not None:
+        return publish_comparison(a, b, out)
     with opened_run(a) as reader_a, opened_run(b) as reader_b:
-        comparison = compare_runs(reader_a, reader_b)
-        if out is None:
-            return comparison, None
-        return comparison, render_comparison(comparison, (_head(reader_a), _head(reader_b)), out)
+        return compare_runs(reader_a, reader_b), None
 
 
 def publish_site(config_file: Path, commands: click.Group) -> Path:
@@ -165,66 +138,15 @@ def publish_site(config_file: Path, commands: click.Group) -> Path:
         NothingToCompare: two runs that are to be compared have no cell in common.
         NlareportError: a run file cannot be shown.
     """
-    config = read_site_config(config_file)
-    docs, cards, places = Path(config.docs_dir), [], {}
-    folder = docs / REPORTS
-    site = SitePlace(home=f"../../{HOME}", shared=folder / ENGINE)
-    for name in config.extra.get("runs", []):
-        source = config_file.parent / name
-        with opened_run(source) as reader:
-            run_id = _head(reader).run_id
-            _render(reader, folder / run_id, site)
-            cards.append(read_card(reader, folder / run_id, docs))
-            places[source.resolve()] = ReportPlace(f"../../{run_id}/", read_item_pages(reader).href)
+    config, root = read_site_config(config_file), config_file.parent
+    docs = Path(config.docs_dir)
+    reports = publish_reports([root / name for name in config.extra.get("runs", [])], docs)
+    asked = [[root / name for name in names] for names in config.extra.get("comparisons", [])]
+    comparisons = publish_comparisons(asked, docs, reports.places)
     if reference := config.extra.get("reference"):
         with DuckDBReader.empty() as reader:
-            write_reference(config_file.parent / reference, reader, DuckDBReader.query_names(), commands)
-    # Of reports and comparisons that the config no longer names nothing may stay: mkdocs publishes whatever it finds.
-    drop_other_reports(docs, [ENGINE, *(card.run.run_id for card in cards)])
-    config.extra["comparisons_built"] = [
-        _publish_comparison([config_file.parent / name for name in names], folder, places)
-        for names in config.extra.get("comparisons", [])
-    ]
-    return build_site(config, cards)
-
-
-def _publish_comparison(sources: Sequence[Path], folder: Path, places: Mapping[Path, ReportPlace]) -> dict[str, str]:
-    """The `title` and `href` of a comparison written below the reports; it links to those of the site's own runs."""
-    if len(sources) != 2:
-        raise SiteBroken(f"A comparison takes two runs, not {len(sources)}; write [A, B] under extra.comparisons.")
-    a, b = sources
-    with opened_run(a) as reader_a, opened_run(b) as reader_b:
-        heads = (_head(reader_a), _head(reader_b))
-        name = f"{COMPARISONS}/{heads[0].run_id}-vs-{heads[1].run_id}"
-        if (folder / name).exists():
-            raise SiteBroken(f"Two comparisons would stand at {name}; give one of the runs another run_id.")
-        known = (places.get(a.resolve()), places.get(b.resolve()))
-        render_comparison(compare_runs(reader_a, reader_b), heads, folder / name, known)
-    return {"title": f"{heads[0].run_id} and {heads[1].run_id}", "href": f"reports/{name}/index.html"}
-
-
-@contextmanager
-def opened_run(source: Path) -> Iterator[DuckDBReader]:
-    """A run file to read, or published figures (YAML) as the run file they make.
-
-    Raises:
-        NlareportError: the file is missing, damaged, or holds something else.
-    """
-    with TemporaryDirectory() as scratch:
-        db = source
-        if source.suffix in (".yaml", ".yml"):
-            db = Path(scratch) / "published.duckdb"
-            import_figures(source, db)
-        with DuckDBReader.open(db) as reader:
-            yield reader
-
-
-def _render(reader: DuckDBReader, out: Path, site: SitePlace | None = None) -> Path:
-    return render_report(reader, out, write_public_copy(reader, out / "downloads"), site)
-
-
-def _head(reader: DuckDBReader) -> RunHead:
-    return reader.rows(RunHead, "report_run")[0]
+            write_reference(root / reference, reader, DuckDBReader.query_names(), commands)
+    return build_site(config, reports.cards, comparisons)
 
 
 def compute(work: Work, only: str | None = None) -> None:

@@ -12,8 +12,9 @@ import pytest
 from pipeline_runs import everything, run, scripted_content, write_corpus, write_experiment
 
 from nlareport.errors import CorpusTooShort, RunIncomplete, RunOfAnotherExperiment
-from nlareport.pipeline import import_figures, render_run
+from nlareport.pipeline import render_run
 from nlareport.rows import Score
+from nlareport.steps.opening import import_figures
 from nlareport.store.activations import ActivationStore
 from nlareport.store.database import RunFile
 from nlareport.store.queries import DuckDBReader

@@ -44,13 +44,12 @@ def drop_other_reports(docs: Path, run_ids: Iterable[str]) -> None:
             shutil.rmtree(folder)
 
 
-def build_site(config: MkDocsConfig, cards: Sequence[RunCard]) -> Path:
+def build_site(config: MkDocsConfig, cards: Sequence[RunCard], comparisons: Sequence[Link]) -> Path:
     """The home page of the built site.
 
     Raises:
         SiteBroken: mkdocs found a broken link or another fault; it said which on stderr.
     """
-    comparisons = [Link(found["title"], found["href"]) for found in config.extra.get("comparisons_built", [])]
     config.extra["series_index"] = series_index(cards, comparisons)
     try:
         build(config)

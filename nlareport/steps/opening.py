@@ -1,0 +1,46 @@
+"""Runs as they are handed in: a run file, published figures or a bundle, opened to be read.
+
+Enters a path; leaves a reader, or a run file made from what stands there.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from nlareport.render.claims import read_claims
+from nlareport.rows import Claim
+from nlareport.store.bundle import import_run
+from nlareport.store.database import RunFile
+from nlareport.store.queries import DuckDBReader
+
+FIGURES_ENDINGS = (".yaml", ".yml")
+
+
+def import_figures(path: Path, db: Path) -> bool:
+    """Published figures or a bundle into a run file, with the claims they bear out; False when they were there already.
+
+    Raises:
+        NlareportError: the source has faults, or the run file holds something else.
+    """
+    was_made = import_run(path, db)
+    if was_made:
+        with RunFile.open(db) as run_file:
+            run_file.replace({Claim: read_claims(run_file.reader())})
+    return was_made
+
+
+@contextmanager
+def opened_run(source: Path) -> Iterator[DuckDBReader]:
+    """A run file to read, or published figures (YAML) as the run file they make.
+
+    Raises:
+        NlareportError: the file is missing, damaged, or holds something else.
+    """
+    with TemporaryDirectory() as scratch:
+        db = source
+        if source.suffix in FIGURES_ENDINGS:
+            db = Path(scratch) / "published.duckdb"
+            import_figures(source, db)
+        with DuckDBReader.open(db) as reader:
+            yield reader
