@@ -113,7 +113,7 @@ def test_a_report_without_its_runs_copies_says_so_and_has_no_console(run_file: P
         (999_499, "999 kB"),
         (999_500, "1.0 MB"),
         (7_640_000, "7.6 MB"),
-        (123e6, "123 MB"),
+        (123_000_000, "123 MB"),
     ],
 )
 def test_sizes_are_written_as_people_say_them(n_bytes: int, written: str) -> None:
