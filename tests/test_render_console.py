@@ -16,7 +16,7 @@ from render_runs import write_computed_run
 
 from nlareport.pipeline import render_run
 from nlareport.render.contexts import RunHead
-from nlareport.render.report_folder import ReportFolder
+from nlareport.render.report_folder import ReportFolder, SitePlace
 from nlareport.store.queries import DuckDBReader
 
 CHROMIUM = "/usr/bin/chromium"
@@ -145,7 +145,7 @@ def test_every_query_answers_in_the_browser_or_says_beforehand_why_not(loaded: S
                 continue
             assert not loaded.page.locator("#refusal").is_visible(), name
             expected = reader.frame(name, **query["parameters"])
-            if name == "table_columns":  # the browser has no texts, and a table more
+            if name == "data_dictionary":  # the browser has no texts, and a table more
                 continue
             rows = loaded.rows()
             assert len(rows) == len(expected), name
@@ -289,8 +289,9 @@ def test_pages_fit_every_width(name: str, scheme: str, address: str, browser: Br
 def test_reports_of_one_site_share_an_engine(run_file: Path, tmp_path: Path) -> None:
     with DuckDBReader.open(run_file) as reader:
         head = reader.rows(RunHead, "report_run")[0]
-    first = ReportFolder(tmp_path / "reports" / "a", head, shared=tmp_path / "reports" / "engine")
-    second = ReportFolder(tmp_path / "reports" / "b", head, shared=tmp_path / "reports" / "engine")
+    site = SitePlace(home="../../index.html", shared=tmp_path / "reports" / "engine")
+    first = ReportFolder(tmp_path / "reports" / "a", head, site=site)
+    second = ReportFolder(tmp_path / "reports" / "b", head, site=site)
     href = first.shared_asset("engine.js", b"x")
     assert href == second.shared_asset("engine.js", b"x")
     assert (first.root / href).read_bytes() == b"x"

@@ -13,6 +13,7 @@ from typing import Any
 from nlareport.ports import NamedQuery, PublicCopy, RunReader
 from nlareport.render.answers import Answer, Origin, ask
 from nlareport.render.folders import templates_folder
+from nlareport.render.reference import DictionaryColumn
 from nlareport.render.report_folder import ReportFolder
 
 ENGINE = {"api": "duckdb-api.js", "worker": "duckdb-worker.js.gz", "wasm": "duckdb-eh.wasm.gz"}
@@ -32,17 +33,6 @@ HEADINGS = {
 """What the page's list puts queries under: by the stem of their name, else by whether the report asks them."""
 AT_ONCE = 4_000_000
 """Bytes of a run file up to which the console offers its texts first: loading them takes no longer than the engine."""
-
-
-@dataclass(frozen=True, slots=True)
-class TableColumn:
-    """One column of a run file, as its comments explain it."""
-
-    table_name: str
-    table_comment: str | None
-    column_name: str
-    data_type: str
-    column_comment: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +67,7 @@ def add_console(folder: ReportFolder, reader: RunReader, copy: PublicCopy, origi
         "withoutTexts": copy.without_texts,
         "queries": _starting_points(copy.queries, origins, reader),
     }
-    columns = ask(reader, TableColumn, "table_columns")
+    columns = ask(reader, DictionaryColumn, "data_dictionary")
     return folder.page(
         "console.html",
         "report/console.html",
@@ -156,5 +146,5 @@ def _starting_points(queries: list[NamedQuery], origins: list[Origin], reader: R
     }
 
 
-def _by_table(columns: Answer[TableColumn]) -> list[list[TableColumn]]:
+def _by_table(columns: Answer[DictionaryColumn]) -> list[list[DictionaryColumn]]:
     return [list(rows) for _, rows in groupby(columns.rows, key=lambda column: column.table_name)]
