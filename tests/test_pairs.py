@@ -13,21 +13,25 @@ from hypothesis import strategies as st
 from pipeline_runs import Silence, run
 from safetensors.torch import load_file
 from torch import nn
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from nlareport.backends.transformers_writing import TransformersVerbalizer
 from nlareport.checkpoint import read_sidecar
 from nlareport.errors import CheckpointMissing, DownloadFailed
 from nlareport.pairs import packages
+from nlareport.pairs.adapters import merged
 from nlareport.pairs.bases import build_base
 from nlareport.pairs.building import ADAPTER_NAME, build_pair
 from nlareport.pairs.catalog import PAIRS, Lesson, Package, Practice, Recipe, Sampling
 from nlareport.pairs.locating import adapters_folder
+from nlareport.pairs.noise import quiet
 from nlareport.pairs.practice import Attempt, all_written, english_words, favourites, is_readable, practise
 from nlareport.pairs.targets import Topics, completion_of, explanation_of, final_words
 from nlareport.pairs.training import train_pair
-from nlareport.pairs.training_loop import Halves, kept_at, train
+from nlareport.pairs.training_loop import Halves, Texts, Trainee, kept_at, train
+from nlareport.pairs.verbalizer_training import injected, repeated, train_verbalizer
 from nlareport.pairs.writing import EndLoops, PracticeWriter
-from nlareport.prompts import explanation_in
+from nlareport.prompts import explanation_in, verbalizer_prompt_ids
 from nlareport.store.whole_run import read_run
 
 POCKET = Path("data/experiments/pocket.yaml")
@@ -173,6 +177,7 @@ SHORT = Recipe(
         sampling=Sampling(samples=2, temperature=1.0),
         writing=Lesson(3, 8, 1e-3, 4),
         written=4,
+        closing=Lesson(3, 8, 1e-3, 4),
         reading=Lesson(3, 8, 1e-3, 4),
     ),
 )
@@ -206,7 +211,9 @@ def test_a_pair_is_trained_from_wheels_to_checkpoints_and_only_once(
 
 
 def test_a_published_pair_goes_on_with_another_round(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pair = replace(PAIRS["smollm2-L10"], recipe=SHORT)
+    # Enough articles to know English by, and hardly any chance in the writing: something readable is learned from.
+    practice = replace(SHORT.practice, sampling=Sampling(samples=2, temperature=0.3))
+    pair = replace(PAIRS["smollm2-L10"], recipe=replace(SHORT, articles=60, practice=practice))
     with pytest.raises(CheckpointMissing, match="holds no adapters to go on with; train it first"):
         train_pair(pair, tmp_path, Silence(), goes_on=True)
     cache = tmp_path / "cache"
@@ -248,10 +255,36 @@ def test_a_practising_verbalizer_writes_greedily_what_the_whole_one_writes(halve
     whole = TransformersVerbalizer(built.verbalizer, device="cpu", batch_size=4, max_new_tokens=100)
     expected = [explanation_in(completion.text) for completion in whole.verbalize(vectors)]
     # Every token the whole vocabulary would have chosen is among those of the texts it wrote itself.
-    writer = PracticeWriter(halves, [text for text in expected if text])
+    with quiet():
+        writer = PracticeWriter(halves, [text for text in expected if text])
     written = writer.write(vectors, Sampling(samples=1, temperature=0.0), seed=0)
     assert [text for texts in written for text in texts] == expected
     assert any(expected)
+
+
+def test_what_a_loop_repeats_is_made_unlikely(halves: Halves, tmp_path: Path) -> None:
+    vectors = np.random.default_rng(2).normal(size=(4, 576)).astype(np.float32)
+    good = Texts(["The old bridge over the river."] * 4, vectors)
+    loop = Texts(["<explanation>the flood, the flood, the flood, the flood,"], vectors[:1])
+    trainee = Trainee(halves.base, halves.writing, 4, tmp_path, Silence())
+    lesson = Lesson(seed=1, examples=200, learning_rate=1e-3, batch_size=5)
+    with_loop = train_verbalizer(trainee, "with", good, lesson, halves.verbalizer, loop)
+    without = train_verbalizer(trainee, "without", good, lesson, halves.verbalizer)
+    assert repeated([1, 2, 3, 4, 1, 2, 3, 4, 9]) == [0, 0, 0, 0, 0, 0, 0, 1, 0]
+    assert _likelihood(halves, with_loop, loop) < 0.2 * _likelihood(halves, without, loop)
+
+
+def _likelihood(halves: Halves, adapter: Path, loop: Texts) -> float:
+    """Mean probability of the tokens a loop repeats."""
+    model = merged(AutoModelForCausalLM.from_pretrained(halves.base, dtype=torch.float32), adapter)
+    tokenizer = AutoTokenizer.from_pretrained(halves.base)
+    prompt, marker = verbalizer_prompt_ids(tokenizer, halves.writing)
+    ids = tokenizer(loop.explanations[0], add_special_tokens=False)["input_ids"]
+    embeddings = injected(model, torch.tensor([[*prompt, *ids]]), marker, loop.vectors, halves.writing.injection_scale)
+    with torch.inference_mode():
+        predicted = model(inputs_embeds=embeddings).logits[0, len(prompt) - 1 : -1].softmax(-1)
+    chosen = predicted[torch.arange(len(ids)), torch.tensor(ids)]
+    return float(chosen[torch.tensor(repeated(ids)).bool()].mean())
 
 
 def test_a_text_that_stands_three_times_in_a_row_is_ended() -> None:

@@ -42,7 +42,8 @@ Repeat it with `nlareport pairs train {pair.pair_id}`: seeded, resumable, on a C
 - Practice, on other places in {practice.articles:,} of the articles. The verbalizer writes
   {practice.sampling.samples} texts for each of {practice.contexts:,} vectors and learns the readable one that the
   reconstructor gives back best, among as many true explanations ({practice.writing.examples:,} examples). Then it
-  writes greedily of {practice.written:,} more vectors, and the reconstructor learns to read what it wrote, among true
+  writes greedily of {practice.written:,} more vectors; where it never closed an answer, what it repeated there is made
+  unlikely ({practice.closing.examples:,} examples), and the reconstructor learns to read what it wrote, among true
   explanations ({practice.reading.examples:,} examples).
 
 ## Use and limits

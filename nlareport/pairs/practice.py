@@ -77,6 +77,22 @@ def practise(
     return done
 
 
+@quiet()
+def unclosed(
+    halves: Halves,
+    attempts: list[Attempt],
+    vectors: Float[np.ndarray, "item d_model"],
+    sampling: Sampling,
+    known_texts: Collection[str],
+) -> Texts:
+    """The whole answers of greedy attempts that never closed, written once more: attempts keep explanations only."""
+    rows = [attempt.row for attempt in attempts if attempt.explanations == [None]]
+    if not rows:
+        return Texts([], vectors[:0])
+    answers = PracticeWriter(halves, known_texts).answers(vectors[rows], sampling, sampling.seed)
+    return Texts(answers, vectors[rows])
+
+
 def favourites(attempts: list[Attempt], vectors: Float[np.ndarray, "item d_model"], english: frozenset[str]) -> Texts:
     """The readable text of each attempt that was reconstructed best; attempts without a readable one are left out."""
     chosen: list[tuple[int, str]] = []

@@ -26,7 +26,7 @@ from nlareport.pairs.contract import pocket_sidecar
 from nlareport.pairs.examples import Examples, read_examples
 from nlareport.pairs.noise import quiet
 from nlareport.pairs.packages import cache_folder, training_articles
-from nlareport.pairs.practice import Attempt, all_written, english_words, favourites, practise
+from nlareport.pairs.practice import Attempt, all_written, english_words, favourites, practise, unclosed
 from nlareport.pairs.reconstructor_training import train_reconstructor
 from nlareport.pairs.targets import Topics, explanation_of, final_words
 from nlareport.pairs.training_loop import Halves, Texts, Trainee, kept_at
@@ -90,18 +90,22 @@ def _practised(pair: PocketPair, school: "_School", start: Halves, folder: Path)
 
     sampled = attempts("sampled", start, tried, practice.sampling)
     verbalizer, best = start.verbalizer, favourites(sampled, tried.vectors, school.english)
+    writer = Trainee(start.base, start.writing, pair.recipe.verbalizer_rank, folder, progress)
     # After very short lessons nothing is readable, or closed at all: then there is nothing to learn from.
     if best.explanations:
-        writer = Trainee(start.base, start.writing, pair.recipe.verbalizer_rank, folder, progress)
         verbalizer = train_verbalizer(writer, "writing", _joined(best, others), practice.writing, verbalizer)
-    halves = replace(start, verbalizer=verbalizer)
-    written = attempts("written", halves, unread, replace(practice.sampling, samples=1, temperature=0.0))
+    halves, greedy = replace(start, verbalizer=verbalizer), replace(practice.sampling, samples=1, temperature=0.0)
+    written = attempts("written", halves, unread, greedy)
+    loops = unclosed(halves, written, unread.vectors, greedy, passages.explanations)
+    if best.explanations and loops.explanations:
+        good = _joined(best, others)
+        # About one text in eight is a loop, however rare they are.
+        often = max(1, len(good.explanations) // (8 * len(loops.explanations)))
+        verbalizer = train_verbalizer(writer, "closing", good, practice.closing, verbalizer, _joined(*[loops] * often))
     lesson = _joined(all_written(written, unread.vectors), all_written(sampled, tried.vectors), left)
     reader = Trainee(start.base, start.reading, pair.recipe.reconstructor_rank, folder, progress)
-    return replace(
-        halves,
-        reconstructor=train_reconstructor(reader, "reading", lesson, practice.reading, start.reconstructor),
-    )
+    reconstructor = train_reconstructor(reader, "reading", lesson, practice.reading, start.reconstructor)
+    return replace(start, verbalizer=verbalizer, reconstructor=reconstructor)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
@@ -23,12 +23,19 @@ from nlareport.prompts import verbalizer_prompt_ids
 
 BATCHES_SORTED = 16
 """So many batches are drawn at once, sorted by length and cut."""
+REPEATED_TOKENS = 4
+"""A run of so many tokens that stood in a looping text before is what makes it a loop."""
 NEGATIVES = 2_048
 """Random ids outside the targets' vocabulary in every step's softmax, so that they stay unlikely."""
 
 
-def train_verbalizer(trainee: Trainee, name: str, texts: Texts, lesson: Lesson, start: Path | None) -> Path:
-    """The folder of the adapter after the lesson, trained from the one in `start` or from nothing."""
+def train_verbalizer(
+    trainee: Trainee, name: str, texts: Texts, lesson: Lesson, start: Path | None, loops: Texts | None = None
+) -> Path:
+    """The folder of the adapter after the lesson, trained from the one in `start` or from nothing.
+
+    `loops` are whole answers that never closed, among the texts to write: what they repeat is made unlikely.
+    """
     destination = kept_at(trainee.folder, name, lesson, trainee.rank, start and start.name)
     if destination.exists():
         return destination
@@ -37,7 +44,7 @@ def train_verbalizer(trainee: Trainee, name: str, texts: Texts, lesson: Lesson, 
     # Plain attention is a fifth faster here: the sequences are short, and the fused kernel's backward pass is slow.
     model = AutoModelForCausalLM.from_pretrained(trainee.base, dtype=torch.bfloat16, attn_implementation="eager")
     peft_model = with_adapter(model, trainee.rank, start)
-    task = _VerbalizerTask(model, tokenizer, trainee.sidecar, texts, lesson)
+    task = _VerbalizerTask(model, tokenizer, trainee.sidecar, texts, lesson, loops)
     trainable = {name: parameter for name, parameter in peft_model.named_parameters() if parameter.requires_grad}
     train(f"train {name}", trainable, task.loss_at, lesson, destination.with_suffix(".state"), trainee.progress)
     scratch = destination.with_suffix(".tmp")
@@ -63,6 +70,17 @@ def injected(
     return embeddings
 
 
+def repeated(token_ids: list[int]) -> list[int]:
+    """1 for each token that ends a run of `REPEATED_TOKENS` that stood in the list before, else 0."""
+    seen: set[tuple[int, ...]] = set()
+    flags = []
+    for end in range(1, len(token_ids) + 1):
+        run = tuple(token_ids[max(end - REPEATED_TOKENS, 0) : end])
+        flags.append(int(len(run) == REPEATED_TOKENS and run in seen))
+        seen.add(run)
+    return flags
+
+
 class _VerbalizerTask:
     """Batches of (prompt with vector, completion) and their loss."""
 
@@ -73,33 +91,51 @@ class _VerbalizerTask:
         sidecar: Sidecar,
         texts: Texts,
         lesson: Lesson,
+        loops: Texts | None,
     ):
-        self.model, self.vectors, self.lesson = model, texts.vectors, lesson
+        self.model, self.lesson = model, lesson
         self.scale = sidecar.injection_scale
         self.prompt_ids, self.marker = verbalizer_prompt_ids(tokenizer, sidecar)
         stop_ids = model.generation_config.eos_token_id
         stop_id = stop_ids[0] if isinstance(stop_ids, list) else stop_ids
         completions = [completion_of(explanation) for explanation in texts.explanations]
         self.targets = [[*ids, stop_id] for ids in tokenizer(completions, add_special_tokens=False)["input_ids"]]
+        self.vectors = texts.vectors
+        self.n_good = len(self.targets)
+        """Rows from here on hold loops."""
+        if loops is not None and loops.explanations:
+            self.targets += tokenizer(loops.explanations, add_special_tokens=False)["input_ids"]
+            self.vectors = np.concatenate([texts.vectors, loops.vectors])
         self.vocabulary = torch.tensor(sorted({token for ids in self.targets for token in ids}))
 
     def loss_at(self, step: int) -> Float[Tensor, ""]:
-        """Mean cross-entropy over the batch's completion tokens.
+        """Mean cross-entropy over the batch's completion tokens; for what a loop repeats, unlikelihood.
 
-        The softmax runs over the ids the targets use and some random others: over all of Gemma's 262,144 ids it
-        would cost more than the rest of the model.
+        Unlikelihood, -log(1 - p), is that of Welleck et al., "Neural Text Generation with Unlikelihood Training"
+        (2020), on whole sequences the model wrote itself. The softmax runs over the ids the targets use and some
+        random others: over all of Gemma's 262,144 ids it would cost more than the rest of the model.
         """
         rows = self._rows(step)
         labels = pad_right([self.targets[row] for row in rows], -100)
         hidden = self._hidden(rows, labels)
-        kept = labels != -100
+        is_loop = torch.tensor([row >= self.n_good for row in rows])
+        good = (labels != -100) & ~is_loop[:, None]
+        bad = pad_right([repeated(self.targets[row]) for row in rows], 0).bool() & is_loop[:, None]
         generator = torch.Generator().manual_seed(self.lesson.seed * 1_000_003 + step)
         head = self.model.get_output_embeddings().weight
         negatives = torch.randint(head.shape[0], (NEGATIVES,), generator=generator)
         negatives = negatives[~torch.isin(negatives, self.vocabulary)]
         columns = torch.cat([self.vocabulary, negatives])
-        logits = hidden[kept].to(head.dtype) @ head[columns].T
-        return nn.functional.cross_entropy(logits.float(), torch.searchsorted(self.vocabulary, labels[kept]))
+
+        def surprise(chosen: Bool[Tensor, "item token"]) -> Float[Tensor, " chosen"]:
+            logits = hidden[chosen].to(head.dtype) @ head[columns].T
+            places = torch.searchsorted(self.vocabulary, labels[chosen])
+            return nn.functional.cross_entropy(logits.float(), places, reduction="none")
+
+        likelihood = surprise(good)
+        # p is e^-surprise; the floor keeps the logarithm finite where a repetition is all but certain.
+        unlikelihood = -torch.log((1 - torch.exp(-surprise(bad))).clamp(min=1e-4))
+        return torch.cat([likelihood, unlikelihood]).mean()
 
     def _rows(self, step: int) -> list[int]:
         """Rows of one step's batch, of like length: padding would cost a quarter of the training."""

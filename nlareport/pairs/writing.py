@@ -47,11 +47,17 @@ class PracticeWriter:
         self._prompt = torch.searchsorted(self._vocabulary, torch.tensor([prompt_ids]))
         self._stop = int(torch.searchsorted(self._vocabulary, torch.tensor(stop_id)))
 
-    @torch.inference_mode()
     def write(
         self, vectors: Float[np.ndarray, "item d_model"], sampling: Sampling, seed: int
     ) -> list[list[str | None]]:
         """The texts of each vector, in order; None where an answer never closed its tag."""
+        explanations = [explanation_in(text) or None for text in self.answers(vectors, sampling, seed)]
+        n = sampling.samples
+        return [explanations[start : start + n] for start in range(0, len(explanations), n)]
+
+    @torch.inference_mode()
+    def answers(self, vectors: Float[np.ndarray, "item d_model"], sampling: Sampling, seed: int) -> list[str]:
+        """The whole answers, tags and all, those of one vector together."""
         torch.manual_seed(seed)
         prompt = self._prompt.expand(len(vectors), -1)
         embeddings = injected(self._model, prompt, self._marker, vectors, self._sidecar.injection_scale)
@@ -67,10 +73,8 @@ class PracticeWriter:
                 pad_token_id=self._stop,
                 stopping_criteria=StoppingCriteriaList([EndLoops()]),
             )
-        texts = self._tokenizer.batch_decode(self._vocabulary[written], skip_special_tokens=True)
-        explanations = [explanation_in(text) or None for text in texts]
-        n = sampling.samples
-        return [explanations[start : start + n] for start in range(0, len(explanations), n)]
+        texts: list[str] = self._tokenizer.batch_decode(self._vocabulary[written], skip_special_tokens=True)
+        return texts
 
 
 class EndLoops(StoppingCriteria):  # type: ignore[misc]
