@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tiny_checkpoints import Architecture, TinyPair
 
 
@@ -16,3 +18,11 @@ def tiny_pairs(tmp_path_factory: pytest.TempPathFactory) -> dict[Architecture, T
 
     root = tmp_path_factory.mktemp("tiny_pairs")
     return {architecture: build_tiny_pair(root / architecture, architecture) for architecture in ARCHITECTURES}
+
+
+@pytest.fixture(scope="session")
+def site_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project's own site with a page of every kind, built once. Read it only."""
+    from site_project import build_site_project
+
+    return build_site_project(tmp_path_factory.mktemp("project"))

@@ -70,6 +70,7 @@ MORE_PAIRS = [
 TOKENS = [" minister", ",", " 2019", " said", " the", ".", " growth", "7", " Reuters", " league"]
 LEVELS = {(0, 0): 0.62, (0, 1): 0.31, (1, 0): 0.27, (1, 1): 0.58}
 OTHER_LEVEL = 0.44
+PERFECT = 1.0
 SENTENCES = [
     "News-agency report in a formal register, covering a cabinet reshuffle and its effect on the governing coalition.",
     'The sentence "the prime minister told reporters on Tuesday that" signals attributed speech by an official source.',
@@ -79,10 +80,15 @@ SENTENCES = [
 ]
 
 
-def write_computed_run(path: Path, *, n_items: int = 120, pairs: int = 2, hostile: str | None = None) -> Path:
-    """A finished run of one to four pairs: outliers, strata, unclean answers, nulls, baselines, ablations, skips."""
+def write_computed_run(
+    path: Path, *, n_items: int = 120, pairs: int = 2, hostile: str | None = None, seed: int = 7
+) -> Path:
+    """A finished run of one to four pairs: outliers, strata, unclean answers, nulls, baselines, ablations, skips.
+
+    Another seed gives other answers and scores for the same items.
+    """
     chosen = [*PAIRS, *MORE_PAIRS][:pairs]
-    rng = random.Random(7)
+    rng = random.Random(seed)
     items = [_item(number, hostile) for number in range(n_items)]
     explanations = [_explanation(item, pair, rng, hostile) for item in items for pair in chosen]
     clean = {(row.item_id, row.source) for row in explanations if row.is_clean}
@@ -152,6 +158,7 @@ def _score(item: Item, s: int, t: int, pairs: list[Pair], rng: random.Random, is
         fve = 0.995 if s == t else -3.4
     if item.stratum == "digits":
         fve -= 0.1
+    fve = min(fve, PERFECT)
     variance = pairs[t].variance_nrm or 1.0
     return Score(item.item_id, source, target, (1 - fve) * variance, fve)
 

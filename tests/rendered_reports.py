@@ -2,7 +2,10 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 from playwright.sync_api import Browser, Page, sync_playwright
 from render_runs import PUBLISHED, write_computed_run
@@ -13,6 +16,13 @@ from nlareport.store.queries import DuckDBReader
 
 CHROMIUM = "/usr/bin/chromium"
 RUNS = ("published", "computed")
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    """Serves a folder without a line per request."""
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
 
 
 def write_report(db: Path, out: Path) -> Path:
@@ -26,6 +36,17 @@ def write_reports(root: Path) -> dict[str, Path]:
     import_published(PUBLISHED, root / "published.duckdb")
     write_computed_run(root / "computed.duckdb")
     return {name: write_report(root / f"{name}.duckdb", root / name) for name in RUNS}
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """The address of a folder, served on this machine as a host of static pages would; it ends with a slash."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietHandler, directory=str(folder))) as server:
+        thread = Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+        thread.join()
 
 
 @contextmanager

@@ -14,6 +14,8 @@ from nlareport.render.site_style import site_stylesheet
 MARKER = "<!-- runs -->"
 WIDE = '<div class="wide" role="group" aria-label="Table" tabindex="0"><table class="columns">'
 """Round every table, which may be wider than a phone: a keyboard can then reach and scroll it."""
+CODE = ("<pre><span></span><code>", '<pre><span></span><code tabindex="0">')
+"""Code too is scrolled on phones; the theme sees to it only where its script runs."""
 SEARCH_DIALOG = 'data-md-component="search" role="dialog"'
 STYLESHEET = "assets/site.css"
 
@@ -28,8 +30,8 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
 
 
 def on_page_content(html: str, *, config: MkDocsConfig, **_: object) -> str:
-    """The page with its tables within reach of the keyboard, and the series index where it marks a place for it."""
-    html = html.replace("<table>", WIDE).replace("</table>", "</table></div>")
+    """The page with its tables and code within reach of the keyboard, and the series index where it marks its place."""
+    html = html.replace("<table>", WIDE).replace("</table>", "</table></div>").replace(*CODE)
     # Only now: Markdown must not read a run's title, and the index has its own tables.
     return html.replace(MARKER, config.extra.get("series_index", ""))
 
