@@ -14,7 +14,7 @@ from nlareport.ports import in_batches
 from nlareport.render import diff_text
 from nlareport.render.contexts import RunHead
 from nlareport.render.formats import FULL_SHIFT
-from nlareport.render.report_folder import ReportFolder
+from nlareport.render.report_folder import ReportFolder, SitePlace
 from nlareport.render.samples import MarkedContext, mark_token
 
 CONTEXT_TAIL = 180
@@ -54,9 +54,13 @@ def render_comparison(
     heads: tuple[RunHead, RunHead],
     out_dir: Path,
     places: tuple[ReportPlace | None, ReportPlace | None] = NOWHERE,
+    site: SitePlace | None = None,
 ) -> Path:
-    """The path of the page written into `out_dir`, which is made when it is not there."""
-    folder = ReportFolder(out_dir, heads[0], sections=(("index.html", "Comparison"),))
+    """The path of the page written into `out_dir`, which is made when it is not there.
+
+    `site` is the one the page belongs to, if any.
+    """
+    folder = ReportFolder(out_dir, heads[0], (("index.html", "Comparison"),), site)
     frames = {
         "cells.csv": diff_text.cell_frame(comparison),
         "items.csv": diff_text.item_frame(comparison),

@@ -67,7 +67,11 @@ def publish_reports(sources: Sequence[Path], docs: Path) -> PublishedReports:
 
 
 def publish_comparison(
-    a: Path, b: Path, out: Path, known: tuple[ReportPlace | None, ReportPlace | None] = NOWHERE
+    a: Path,
+    b: Path,
+    out: Path,
+    known: tuple[ReportPlace | None, ReportPlace | None] = NOWHERE,
+    site: SitePlace | None = None,
 ) -> tuple[Comparison, Path]:
     """What run B changes against run A, and the page that shows it; `known` is where the runs' reports stand.
 
@@ -77,7 +81,7 @@ def publish_comparison(
     """
     with opened_run(a) as reader_a, opened_run(b) as reader_b:
         comparison = compare_runs(reader_a, reader_b)
-        return comparison, render_comparison(comparison, (_head(reader_a), _head(reader_b)), out, known)
+        return comparison, render_comparison(comparison, (_head(reader_a), _head(reader_b)), out, known, site)
 
 
 def publish_comparisons(asked: Sequence[Sequence[Path]], docs: Path, places: Places) -> list[Link]:
@@ -88,7 +92,7 @@ def publish_comparisons(asked: Sequence[Sequence[Path]], docs: Path, places: Pla
         NothingToCompare: two runs have no cell in common.
         NlareportError: a run file or figures file is missing or damaged.
     """
-    links = []
+    site, links = SitePlace(home=f"../../../{HOME}", shared=docs / REPORTS / ENGINE), []
     for sources in asked:
         if len(sources) != 2:
             raise SiteBroken(f"A comparison takes two runs, not {len(sources)}; write [A, B] under extra.comparisons.")
@@ -97,7 +101,7 @@ def publish_comparisons(asked: Sequence[Sequence[Path]], docs: Path, places: Pla
         place = f"{REPORTS}/{COMPARISONS}/{names[0]}-vs-{names[1]}"
         if (docs / place).exists():
             raise SiteBroken(f"Two comparisons would stand at {place}; give one of the runs another run_id.")
-        publish_comparison(a, b, docs / place, (places.get(a.resolve()), places.get(b.resolve())))
+        publish_comparison(a, b, docs / place, (places.get(a.resolve()), places.get(b.resolve())), site)
         links.append(Link(f"{names[0]} and {names[1]}", f"{place}/index.html"))
     return links
 
