@@ -14,6 +14,7 @@ import polars as pl
 
 from nlareport.ports import PublicCopy, RunReader
 from nlareport.render.answers import Origin
+from nlareport.render.reference import take_apart
 from nlareport.render.report_folder import ReportFolder
 
 BUNDLE_KINDS = {"parquet": "Parquet", "csv": "CSV"}
@@ -33,6 +34,11 @@ class Download:
     what: str
     n_bytes: int
     sha256: str
+
+    @property
+    def words(self) -> list[str]:
+        """Its name below the downloads, apart wherever a narrow page may break it."""
+        return re.split(r"(?<=[/_])", self.href.removeprefix("downloads/"))
 
 
 def query_csv_name(origin: Origin) -> str:
@@ -110,8 +116,9 @@ def _whole_run(copy: PublicCopy | None) -> dict[Path, str]:
 
 
 def _purpose(reader: RunReader, path: Path) -> str:
-    """What the answer of a query is: the first line of the query's head."""
-    return reader.sql(path.name.partition(".")[0]).lstrip().partition("\n")[0].removeprefix("--").strip()
+    """What the answer of a query is: the first sentence of the query's head."""
+    name = path.name.partition(".")[0]
+    return re.split(r"(?<=\.) ", take_apart(name, reader.sql(name)).purpose, maxsplit=1)[0]
 
 
 def _download(folder: ReportFolder, path: Path, what: str) -> Download:

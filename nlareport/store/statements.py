@@ -7,6 +7,7 @@ import difflib
 import re
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from itertools import takewhile
 
 from nlareport.errors import QueryUnknown
 
@@ -51,13 +52,14 @@ def query_text(name: str) -> str:
 
 
 def query_purpose(name: str) -> str:
-    """The first line of a query's head: what its answer is.
+    """The first sentence of a query's head: what its answer is.
 
     Raises:
         QueryUnknown: no query has this name.
     """
-    first = query_text(name).lstrip().partition("\n")[0]
-    return first.removeprefix("--").strip()
+    head = takewhile(lambda line: line.startswith("--"), query_text(name).lstrip().splitlines())
+    text = " ".join(line.removeprefix("--").strip() for line in head)
+    return re.split(r"(?<=\.) (?=[A-Z])", text, maxsplit=1)[0]
 
 
 def _since(block: str) -> int:
