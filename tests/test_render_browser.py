@@ -1,14 +1,12 @@
 import json
 import re
 from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 from render_runs import PUBLISHED, write_computed_run
+from rendered_reports import chromium, served
 
 from nlareport.render.formats import signed
 from nlareport.render.items import ItemDetail
@@ -16,7 +14,6 @@ from nlareport.render.pages import render_report
 from nlareport.store.published import import_published
 from nlareport.store.queries import DuckDBReader
 
-CHROMIUM = "/usr/bin/chromium"
 HOSTILE = '<script>alert(1)</script></script><img src=x onerror="alert(2)">\u2028"\'\\'
 N_ITEMS = 120
 CELL = "smollm2-L20~qwen05-L16"
@@ -24,17 +21,10 @@ DIAGONAL, CROSSING = 0, 1
 """Places in an item's scores of the 2 × 2 run: SmolLM2 read by itself, and by Qwen."""
 
 
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *said: object) -> None:
-        pass
-
-
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
+    with chromium() as browser:
+        yield browser
 
 
 @pytest.fixture(scope="module")
@@ -58,13 +48,8 @@ def site(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def address(site: Path) -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=site))
-    thread = Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with served(site) as address:
+        yield address.rstrip("/")
 
 
 @pytest.fixture

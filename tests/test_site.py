@@ -144,9 +144,20 @@ def test_home_shows_the_matrix_of_a_run_as_its_file_has_it(run_id: str, site_pro
     assert f'href="reports/{run_id}/index.html"' in card
 
 
-def test_a_report_of_the_site_leads_back_to_the_home_page(public: Path) -> None:
+def test_a_report_and_a_comparison_of_the_site_lead_back_to_the_home_page(public: Path) -> None:
     page = (public / "reports/pocket/index.html").read_text(encoding="utf-8")
     assert '<a href="../../index.html">← All reports</a>' in page
+    page = (public / COMPARISON).read_text(encoding="utf-8")
+    assert '<a href="../../../index.html">← All reports</a>' in page
+    assert (public / COMPARISON).parents[3] == public
+
+
+def test_code_is_within_reach_of_the_keyboard_without_the_themes_script(public: Path) -> None:
+    for name in ("reproduce", "reference/queries", "reference/commands"):
+        page = (public / name / "index.html").read_text(encoding="utf-8")
+        blocks = re.findall(r"<pre[^>]*>.*?<code([^>]*)>", page)
+        assert blocks
+        assert set(blocks) == {' tabindex="0"'}
 
 
 def test_a_report_the_site_no_longer_names_is_gone(site_project: Path) -> None:

@@ -1,3 +1,4 @@
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -105,7 +106,7 @@ def test_the_schema_is_no_query(reader: DuckDBReader) -> None:
 
 def test_every_query_says_what_its_answer_is() -> None:
     for name, purpose in DuckDBReader.query_names().items():
-        assert purpose, f"{name}.sql begins with no purpose"
+        assert re.fullmatch(r"[A-Z][^\n]*\.", purpose), f"{name}.sql does not begin with a sentence"
         assert statements.query_text(name).startswith("-- "), f"{name}.sql has no head"
 
 
