@@ -1,5 +1,6 @@
 """A checkout's site with one page of every kind on it, built by the command."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -13,6 +14,8 @@ RUNS = {"18-cross-family": "data/published/18-cross-family.yaml", "pocket": "dat
 """Run ids and what the site's configuration names."""
 AGAIN = "data/computed-again.duckdb"
 """No report of its own: the computed run once more, for the comparison."""
+THIS_CHECKOUT = {**os.environ, "PYTHONPATH": str(ROOT)}
+"""For commands that run elsewhere: they must not find another nlareport that happens to be installed."""
 COMPARISON = "reports/comparisons/pocket-vs-pocket/index.html"
 BUILD = """\
 import sys
@@ -34,7 +37,8 @@ def build_site_project(root: Path) -> Path:
     (root / "mkdocs.yml").write_text(_config(), encoding="utf-8")
     (root / "site/pages/reports/forgotten").mkdir(parents=True)
     (root / "site/pages/reports/forgotten/index.html").write_text("<p>a run the site named once</p>")
-    done = subprocess.run([sys.executable, "-c", BUILD], cwd=root, capture_output=True, check=False, text=True)
+    command = [sys.executable, "-c", BUILD]
+    done = subprocess.run(command, cwd=root, env=THIS_CHECKOUT, capture_output=True, check=False, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout == f"Open {root.resolve() / 'site/public/index.html'}\n"
     return root

@@ -15,7 +15,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 from render_runs import PAIRS, run_row
 from rendered_reports import chromium, served
-from site_project import COMPARISON, ROOT, RUNS
+from site_project import COMPARISON, ROOT, RUNS, THIS_CHECKOUT
 
 from nlareport.cli import cli
 from nlareport.experiment import parse_experiment
@@ -221,7 +221,7 @@ def test_the_sites_own_dependencies_are_the_packages_without_models() -> None:
 def test_serve_without_a_file_shows_the_site(site_project: Path) -> None:
     command = [sys.executable, "-u", "-m", "nlareport", "serve", "--port", "0"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-    with subprocess.Popen(command, cwd=site_project, text=True, **pipes) as server:
+    with subprocess.Popen(command, cwd=site_project, env=THIS_CHECKOUT, text=True, **pipes) as server:
         assert server.stdout is not None
         address = server.stdout.readline().removeprefix("Open ").strip()
         with urlopen(f"{address}methods/") as answer:
