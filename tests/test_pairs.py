@@ -15,7 +15,6 @@ from safetensors.torch import load_file
 from torch import nn
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from nlareport.backends.transformers_writing import TransformersVerbalizer
 from nlareport.checkpoint import read_sidecar
 from nlareport.errors import CheckpointMissing, DownloadFailed
 from nlareport.pairs import packages
@@ -30,7 +29,7 @@ from nlareport.pairs.targets import Topics, completion_of, explanation_of, final
 from nlareport.pairs.training import train_pair
 from nlareport.pairs.training_loop import Halves, Texts, Trainee, kept_at, train
 from nlareport.pairs.verbalizer_training import injected, repeated, train_verbalizer
-from nlareport.pairs.writing import EndLoops, PracticeWriter
+from nlareport.pairs.writing import EndLoops, PracticeWriter, keep_vocabulary
 from nlareport.prompts import explanation_in, verbalizer_prompt_ids
 from nlareport.store.whole_run import read_run
 
@@ -248,18 +247,32 @@ def test_practice_cut_off_goes_on_with_the_same_texts(halves: Halves, tmp_path: 
     assert (tmp_path / "cut.jsonl").read_text() == "".join(lines)
 
 
-def test_a_practising_verbalizer_writes_greedily_what_the_whole_one_writes(halves: Halves) -> None:
-    pair = PAIRS["smollm2-L10"]
-    vectors = np.random.default_rng(1).normal(size=(4, 576)).astype(np.float32)
-    built = build_pair(pair, adapters_folder())
-    whole = TransformersVerbalizer(built.verbalizer, device="cpu", batch_size=4, max_new_tokens=100)
-    expected = [explanation_in(completion.text) for completion in whole.verbalize(vectors)]
-    # Every token the whole vocabulary would have chosen is among those of the texts it wrote itself.
+@pytest.mark.parametrize("pair_id", ["smollm2-L10", "gemma270-L6"])
+def test_a_cut_vocabulary_thinks_the_same_of_the_tokens_it_keeps(pair_id: str) -> None:
+    # The base with its output layer tied to its embeddings, and the one that also scales them.
+    base = build_base(PAIRS[pair_id].base)
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
+    ids = torch.tensor([tokenizer("The old bridge over the river", add_special_tokens=False)["input_ids"]])
+    kept = torch.unique(torch.cat([ids[0], torch.tensor([5, 17, 1_000])]))
+    with torch.inference_mode():
+        whole = model(ids).logits[..., kept]
+        keep_vocabulary(model, kept)
+        cut = model(torch.searchsorted(kept, ids)).logits
+    torch.testing.assert_close(cut, whole)
+    assert cut.shape[-1] == len(kept)
+
+
+def test_a_practising_verbalizer_writes_the_same_for_the_same_seed_and_greedily_for_any(halves: Halves) -> None:
+    vectors = np.random.default_rng(1).normal(size=(2, 576)).astype(np.float32)
     with quiet():
-        writer = PracticeWriter(halves, [text for text in expected if text])
-    written = writer.write(vectors, Sampling(samples=1, temperature=0.0), seed=0)
-    assert [text for texts in written for text in texts] == expected
-    assert any(expected)
+        writer = PracticeWriter(halves, ['News report about bridge, flood. Ends on "away", after: swept away'])
+    greedy = Sampling(samples=1, temperature=0.0)
+    answers = writer.answers(vectors, greedy, seed=0)
+    assert answers == writer.answers(vectors, greedy, seed=1)
+    sampled = writer.write(vectors, Sampling(samples=3, temperature=1.0), seed=0)
+    assert [len(texts) for texts in sampled] == [3, 3]
+    assert sampled == writer.write(vectors, Sampling(samples=3, temperature=1.0), seed=0)
 
 
 def test_what_a_loop_repeats_is_made_unlikely(halves: Halves, tmp_path: Path) -> None:
@@ -268,10 +281,11 @@ def test_what_a_loop_repeats_is_made_unlikely(halves: Halves, tmp_path: Path) ->
     loop = Texts(["<explanation>the flood, the flood, the flood, the flood,"], vectors[:1])
     trainee = Trainee(halves.base, halves.writing, 4, tmp_path, Silence())
     lesson = Lesson(seed=1, examples=200, learning_rate=1e-3, batch_size=5)
-    with_loop = train_verbalizer(trainee, "with", good, lesson, halves.verbalizer, loop)
-    without = train_verbalizer(trainee, "without", good, lesson, halves.verbalizer)
+    with quiet():
+        with_loop = train_verbalizer(trainee, "with", good, lesson, halves.verbalizer, loop)
+        without = train_verbalizer(trainee, "without", good, lesson, halves.verbalizer)
+        assert _likelihood(halves, with_loop, loop) < 0.2 * _likelihood(halves, without, loop)
     assert repeated([1, 2, 3, 4, 1, 2, 3, 4, 9]) == [0, 0, 0, 0, 0, 0, 0, 1, 0]
-    assert _likelihood(halves, with_loop, loop) < 0.2 * _likelihood(halves, without, loop)
 
 
 def _likelihood(halves: Halves, adapter: Path, loop: Texts) -> float:
