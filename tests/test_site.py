@@ -264,6 +264,7 @@ def test_search_finds_a_word_and_leads_to_it(browser: Browser, address: str) -> 
     result.wait_for()
     result.click()
     page.wait_for_url("**/reference/data-dictionary/**")
+    assert "derangement" in page.locator("main").inner_text()
     page.close()
 
 
