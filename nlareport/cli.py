@@ -4,85 +4,20 @@ Data goes to stdout, talk to stderr. Exit codes: 0 done, 1 a fault in data or en
 """
 
 import sys
-import time
 from contextlib import suppress
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal
+from typing import Literal
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from nlareport import __version__
-from nlareport.errors import NlareportError, PairsDisagree
+from nlareport.errors import PairsDisagree
+from nlareport.terminal import OneLineErrors, ProgressLine, name_variables
 
-QUIET_LINE_EVERY_S = 30
 FileArgument = click.Path(path_type=Path)
-
-
-class OneLineErrors(click.Group):
-    """Ends every command the same way: an error of ours is a line on stderr and exit code 1."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """What the command returns."""
-        try:
-            return super().invoke(ctx)
-        except NlareportError as error:
-            click.echo(f"nlareport: {error}", err=True)
-            ctx.exit(1)
-        except KeyboardInterrupt:
-            click.echo("nlareport: stopped; the same command goes on from here.", err=True)
-            ctx.exit(1)
-
-
-class ProgressLine:
-    """One bar for the current stage on a terminal; a line now and then where nobody watches."""
-
-    def __init__(self) -> None:
-        self._console = Console(stderr=True)
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            console=self._console,
-            transient=True,
-            disable=not self._console.is_terminal,
-        )
-        self._task: TaskID | None = None
-        self._name, self._n_total, self._n_done, self._said_at = "", 0, 0, 0.0
-
-    def __enter__(self) -> "ProgressLine":
-        self._bar.start()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._bar.stop()
-
-    def stage(self, name: str, n_total: int, n_done: int) -> None:
-        """A stage begins with `n_done` of `n_total` units already there."""
-        if self._task is not None:
-            self._bar.remove_task(self._task)
-        # What was there before counts as done but not as speed, or the remaining time would be a lie.
-        self._task = self._bar.add_task(name, total=n_total, completed=n_done)
-        self._name, self._n_total, self._n_done = name, n_total, n_done
-        self._say()
-
-    def advance(self, n: int) -> None:
-        """`n` more units of the current stage are safely stored."""
-        self._n_done += n
-        if self._task is not None:
-            self._bar.advance(self._task, n)
-        if time.monotonic() - self._said_at > QUIET_LINE_EVERY_S or self._n_done == self._n_total:
-            self._say()
-
-    def _say(self) -> None:
-        self._said_at = time.monotonic()
-        if not self._console.is_terminal:
-            click.echo(f"{self._name}: {self._n_done:,} of {self._n_total:,}", err=True)
 
 
 @click.group(cls=OneLineErrors, context_settings={"help_option_names": ["-h", "--help"]})
@@ -244,6 +179,42 @@ def diff(a: Path, b: Path, out: Path | None, format_: str) -> None:
         click.echo(f"Open {page.resolve()}", err=True)
 
 
+@cli.command()
+@click.argument("file", type=FileArgument)
+@click.option("--against", type=FileArgument, help="An earlier run, or its published figures (YAML), to be replicated.")
+@click.option(
+    "--tolerance",
+    type=click.FloatRange(min=0, min_open=True),
+    default=0.05,
+    show_default=True,
+    help="How far fve_nrm may be from the earlier run's. A cell is replicated when the whole 95% interval of the "
+    "difference lies within it, not replicated when it lies wholly beyond, else undecided.",
+)
+@click.option(
+    "--prose",
+    type=FileArgument,
+    help="A Markdown page whose numbers are looked up in the run; code, links and numbers within names are skipped. "
+    "A number is confirmed when a figure rounds to it, whatever the sentence says of it; contradicted only when a cell "
+    "(A → B) stands before it, or a word such as documents or seed beside it, and the run has another value.",
+)
+@click.pass_context
+def check(context: click.Context, file: Path, against: Path | None, tolerance: float, prose: Path | None) -> None:
+    """Audit run FILE (or published figures), ask every sentence of its report anew, and list the faults.
+
+    Example: nlareport check runs/18.duckdb --against data/published/18-cross-family.yaml --prose page.md
+    """
+    from nlareport.pipeline import check_run
+    from nlareport.render.check_text import check_lines
+
+    found = check_run(file, against, prose, tolerance)
+    for line in check_lines(found, str(prose)):
+        click.echo(line)
+    for fault in found.faults:
+        click.echo(f"nlareport: {file}: {fault}", err=True)
+    if found.faults:
+        context.exit(1)
+
+
 @cli.group()
 def pairs() -> None:
     """The pocket pairs: small NLA pairs that need no GPU and no model hub."""
@@ -323,18 +294,7 @@ def pairs_train(pair_id: str, out: Path, goes_on: bool) -> None:
     click.echo(f"{folder}: trained.")
 
 
-def _name_variables(group: click.Group, prefix: str) -> None:
-    """Gives every option its environment variable, spelled as the option is and not as Python calls its value."""
-    for name, command in group.commands.items():
-        start = f"{prefix}_{name.upper()}"
-        if isinstance(command, click.Group):
-            _name_variables(command, start)
-        for option in command.params:
-            if isinstance(option, click.Option):
-                option.envvar = f"{start}_{max(option.opts, key=len).lstrip('-').upper().replace('-', '_')}"
-
-
-_name_variables(cli, "NLAREPORT")
+name_variables(cli, "NLAREPORT")
 
 
 def main() -> None:

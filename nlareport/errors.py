@@ -125,6 +125,10 @@ class PairsDisagree(NlareportError):
     """Pairs measured again do not score as their recorded run says."""
 
 
+class ProseUnreadable(NlareportError):
+    """A page whose numbers are to be looked up cannot be read as text."""
+
+
 class ExtraMissing(NlareportError):
     """A library that only an optional part needs is not installed."""
 

@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 
 import click
 
+from nlareport.checks import CheckReport
 from nlareport.comparison import Comparison
 from nlareport.errors import CorpusTooShort
 from nlareport.experiment import load_experiment
@@ -22,6 +23,7 @@ from nlareport.rows import Explanation, PairId, Score
 from nlareport.stages import verify
 from nlareport.steps import begin
 from nlareport.steps.ablations import ablate_explanations
+from nlareport.steps.check import check_prose, check_replication, check_stored
 from nlareport.steps.compare import compare_runs
 from nlareport.steps.items import sample_items
 from nlareport.steps.models import extract_activations, reconstruct_activations, verbalize_activations
@@ -125,6 +127,22 @@ def diff_runs(a: Path, b: Path, out: Path | None) -> tuple[Comparison, Path | No
         return publish_comparison(a, b, out)
     with opened_run(a) as reader_a, opened_run(b) as reader_b:
         return compare_runs(reader_a, reader_b), None
+
+
+def check_run(file: Path, against: Path | None, prose: Path | None, tolerance: float) -> CheckReport:
+    """Everything that is wrong with a run, or published figures (YAML), and the verdicts on what was asked.
+
+    Raises:
+        NothingToCompare: the run has no cell in common with the earlier one.
+        ProseUnreadable: the page cannot be read.
+        NlareportError: a run file or figures file is missing or damaged.
+    """
+    with opened_run(file) as reader:
+        found = check_stored(reader)
+        if against is not None:
+            with opened_run(against) as earlier:
+                found = check_replication(found, earlier, reader, tolerance)
+        return found if prose is None else check_prose(found, prose, reader)
 
 
 def publish_site(config_file: Path, commands: click.Group) -> Path:

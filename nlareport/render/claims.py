@@ -28,6 +28,8 @@ class ClaimTemplate:
     query: str
     text: str
     otherwise: str | None
+    is_required: bool = False
+    """Whether a run on which it does not hold has a fault."""
 
 
 class FigureFormatter(Formatter):
@@ -70,7 +72,15 @@ def claim_templates(folder: Path | None = None) -> list[ClaimTemplate]:
     found = []
     for path in sorted(folder.glob("*.yaml")):
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        found.append(ClaimTemplate(content["id"], content["query"], content["text"], content.get("otherwise")))
+        found.append(
+            ClaimTemplate(
+                content["id"],
+                content["query"],
+                content["text"],
+                content.get("otherwise"),
+                content.get("required", False),
+            )
+        )
     return found
 
 

@@ -1,0 +1,100 @@
+"""What a check of a run found, as values: claims, cells beside an earlier run's, and numbers of somebody's prose.
+
+Leaves frozen dataclasses that stages fill and a terminal shows. A fault is one sentence: what, where, and what next.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from nlareport.rows import PairId
+
+ClaimVerdict = Literal["holds", "does not hold", "cannot be asked"]
+ReplicationVerdict = Literal["replicated", "not replicated", "undecided"]
+NumberVerdict = Literal["confirmed", "contradicted", "cannot know"]
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimCheck:
+    """One sentence of the report, asked of the run now."""
+
+    claim_id: str
+    verdict: ClaimVerdict
+    text: str
+    """With its figures; with the names of their places where it cannot be asked."""
+    is_required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Replication:
+    """One cell of this run beside the same cell of an earlier one."""
+
+    source: PairId
+    target: PairId
+    verdict: ReplicationVerdict
+    earlier: tuple[float | None, float | None, float | None]
+    """fve_nrm and the two ends of its interval."""
+    here: tuple[float | None, float | None, float | None]
+    difference: float | None
+    """This run minus the earlier one: over shared items where there are any, else of the two values."""
+    interval: tuple[float, float] | None
+    """95% interval of the difference. None when either run gives none."""
+    is_paired: bool
+    n_here: int | None
+    n_needed: int | None
+    """Items at which no difference at all would be told from one of the tolerance, 4 times in 5. None when that many
+    cannot be said, or no number would do."""
+    because: str | None = None
+    """Why it is undecided."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One number that the run knows."""
+
+    name: str
+    """Such as ``qwen7-L20 → llama70-L53 fve_nrm (all)``."""
+    value: float
+    cell: tuple[PairId, PairId] | None = None
+    """None when it does not belong to one cell."""
+    word: str | None = None
+    """The word that names it in prose, such as ``documents``. None when no word alone does."""
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenNumber:
+    """A number as somebody wrote it."""
+
+    line: int
+    """From 1."""
+    text: str
+    """With its sign and percent sign."""
+    value: float
+    """Of a percentage its hundredth."""
+    step: float
+    """What the last digit written counts."""
+    is_whole: bool
+    """Written without decimals and without a percent sign."""
+    cell: tuple[PairId, PairId] | None = None
+    """The cell the words before it name."""
+    word: str | None = None
+    """The word beside it that names a figure."""
+
+
+@dataclass(frozen=True, slots=True)
+class NumberFinding:
+    """What the run says of a written number."""
+
+    number: WrittenNumber
+    verdict: NumberVerdict
+    about: str
+    """The figure that rounds to it, what the run has instead, or nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReport:
+    """Everything a check found."""
+
+    claims: list[ClaimCheck]
+    replications: list[Replication] = field(default_factory=list)
+    numbers: list[NumberFinding] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)

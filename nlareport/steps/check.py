@@ -1,0 +1,90 @@
+"""Asks a run file whatever may be wrong with it, and hands the answers to the stages.
+
+Enter readers and the page to look through; leaves a `CheckReport` that each step adds to.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+from nlareport.checks import CheckReport
+from nlareport.errors import ProseUnreadable
+from nlareport.ports import RunReader
+from nlareport.render.claims import claim_templates, read_claims
+from nlareport.rows import Cell, Claim, Pair, Run
+from nlareport.stages import attest, numerals, prose, replicate
+from nlareport.steps.compare import compare_runs
+from nlareport.steps.figures import pair_names, run_figures
+from nlareport.store.queries import DuckDBReader
+
+MOST_ROWS = 10
+"""Rows of an audit that are told one by one."""
+
+
+def check_stored(reader: DuckDBReader) -> CheckReport:
+    """Audits, the run's own text, and every sentence of its report asked anew."""
+    (run,) = reader.rows(Run, "diff_run")
+    now = read_claims(reader)
+    checks = attest.claim_checks(_templates(), now)
+    faults = audit_faults(reader)
+    faults += attest.pair_faults(run, reader.rows(Pair, "pair_table"))
+    faults += attest.cell_faults(run, reader.rows(Cell, "check_cells"))
+    faults += attest.claim_faults(checks, reader.rows(Claim, "stored_claims"), now)
+    return CheckReport(checks, faults=faults)
+
+
+def check_replication(found: CheckReport, earlier: RunReader, here: RunReader, tolerance: float) -> CheckReport:
+    """Also every cell beside the earlier run's.
+
+    Raises:
+        NothingToCompare: the runs have no cell in common.
+    """
+    comparison = compare_runs(earlier, here)
+    n_here = {(cell.source, cell.target): cell.n_scored for cell in here.rows(Cell, "diff_cells")}
+    verdicts = replicate.replications(comparison.cells, n_here, tolerance)
+    faults = replicate.replication_faults(verdicts, tolerance)
+    return replace(found, replications=verdicts, faults=found.faults + faults)
+
+
+def check_prose(found: CheckReport, page: Path, reader: RunReader) -> CheckReport:
+    """Also every number of a page.
+
+    Raises:
+        ProseUnreadable: the page cannot be read.
+    """
+    try:
+        text = page.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise ProseUnreadable(f"{page}: cannot be read ({reason}). Give the path of a Markdown page.") from error
+    numbers = numerals.written_numbers(text, pair_names(reader.rows(Pair, "pair_table")))
+    findings = prose.judge(numbers, run_figures(reader))
+    return replace(found, numbers=findings, faults=found.faults + prose.prose_faults(findings, str(page)))
+
+
+def audit_faults(reader: DuckDBReader) -> list[str]:
+    """One sentence for each row an audit returns, up to ten of each audit, then how many more."""
+    faults = []
+    for name, purpose in reader.query_names().items():
+        if not name.startswith("audits/"):
+            continue
+        rows, short = reader.frame(name).to_dicts(), name.removeprefix("audits/")
+        for row in rows[:MOST_ROWS]:
+            place = ", ".join(f"{column} {_value(value)}" for column, value in row.items() if value is not None)
+            faults.append(f'audit {short}: {place}. {purpose} See "nlareport query FILE {name}".')
+        if len(rows) > MOST_ROWS:
+            faults.append(f'audit {short}: and {len(rows) - MOST_ROWS:,} more. See "nlareport query FILE {name}".')
+    return faults
+
+
+def _templates() -> dict[str, tuple[str, bool]]:
+    """Every sentence and its weaker form, with whether a run must bear it out."""
+    found = {}
+    for template in claim_templates():
+        found[template.claim_id] = (template.text, template.is_required)
+        if template.otherwise is not None:
+            found[f"{template.claim_id}.otherwise"] = (template.otherwise, False)
+    return found
+
+
+def _value(value: object) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

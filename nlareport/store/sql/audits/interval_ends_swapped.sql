@@ -1,0 +1,11 @@
+-- Cells and baselines whose interval ends below where it begins.
+-- Parameters: none.
+-- Rows: source, target, what the interval is of, its ends.
+SELECT source, target, subset AS interval_of, ci_low, ci_high
+FROM cell
+WHERE ci_low > ci_high
+UNION ALL
+SELECT source, target, method, ci_low, ci_high
+FROM baseline
+WHERE ci_low > ci_high
+ORDER BY source, target, interval_of;
