@@ -69,6 +69,8 @@ class Practice:
 
     seed: int = 21
     """Fixes the articles and the places in them: others than the lessons'."""
+    study: Lesson | None = None
+    """For the verbalizer, before it tries: true explanations of vectors of its own block alone."""
     articles: int = 512
     contexts: int = 512
     """Vectors of which several texts are written and the reconstructor's favourite is learned (best of n)."""
@@ -100,6 +102,17 @@ class Recipe:
     explanations: Lesson = Lesson(seed=19, examples=8_800, learning_rate=7e-4, batch_size=8)
     """Taught once for all pairs of a base model, on the vectors of all their blocks."""
     practice: Practice = Practice()
+    """The round that follows the lessons."""
+    further: Practice = Practice(
+        seed=24,
+        study=Lesson(seed=24, examples=4_096, learning_rate=5e-4, batch_size=8),
+        contexts=256,
+        writing=Lesson(seed=24, examples=512, learning_rate=2e-4, batch_size=8),
+        written=768,
+        closing=Lesson(seed=25, examples=512, learning_rate=2e-4, batch_size=8),
+        reading=Lesson(seed=24, examples=2_048, learning_rate=3e-4, batch_size=16),
+    )
+    """A round for a pair that goes on from where it stands: more study, less practice."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,8 +38,8 @@ from nlareport.ports import Progress
 def train_pair(pair: PocketPair, data_folder: Path, progress: Progress, *, goes_on: bool = False) -> Path:
     """The folder under `data_folder` that holds the pair's adapters, value head, sidecars and model card.
 
-    The lessons come first, then a round of practice. With `goes_on` the adapters that stand there already get another
-    round of practice instead.
+    The lessons come first, then a round of practice. With `goes_on` the adapters that stand there already get a
+    further round instead.
 
     Raises:
         DownloadFailed: the base model or the text could not be had.
@@ -47,8 +47,9 @@ def train_pair(pair: PocketPair, data_folder: Path, progress: Progress, *, goes_
     """
     school = _School(pair.base, pair.recipe, progress)
     destination, folder = data_folder / pair.pair_id, cache_folder() / "training" / pair.pair_id
+    practice = pair.recipe.further if goes_on else pair.recipe.practice
     halves = _committed(pair, school, destination, folder) if goes_on else _taught(pair, school, folder)
-    halves = _practised(pair, school, halves, folder)
+    halves = _practised(pair, school, halves, practice, folder)
     _publish(halves.verbalizer, pair.base.base_model, halves.writing, destination / "av")
     _publish(halves.reconstructor, pair.base.base_model, halves.reading, destination / "ar")
     (destination / CARD_NAME).write_text(model_card(pair))
@@ -76,10 +77,14 @@ def _committed(pair: PocketPair, school: "_School", destination: Path, folder: P
     return Halves(school.base, verbalizer, reconstructor, writing, reading)
 
 
-def _practised(pair: PocketPair, school: "_School", start: Halves, folder: Path) -> Halves:
+def _practised(pair: PocketPair, school: "_School", start: Halves, practice: Practice, folder: Path) -> Halves:
     """Both halves after they learned from what they make of each other's work."""
-    practice, progress = pair.recipe.practice, school.progress
-    passages = school.practice_passages()
+    progress = school.progress
+    writer = Trainee(start.base, start.writing, pair.recipe.verbalizer_rank, folder, progress)
+    if practice.study:
+        true = school.passages().of(pair.block_index)
+        start = replace(start, verbalizer=train_verbalizer(writer, "study", true, practice.study, start.verbalizer))
+    passages = school.practice_passages(practice)
     tried, others, unread, left = _parted(passages.of(pair.block_index), practice)
 
     def attempts(name: str, halves: Halves, texts: Texts, sampling: Sampling) -> list[Attempt]:
@@ -90,7 +95,6 @@ def _practised(pair: PocketPair, school: "_School", start: Halves, folder: Path)
 
     sampled = attempts("sampled", start, tried, practice.sampling)
     verbalizer, best = start.verbalizer, favourites(sampled, tried.vectors, school.english)
-    writer = Trainee(start.base, start.writing, pair.recipe.verbalizer_rank, folder, progress)
     # After very short lessons nothing is readable, or closed at all: then there is nothing to learn from.
     if best.explanations:
         verbalizer = train_verbalizer(writer, "writing", _joined(best, others), practice.writing, verbalizer)
@@ -135,9 +139,8 @@ class _School:
         """What the lessons are taught on."""
         return self._passages(self._articles, self._recipe)
 
-    def practice_passages(self) -> _Passages:
+    def practice_passages(self, practice: Practice) -> _Passages:
         """What is practised on: other places, in some of the articles."""
-        practice = self._recipe.practice
         n_articles = min(practice.articles, len(self._articles))
         chosen = random.Random(practice.seed).sample(self._articles, n_articles)
         return self._passages(chosen, replace(self._recipe, seed=practice.seed, articles=n_articles))
