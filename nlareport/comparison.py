@@ -81,6 +81,8 @@ class CellDifference:
     """Shared items scored in one of the runs only; they count in no shared mean."""
     n_documents: int
     """Documents the `n_items` come from."""
+    smallest_seen: float | None = None
+    """The smallest true difference whose paired interval would leave out 0 in 4 runs of 5. None without one."""
 
     @property
     def is_diagonal(self) -> bool:

@@ -133,7 +133,6 @@ def check_run(file: Path, against: Path | None, prose: Path | None, tolerance: f
     """Everything that is wrong with a run, or published figures (YAML), and the verdicts on what was asked.
 
     Raises:
-        NothingToCompare: the run has no cell in common with the earlier one.
         ProseUnreadable: the page cannot be read.
         NlareportError: a run file or figures file is missing or damaged.
     """

@@ -103,21 +103,6 @@ def bootstrap_means(
     return bootstrap_ratios(sums, counts, draws, seed)[:, 0]
 
 
-def bootstrap_mean_interval(
-    values: Float[np.ndarray, " item"],
-    document_index: Int[np.ndarray, " item"],
-    draws: int,
-    seed: int,
-    n_documents: int | None = None,
-) -> tuple[float, float]:
-    """95% percentile interval of the mean over documents; arguments as in `bootstrap_means`.
-
-    Raises:
-        TooFewItems: the values come from fewer than two documents.
-    """
-    return percentile_interval(bootstrap_means(values, document_index, draws, seed, n_documents))
-
-
 def bootstrap_variances(
     unit_gold: Float64[np.ndarray, "item d_model"],
     document_index: Int[np.ndarray, " item"],

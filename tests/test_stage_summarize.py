@@ -9,7 +9,7 @@ from scipy.stats import trim_mean
 
 from nlareport.batches import ActivationBatch
 from nlareport.geometry import variance_nrm
-from nlareport.resampling import bootstrap_mean_interval
+from nlareport.resampling import bootstrap_means, percentile_interval
 from nlareport.rows import Cell, Item, NullScore, Pair, PairId, Score, Stratum
 from nlareport.stages.summarize import SUBSETS, resampled_variances, summarize
 
@@ -138,7 +138,8 @@ def test_the_interval_is_the_bootstrap_over_documents_of_the_items_fve_nrm():
     found = cell(summarize(PAIRS, items, scores, nulls, draws=300, seed=5), A, B)
     mine = [row for row in scores if (row.source, row.target) == (A, B) and row.fve_nrm is not None]
     documents = np.array([row.item_id // 2 for row in mine])
-    low, high = bootstrap_mean_interval(np.array([row.fve_nrm for row in mine]), documents, 300, 5, n_documents=20)
+    means = bootstrap_means(np.array([row.fve_nrm for row in mine]), documents, 300, 5, n_documents=20)
+    low, high = percentile_interval(means)
     assert (found.ci_low, found.ci_high) == pytest.approx((low, high))
 
 

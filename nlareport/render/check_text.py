@@ -1,9 +1,10 @@
 """What a check found as lines for a terminal: one a claim, one a cell, one a number."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 
 from nlareport.checks import CheckReport, NumberFinding, Replication
-from nlareport.render.formats import interval, plus, signed
+from nlareport.render.formats import interval, percent, plus, signed, signeds
 
 VERDICT_WIDTH = 16
 
@@ -14,18 +15,38 @@ def check_lines(report: CheckReport, page: str) -> Iterator[str]:
         required = " (required)" if claim.is_required else ""
         yield f"{claim.verdict:{VERDICT_WIDTH}}{claim.claim_id}{required}: {claim.text}"
     yield from map(replication_line, report.replications)
+    if report.replications:
+        yield replication_summary(report.replications)
     for finding in report.numbers:
         yield number_line(finding, page)
 
 
 def replication_line(cell: Replication) -> str:
-    """A cell's verdict, both values with their intervals, the difference with its own, and why it is undecided."""
+    """A cell's verdict, both values with their intervals, the difference with its own, its power, why undecided."""
     here, earlier = (f"{signed(value)} {interval(low, high)}".strip() for value, low, high in (cell.here, cell.earlier))
     line = f"{cell.verdict:{VERDICT_WIDTH}}{cell.source} → {cell.target}: {here} here, {earlier} there"
     if cell.interval is not None:
         kind = " paired" if cell.is_paired else ""
         line += f", difference {plus(cell.difference)} {interval(*cell.interval)}{kind}"
+    if cell.smallest_seen is not None:
+        line += (
+            f"; a true difference of {signed(cell.smallest_seen)} would show 4 times in 5, one of {cell.tolerance:g} "
+            f"{percent(cell.power)} of the time"
+        )
     return f"{line}; {cell.because}" if cell.because else line
+
+
+def replication_summary(cells: Sequence[Replication]) -> str:
+    """How many cells have each verdict, and the range of differences that the intervals would have shown."""
+    times = Counter(cell.verdict for cell in cells)
+    line = (
+        f"{times['replicated']} of {len(cells)} cells replicated within {cells[0].tolerance:g}, "
+        f"{times['not replicated']} not, {times['undecided']} undecided"
+    )
+    seen = [cell.smallest_seen for cell in cells if cell.smallest_seen is not None]
+    if not seen:
+        return f"{line}."
+    return f"{line}. The smallest true difference that would show 4 times in 5: {signeds([min(seen), max(seen)])}."
 
 
 def number_line(finding: NumberFinding, page: str) -> str:

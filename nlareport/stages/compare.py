@@ -16,6 +16,7 @@ import polars as pl
 from jaxtyping import Bool, Float64, Int64
 
 from nlareport.comparison import CellDifference, ItemDifference, SharedItems, TargetScale
+from nlareport.power import smallest_seen, standard_error
 from nlareport.resampling import bootstrap_ratios, percentile_interval
 from nlareport.rows import Cell, Pair, PairId
 
@@ -185,6 +186,7 @@ def _cell(
         n_items=int(both.sum()),
         n_scored_once=int((scored_a ^ scored_b).sum()),
         n_documents=len(np.unique(documents[both])),
+        smallest_seen=None if interval is None else smallest_seen(standard_error(*interval)),
     )
 
 

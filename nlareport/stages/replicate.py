@@ -6,7 +6,7 @@ interval too wide is no evidence either way.
 
 Where runs share items the interval is the paired one. Otherwise it is made of the two runs' own intervals (Zou and
 Donner 2008, "MOVER"), as of two runs on different documents. An earlier value published without an interval counts
-as exact.
+as exact. Beside each verdict stands what the interval could have seen, whatever it did see.
 """
 
 import math
@@ -14,13 +14,8 @@ from collections.abc import Mapping, Sequence
 
 from nlareport.checks import Replication, ReplicationVerdict
 from nlareport.comparison import CellDifference
+from nlareport.power import n_for_equivalence, power_to_see, smallest_seen, standard_error
 from nlareport.rows import PairId
-
-Z_INTERVAL = 1.959964
-"""Standard errors from a value to the end of its 95% interval."""
-Z_POWER = 1.281552
-"""Further standard errors so that an interval fits within the tolerance 4 times in 5 when there is no difference:
-each end must hold 9 times in 10."""
 
 
 def replications(
@@ -60,17 +55,9 @@ def difference_interval(cell: CellDifference) -> tuple[float, float] | None:
     )
 
 
-def n_needed(n_here: int, error_here: float, error_there: float, tolerance: float) -> int | None:
-    """Items this run needs to show equivalence 4 times in 5 when there is no difference; None when none would do.
-
-    `error_here` and `error_there` are standard errors; this run's shrinks with the root of its items.
-    """
-    room = (tolerance / (Z_INTERVAL + Z_POWER)) ** 2 - error_there**2
-    return math.ceil(n_here * error_here**2 / room) if room > 0 else None
-
-
 def _replication(cell: CellDifference, n_here: int | None, tolerance: float) -> Replication:
     interval, is_paired = difference_interval(cell), cell.low is not None
+    error = None if interval is None else standard_error(*interval)
     verdict: ReplicationVerdict = "undecided"
     because = needed = None
     if interval is None:
@@ -92,6 +79,9 @@ def _replication(cell: CellDifference, n_here: int | None, tolerance: float) -> 
         is_paired,
         n_here,
         needed,
+        tolerance,
+        None if error is None else smallest_seen(error),
+        None if error is None else power_to_see(tolerance, error),
         because,
     )
 
@@ -102,18 +92,14 @@ def _undecided(
     """Why the interval does not decide, and how many items would."""
     if cell.low is not None:
         # A paired interval is of the items of both runs at once: it has one error, which shrinks with them.
-        here, there = _error(*interval), 0.0
+        here, there = standard_error(*interval), 0.0
     else:
-        here, there = _error(cell.low_b, cell.high_b), _error(cell.low_a, cell.high_a)
+        here, there = standard_error(cell.low_b, cell.high_b), standard_error(cell.low_a, cell.high_a)
     if n_items is None:
         return "the interval of the difference crosses the tolerance, and how many items it is of is not known", None
-    needed = n_needed(n_items, here, there, tolerance)
+    needed = n_for_equivalence(n_items, here, there, tolerance)
     if needed is None:
         return "the earlier run's interval alone is too wide for this tolerance; no number of items here would do", None
     if needed <= n_items:
         return f"the difference lies close to the tolerance, though {n_items:,} items are enough for none", needed
     return f"{n_items:,} items are too few; about {needed:,} would tell no difference from one of {tolerance:g}", needed
-
-
-def _error(low: float | None, high: float | None) -> float:
-    return 0.0 if low is None or high is None else (high - low) / (2 * Z_INTERVAL)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from nlareport.checks import CheckReport
-from nlareport.errors import ProseUnreadable
+from nlareport.errors import NothingToCompare, ProseUnreadable
 from nlareport.ports import RunReader
 from nlareport.render.claims import claim_templates, read_claims
 from nlareport.rows import Cell, Claim, Pair, Run
@@ -33,12 +33,11 @@ def check_stored(reader: DuckDBReader) -> CheckReport:
 
 
 def check_replication(found: CheckReport, earlier: RunReader, here: RunReader, tolerance: float) -> CheckReport:
-    """Also every cell beside the earlier run's.
-
-    Raises:
-        NothingToCompare: the runs have no cell in common.
-    """
-    comparison = compare_runs(earlier, here)
+    """Also every cell beside the earlier run's; that the two have nothing in common is one fault more."""
+    try:
+        comparison = compare_runs(earlier, here)
+    except NothingToCompare as error:
+        return replace(found, faults=[*found.faults, str(error)])
     n_here = {(cell.source, cell.target): cell.n_scored for cell in here.rows(Cell, "diff_cells")}
     verdicts = replicate.replications(comparison.cells, n_here, tolerance)
     faults = replicate.replication_faults(verdicts, tolerance)
