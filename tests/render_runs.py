@@ -178,7 +178,17 @@ def _alignments(items: list[Item], pairs: list[Pair], rng: random.Random) -> lis
 
 
 def _nulls(items: list[Item], pairs: list[Pair]) -> list[NullScore]:
-    return [NullScore(item.item_id, s.pair_id, t.pair_id, 0, 1.3) for item in items[:5] for s in pairs for t in pairs]
+    """Every item alike, so that their mean is that of every subset: the `null_fve` of the cells."""
+    return [
+        NullScore(item.item_id, s.pair_id, t.pair_id, 0, (1 - _null_fve(s, t)) * (t.variance_nrm or 1.0))
+        for item in items
+        for s in pairs
+        for t in pairs
+    ]
+
+
+def _null_fve(source: Pair, target: Pair) -> float:
+    return -0.88 if source is target else -0.61
 
 
 def _cells(items: list[Item], scores: list[Score], pairs: list[Pair]) -> list[Cell]:
@@ -201,7 +211,7 @@ def _cells(items: list[Item], scores: list[Score], pairs: list[Pair]) -> list[Ce
                         source.pair_id, target.pair_id, subset, len(values), len(group) - len(values),
                         fve, fve - 0.031, fve + 0.029, fve - 0.02, median(values),
                         mean(values[tenth : len(values) - tenth]), sum(v < 0 for v in values) / len(values),
-                        -0.88 if source is target else -0.61, fve / diagonal[target.pair_id],
+                        _null_fve(source, target), fve / diagonal[target.pair_id],
                     )
                 )  # fmt: skip
     return cells

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+import yaml
 from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,12 +15,13 @@ from render_runs import PUBLISHED
 from nlareport.checks import Figure, Replication, WrittenNumber
 from nlareport.cli import cli
 from nlareport.comparison import CellDifference
-from nlareport.render.check_text import replication_line
-from nlareport.rows import PairId
+from nlareport.render.check_text import replication_line, replication_summary
+from nlareport.render.claims import claim_templates
+from nlareport.rows import Cell, Pair, PairId
 from nlareport.stages import attest, replicate
 from nlareport.stages.numerals import written_numbers
 from nlareport.stages.prose import judge, rounds_to
-from nlareport.steps.opening import import_figures
+from nlareport.steps.opening import import_figures, opened_run
 
 POCKET = Path("data/pocket.duckdb")
 QWEN, LLAMA = PairId("qwen7-L20"), PairId("llama70-L53")
@@ -53,11 +55,15 @@ def faults(result: Result) -> list[str]:
     return result.stderr.splitlines()
 
 
+def faults_of(audit: str, result: Result) -> list[str]:
+    return [line for line in faults(result) if f"audit {audit}: source" in line]
+
+
 def test_the_pocket_run_has_no_fault() -> None:
     result = check(POCKET)
     assert (result.exit_code, result.stderr) == (0, "")
     lines = result.stdout.splitlines()
-    assert len(lines) == 26
+    assert len(lines) == 2 * len(claim_templates())
     assert any(line.startswith("holds           above_constant (required): Every diagonal beats") for line in lines)
     assert any(line.startswith("does not hold   clean: All 480 decodes") for line in lines)
 
@@ -158,6 +164,32 @@ def test_a_false_sentence_is_caught(lie: str, tmp_path: Path) -> None:
     assert "claim cross_family" in line
 
 
+@pytest.mark.parametrize("subset", ["all", "prose", "without_outliers"])
+def test_a_null_that_is_not_that_of_its_null_scores_is_caught(subset: str, tmp_path: Path) -> None:
+    statement = (
+        "UPDATE cell SET null_fve = null_fve + 0.001 "
+        f"WHERE source = 'gemma270-L6' AND target = 'smollm2-L20' AND subset = '{subset}'"
+    )
+    (line,) = faults_of("null_beside_its_null_scores", planted(POCKET, tmp_path, statement))
+    assert f"source gemma270-L6, target smollm2-L20, subset {subset}, null_fve" in line
+
+
+def test_a_null_score_changed_behind_the_cells_back_is_caught(tmp_path: Path) -> None:
+    statement = "UPDATE null_score SET mse_nrm = 0 WHERE item_id = 3 AND source = target AND target = 'smollm2-L10'"
+    found = faults_of("null_beside_its_null_scores", planted(POCKET, tmp_path, statement))
+    assert all("source smollm2-L10, target smollm2-L10, subset" in line for line in found)
+    assert len(found) >= 2
+
+
+def test_a_pair_below_its_null_is_a_fault(tmp_path: Path) -> None:
+    result = planted(
+        POCKET,
+        tmp_path,
+        "UPDATE cell SET null_fve = 0.9 WHERE source = target",
+    )
+    assert any("claim diagonal_above_null: is required and does not hold" in line for line in faults(result))
+
+
 def test_a_required_sentence_that_does_not_hold_is_a_fault(tmp_path: Path) -> None:
     result = planted(POCKET, tmp_path, "UPDATE baseline SET fve_nrm = 0.9")
     expected = "claim above_constant: is required and does not hold"
@@ -205,6 +237,27 @@ def test_a_wide_interval_is_no_replication_and_says_how_many_items_would_decide(
     assert "about 1,313 would tell no difference from one of 0.05" in replication_line(found)
 
 
+def test_a_verdict_says_what_its_interval_could_have_seen() -> None:
+    found = verdict((0.54, 0.51, 0.57), (0.54, 0.50, 0.58))
+    # By hand: 0.03 and 0.04 make ± 0.05, an error of 0.0255; 2.802 of them are 0.0715. At 0.05, 1.96 errors away, half
+    # of all intervals leave out 0.
+    assert found.smallest_seen == pytest.approx(0.0715, abs=1e-4)
+    assert found.power == pytest.approx(0.5, abs=1e-3)
+    assert "a true difference of 0.071 would show 4 times in 5, one of 0.05 50% of the time" in replication_line(found)
+    assert replication_summary([found, verdict((0.54, 0.44, 0.64), (0.54, None, None))]) == (
+        "1 of 2 cells replicated within 0.05, 0 not, 1 undecided. "
+        "The smallest true difference that would show 4 times in 5: 0.071 to 0.143."
+    )
+
+
+def test_a_cell_without_an_interval_says_nothing_of_power() -> None:
+    cell = CellDifference(QWEN, LLAMA, "", "", 0.5, 0.4, 0.6, 0.5, None, None, None, None, 0.0, None, None, 0, 0, 0)
+    (found,) = replicate.replications([cell], {}, 0.05)
+    assert (found.smallest_seen, found.power) == (None, None)
+    assert "would show" not in replication_line(found)
+    assert replication_summary([found]) == "0 of 1 cells replicated within 0.05, 0 not, 1 undecided."
+
+
 def test_an_earlier_interval_that_is_too_wide_is_blamed_and_no_number_of_items_is_asked_for() -> None:
     found = verdict((0.54, 0.50, 0.58), (0.54, 0.44, 0.64))
     assert found.n_needed is None
@@ -243,11 +296,40 @@ def test_a_cell_that_is_not_replicated_is_a_fault(published: Path, tmp_path: Pat
     assert "cell qwen7-L20 → llama70-L53: is not replicated: 0.543 here, 0.843 there" in line
 
 
-def test_runs_without_a_shared_pair_are_refused_in_one_sentence() -> None:
+def test_runs_without_a_shared_pair_are_one_fault_and_the_rest_of_the_check_is_done() -> None:
     result = check(POCKET, "--against", PUBLISHED)
-    assert (result.exit_code, result.stdout) == (1, "")
-    assert len(faults(result)) == 1
-    assert "share no pair" in result.stderr
+    (line,) = faults(result)
+    assert result.exit_code == 1
+    assert "share no pair" in line
+    assert result.stdout == check(POCKET).stdout
+
+
+def test_a_computed_run_is_held_against_published_figures_of_its_pairs(tmp_path: Path) -> None:
+    """Published figures of the pocket pairs, made up: no items, so the runs' own intervals are compared."""
+    with opened_run(POCKET) as reader:
+        pairs, cells = reader.rows(Pair, "pair_table"), reader.rows(Cell, "check_cells")
+    figures = yaml.safe_load(PUBLISHED.read_text(encoding="utf-8"))
+    figures["pairs"] = [
+        {**figures["pairs"][0], "pair_id": row.pair_id, "label": row.label, "family": row.family,
+         "base_model": row.base_model, "block_index": row.block_index, "d_model": row.d_model}
+        for row in pairs
+    ]  # fmt: skip
+    figures["cells"] = [
+        {"source": cell.source, "target": cell.target, "fve_nrm": cell.fve_nrm, "ci95": [cell.ci_low, cell.ci_high]}
+        for cell in cells
+        if cell.subset == "all"
+    ]
+    for key in ("samples", "replication_targets", "median_activation_norm"):
+        figures.pop(key, None)
+    (tmp_path / "earlier.yaml").write_text(yaml.safe_dump(figures), encoding="utf-8")
+    result = check(POCKET, "--against", tmp_path / "earlier.yaml", "--tolerance", 0.2)
+    assert (result.exit_code, result.stderr) == (0, "")
+    lines = result.stdout.splitlines()
+    assert sum(line.startswith(("replicated ", "undecided ")) for line in lines) == 16
+    # By hand: two such intervals of one cell reach hypot(below, above) to either side, and 2.802 / 1.960 = 1.4294.
+    reaches = [math.hypot(row["ci95"][1] - row["fve_nrm"], row["fve_nrm"] - row["ci95"][0]) for row in figures["cells"]]
+    seen = f"{1.4294 * min(reaches):.3f} to {1.4294 * max(reaches):.3f}"
+    assert lines[-1].endswith(f"The smallest true difference that would show 4 times in 5: {seen}.")
 
 
 def numbers(text: str) -> list[tuple[str, float]]:

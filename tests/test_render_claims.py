@@ -3,6 +3,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import duckdb
 import pytest
 from render_runs import PUBLISHED, write_computed_run
 
@@ -63,9 +64,62 @@ def test_one_pairing_of_six_runs_against_the_direction(published: dict[str, Clai
 
 
 def test_published_nulls_are_held_against_the_top_of_their_range(published: dict[str, Claim]) -> None:
-    figures = published["above_null"].figures
-    assert figures["smallest_diagonal_gap"] == pytest.approx(0.748 + 0.66)
-    assert figures["smallest_gap"] == pytest.approx(0.514 + 0.66)
+    assert published["above_null"].figures["smallest_gap"] == pytest.approx(0.514 + 0.66)
+    diagonals = published["diagonal_above_null"]
+    assert diagonals.holds
+    assert diagonals.figures["smallest_gap"] == pytest.approx(0.748 + 0.66)
+    assert "the closest (qwen-7B) by 1.41" in diagonals.text
+
+
+def test_best_and_worst_cell_are_named_with_whether_chance_could_have_chosen_them(
+    published: dict[str, Claim], tmp_path: Path
+) -> None:
+    claim = published["best_and_worst"]
+    assert claim.holds
+    assert "gemma-27B → gemma-12B scores highest (0.680) and gemma-12B → llama-70B lowest (0.514)" in claim.text
+    meeting = _changed(tmp_path / "run.duckdb", "UPDATE cell SET ci_low = 0.1, ci_high = 0.9")
+    assert meeting["best_and_worst.otherwise"].holds
+    assert "not settled" in meeting["best_and_worst.otherwise"].text
+
+
+def test_the_largest_asymmetry_is_told_by_score_and_by_ceiling(published: dict[str, Claim], tmp_path: Path) -> None:
+    claim = published["asymmetry"]
+    assert claim.holds
+    # By hand: 0.630 and 0.514; ceilings 0.752 and 0.791.
+    assert "llama-70B → gemma-12B scores 0.630, the way back 0.514 (84% and 65% of the targets' ceilings)" in claim.text
+    assert (claim.figures["n"], claim.figures["n_apart"]) == (6, 4)
+    alike = _changed(tmp_path / "run.duckdb", "UPDATE cell SET fve_nrm = 0.5, ci_low = 0.4, ci_high = 0.6")
+    assert alike["asymmetry.otherwise"].holds
+    assert alike["asymmetry"].figures["n"] == 1
+
+
+def test_width_orders_targets_or_sources_only_when_every_wider_one_agrees(published: dict[str, Claim]) -> None:
+    assert published["target_size.otherwise"].holds
+    assert "llama-70B 69%, gemma-27B 75%, gemma-12B 84% and qwen-7B 79%" in published["target_size"].text
+    # llama-70B writes a hair worse than gemma-27B, though it is wider.
+    assert published["source_size.otherwise"].holds
+
+
+def test_models_of_one_width_are_not_ordered_by_it(tmp_path: Path) -> None:
+    claims = _changed(tmp_path / "run.duckdb", "UPDATE pair SET d_model = 640")
+    assert not {"target_size", "source_size", "direction"} & set(claims)
+
+
+def test_the_widest_interval_is_laid_to_spread_or_to_number(published: dict[str, Claim], tmp_path: Path) -> None:
+    claim = published["interval_widths"]
+    assert claim.holds
+    assert "0.009 wide (qwen-7B → qwen-7B, 2\u202f000 items), the widest 0.046 (llama-70B → gemma-27B" in claim.text
+    # By hand: twice as wide with a quarter of the items is what numbers alone give.
+    few = "UPDATE cell SET ci_low = fve_nrm - 0.2, n_scored = 30 WHERE source = target"
+    alone = _changed(tmp_path / "run.duckdb", "UPDATE cell SET ci_low = fve_nrm - 0.1, n_scored = 120", few)
+    assert alone["interval_widths.otherwise"].holds
+
+
+def test_a_diagonal_below_its_null_is_named(tmp_path: Path) -> None:
+    drowned = "UPDATE cell SET null_fve = 0.9 WHERE source = target AND source = 'qwen05-L16'"
+    claims = _changed(tmp_path / "run.duckdb", drowned)
+    assert not claims["diagonal_above_null"].holds
+    assert "Only 1 of 2 diagonals lie above" in claims["diagonal_above_null.otherwise"].text
 
 
 def test_what_a_run_cannot_be_asked_is_said_in_neither_form(
@@ -79,6 +133,15 @@ def test_drops_of_changed_texts_are_told_with_their_range(computed: dict[str, Cl
     assert computed["ablations"].holds
     assert "shuffling the words lowers every same-model score (by 0.153 to 0.163)" in computed["ablations"].text
     assert "blanking the quotes lowers every one (by 0.402 to 0.412)" in computed["ablations"].text
+
+
+def _changed(db: Path, *statements: str) -> dict[str, Claim]:
+    """The claims of a computed run in which something was changed."""
+    write_computed_run(db)
+    with duckdb.connect(str(db)) as connection:
+        for statement in statements:
+            connection.execute(statement)
+    return claims_of(db)
 
 
 def _with_ablations(db: Path, change: Callable[[AblationCell], AblationCell | None]) -> dict[str, Claim]:
@@ -132,9 +195,11 @@ def test_claims_that_do_not_hold_are_not_shown(tmp_path: Path) -> None:
     assert not claims["clean"].holds
     with DuckDBReader.open(db) as reader:
         page = render_report(reader, tmp_path).read_text(encoding="utf-8")
-    shown = set(re.findall(r'<li id="claim-([\w.]+)">', page))
+    shown = set(re.findall(r' id="claim-([\w.]+)">', page))
     assert shown == {claim_id for claim_id, claim in claims.items() if claim.holds}
     assert "clean.otherwise" in shown
+    # The sentence of the page's top is not said again below.
+    assert page.index('id="claim-best_and_worst') < page.index('id="reads"')
 
 
 def test_two_pocket_pairs_are_read_without_figures_left_open(computed: dict[str, Claim]) -> None:
@@ -154,4 +219,4 @@ def test_an_unknown_format_word_fails() -> None:
 
 def test_every_claim_has_its_own_name() -> None:
     names = [template.claim_id for template in claim_templates()]
-    assert len(names) == len(set(names)) >= 12
+    assert len(names) == len(set(names)) >= 18

@@ -30,6 +30,8 @@ class ClaimTemplate:
     otherwise: str | None
     is_required: bool = False
     """Whether a run on which it does not hold has a fault."""
+    is_in_hero: bool = False
+    """Whether it stands at the top of the report instead of under Reads."""
 
 
 class FigureFormatter(Formatter):
@@ -79,6 +81,7 @@ def claim_templates(folder: Path | None = None) -> list[ClaimTemplate]:
                 content["text"],
                 content.get("otherwise"),
                 content.get("required", False),
+                content.get("hero", False),
             )
         )
     return found

@@ -14,7 +14,7 @@ from nlareport.render import contexts
 from nlareport.render.answers import Answer, Origin, ask
 from nlareport.render.browser import render_browser
 from nlareport.render.chart_files import write_charts
-from nlareport.render.claims import read_claims
+from nlareport.render.claims import claim_templates, read_claims
 from nlareport.render.console import add_console
 from nlareport.render.downloads import add_downloads, add_query_answers, origins_in
 from nlareport.render.heat_views import Heat, read_heat
@@ -46,8 +46,9 @@ class ReportContext:
     tails: Answer[contexts.TailRow]
     baselines: Answer[contexts.BaselineRow]
     ablations: Answer[contexts.AblationRow]
+    lead: list[tuple[Claim, Origin]]
+    """Sentences for the top of the page. Only those that hold, here and below."""
     claims: list[tuple[Claim, Origin]]
-    """Only those that hold."""
     samples: Samples
     decodes: Answer[contexts.DecodeFinish]
     explanations: Answer[contexts.ExplanationFacts]
@@ -98,6 +99,7 @@ def read_report(reader: RunReader) -> ReportContext:
         raise RunIncomplete("The run file names no pair yet; run its experiment first.")
     counts = ask(reader, contexts.Counts, "report_counts")
     heat = read_heat(reader, counts.only)
+    lead, claims = _claims_that_hold(reader)
     return ReportContext(
         head=head,
         counts=counts,
@@ -117,7 +119,8 @@ def read_report(reader: RunReader) -> ReportContext:
         tails=ask(reader, contexts.TailRow, "tails"),
         baselines=ask(reader, contexts.BaselineRow, "baselines"),
         ablations=ask(reader, contexts.AblationRow, "ablations"),
-        claims=_claims_that_hold(reader),
+        lead=lead,
+        claims=claims,
         samples=read_samples(reader),
         decodes=ask(reader, contexts.DecodeFinish, "decode_finish"),
         explanations=ask(reader, contexts.ExplanationFacts, "explanation_facts"),
@@ -128,9 +131,13 @@ def read_report(reader: RunReader) -> ReportContext:
     )
 
 
-def _claims_that_hold(reader: RunReader) -> list[tuple[Claim, Origin]]:
-    return [
-        (claim, Origin(claim.query, reader.sql(claim.query).strip(), {}, 1))
-        for claim in read_claims(reader)
-        if claim.holds
-    ]
+def _claims_that_hold(reader: RunReader) -> tuple[list[tuple[Claim, Origin]], list[tuple[Claim, Origin]]]:
+    """The sentences of the page's top, and those under Reads."""
+    in_hero = {template.claim_id for template in claim_templates() if template.is_in_hero}
+    lead: list[tuple[Claim, Origin]] = []
+    claims: list[tuple[Claim, Origin]] = []
+    for claim in read_claims(reader):
+        if claim.holds:
+            place = lead if claim.claim_id.removesuffix(".otherwise") in in_hero else claims
+            place.append((claim, Origin(claim.query, reader.sql(claim.query).strip(), {}, 1)))
+    return lead, claims

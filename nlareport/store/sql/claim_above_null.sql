@@ -4,7 +4,6 @@
 -- Rows: render.contexts.ClaimFigures, exactly one.
 WITH gap AS (
     SELECT
-        c.source = c.target AS is_diagonal,
         coalesce(c.null_fve, TRY_CAST(run.environment ->> '$.nulls.max' AS DOUBLE)) AS null_high,
         coalesce(c.null_fve, TRY_CAST(run.environment ->> '$.nulls.min' AS DOUBLE)) AS null_low,
         c.fve_nrm - coalesce(c.null_fve, TRY_CAST(run.environment ->> '$.nulls.max' AS DOUBLE)) AS value
@@ -13,13 +12,12 @@ WITH gap AS (
     WHERE c.subset = 'all' AND c.fve_nrm IS NOT NULL
 )
 SELECT
-    CASE WHEN count(*) > 0 AND count(value) = count(*) AND bool_or(is_diagonal) THEN min(value) > 0 END AS holds,
+    CASE WHEN count(*) > 0 AND count(value) = count(*) THEN min(value) > 0 END AS holds,
     CAST(json_object(
         'n', count(*),
         'n_above', count(*) FILTER (WHERE value > 0),
         'null_low', min(null_low),
         'null_high', max(null_high),
-        'smallest_gap', min(value),
-        'smallest_diagonal_gap', min(value) FILTER (WHERE is_diagonal)
+        'smallest_gap', min(value)
     ) AS VARCHAR) AS figures
 FROM gap;

@@ -10,10 +10,7 @@ pairing AS (
         up.fve_nrm AS up_fve,
         down.fve_nrm / nullif(greatest(narrow_home.fve_nrm, 0), 0) AS down_fraction,
         up.fve_nrm / nullif(greatest(wide_home.fve_nrm, 0), 0) AS up_fraction,
-        down.ci_low > up.ci_high OR up.ci_low > down.ci_high AS is_apart,
-        wide.label || ' → ' || narrow.label AS name,
-        abs(down.fve_nrm - up.fve_nrm) AS gap,
-        row_number() OVER (ORDER BY abs(down.fve_nrm - up.fve_nrm) DESC, wide.ordinal, narrow.ordinal) AS rank
+        down.ci_low > up.ci_high OR up.ci_low > down.ci_high AS is_apart
     FROM pair AS wide
     JOIN pair AS narrow ON wide.d_model > narrow.d_model
     JOIN cell AS down ON down.source = wide.pair_id AND down.target = narrow.pair_id AND down.subset = 'all'
@@ -30,8 +27,6 @@ SELECT
         'n', count(*),
         'n_down', count(*) FILTER (WHERE down_fve > up_fve),
         'n_down_fraction', count(*) FILTER (WHERE down_fraction > up_fraction),
-        'n_apart', count(*) FILTER (WHERE is_apart),
-        'largest_gap', max(gap),
-        'largest', max(name) FILTER (WHERE rank = 1)
+        'n_apart', count(*) FILTER (WHERE is_apart)
     ) AS VARCHAR) AS figures
 FROM pairing;
