@@ -11,6 +11,8 @@ import numpy as np
 
 from nlareport.batches import ActivationBatch
 from nlareport.rows import Explanation, Item, NullScore, Pair, PairId, Score
+from nlareport.stages import identify, relate
+from nlareport.stages.resemble import centre, resemble
 from nlareport.stages.score import measure_pair, null_scores, score_cell
 from nlareport.stages.summarize import summarize
 
@@ -33,6 +35,7 @@ def main(n_items: int, n_pairs: int, d_model: int, draws: int) -> None:
     pairs: list[Pair] = []
     scores: list[Score] = []
     nulls: list[NullScore] = []
+    rows, floors, resembling = {}, {}, 0.0
     started = time.perf_counter()
     for ordinal, target in enumerate(ids):
         gold = batch(target, generator.standard_normal((n_items, d_model), dtype=np.float32) + 1)
@@ -40,17 +43,30 @@ def main(n_items: int, n_pairs: int, d_model: int, draws: int) -> None:
         pairs.append(
             Pair(target, target, "f", "m", 1, d_model, None, None, found.variance_nrm, found.mean_norm, None, ordinal)
         )
+        begun = time.perf_counter()
+        centred = centre(gold, documents)
+        resembling += time.perf_counter() - begun
         for source in ids:
             answer = batch(target, gold.vectors + generator.standard_normal(gold.vectors.shape, dtype=np.float32))
             scores += score_cell(source, target, gold, answer, texts, found.variance_nrm, "unscored")
             nulls += null_scores(source, target, gold, answer, documents, 1, 0)
-    scored = time.perf_counter()
+            begun = time.perf_counter()
+            found_here = resemble(source, centred, answer)
+            rows[source, target], floors[source, target] = found_here.rows, found_here.others_cosine
+            resembling += time.perf_counter() - begun
+    scored = time.perf_counter() - resembling
     cells = summarize(pairs, items, scores, nulls, draws, 0)
-    done = time.perf_counter()
+    done = time.perf_counter() - resembling
+    document_of = dict(enumerate(documents.tolist()))
+    drawn = relate.draw_cells(scores, document_of, draws, 0, {})
+    n_measures = len(identify.measure_cells(rows, floors, document_of, draws, 0) + relate.ceiling_fractions(drawn))
+    relate.effects(ids, drawn)
+    related = time.perf_counter() - resembling
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     click.echo(
         f"{n_items} items, {n_pairs} pairs, d {d_model}: scores and nulls {scored - started:.1f} s, "
-        f"{len(cells)} cells {done - scored:.1f} s, peak {peak:.2f} GB"
+        f"{len(cells)} cells {done - scored:.1f} s, resemblances {resembling:.1f} s, {n_measures} measures and effects "
+        f"{related - done:.1f} s, peak {peak:.2f} GB"
     )
 
 

@@ -62,6 +62,23 @@ def bootstrap_ratios(
     return np.concatenate(ratios)
 
 
+def bootstrap_columns(
+    columns: Sequence[tuple[Float[np.ndarray, " _"], Int[np.ndarray, " _"]]],
+    n_documents: int,
+    draws: int,
+    seed: int,
+) -> Float64[np.ndarray, "draw column"]:
+    """The resampled mean of each column, given as its values and the document of each, numbered from 0.
+
+    All columns share the drawn documents. NaN where a draw holds no value of a column.
+    """
+    sums, counts = np.zeros((n_documents, len(columns))), np.zeros((n_documents, len(columns)))
+    for place, (values, documents) in enumerate(columns):
+        sums[:, place] = np.bincount(documents, weights=values, minlength=n_documents)
+        counts[:, place] = np.bincount(documents, minlength=n_documents)
+    return bootstrap_ratios(sums, counts, draws, seed)
+
+
 def percentile_interval(draws: Float[np.ndarray, " draw"]) -> tuple[float, float]:
     """The 2.5th and 97.5th percentile of what was drawn; draws that are NaN are left out.
 

@@ -167,7 +167,7 @@ class Cell:
     source: PairId
     target: PairId
     subset: str
-    """`all`, `without_outliers`, or a stratum."""
+    """`all`, `without_outliers`, a stratum, or a graded subset such as `context_1` (`measure_rows.SubsetRange`)."""
     n_scored: int | None
     n_unscored: int | None
     fve_nrm: float | None

@@ -1,5 +1,6 @@
 """Runs to store: one written by hand, and strategies for any that the tables allow."""
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +26,7 @@ from nlareport.rows import (
 )
 from nlareport.store.bundle_tables import STEMS
 from nlareport.store.connections import SCHEMA_VERSION
+from nlareport.store.statements import schema
 from nlareport.store.tables import PRIMARY_KEYS, column_types, sort_key
 from nlareport.store.whole_run import RunRows
 
@@ -120,9 +122,11 @@ def a_small_run() -> RunRows:
 
 
 def make_older(path: Path) -> None:
-    """Turns a run file into one of schema version 1, as it was before there were ablations."""
+    """Turns a run file into one of schema version 1, with the tables that are as old."""
+    since = re.findall(r"-- Since schema version \d+\.\nCREATE TABLE (\w+)", schema())
     with duckdb.connect(str(path)) as connection:
-        connection.execute("DROP TABLE ablation; DROP TABLE ablation_cell; UPDATE run SET schema_version = 1")
+        connection.execute("; ".join(f"DROP TABLE {table}" for table in since))
+        connection.execute("UPDATE run SET schema_version = 1")
 
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=12)

@@ -211,7 +211,7 @@ def test_a_run_file_of_another_schema_version_is_refused(tmp_path: Path) -> None
     with duckdb.connect(str(tmp_path / "p.duckdb")) as connection:
         connection.execute("UPDATE run SET schema_version = 99")
     line = refusal("render", tmp_path / "p.duckdb", "--out", tmp_path / "pages")
-    assert "schema version 99, this nlareport reads versions 1 to 2" in line
+    assert "schema version 99, this nlareport reads versions 1 to 3" in line
 
 
 def test_a_run_file_open_elsewhere_is_refused(tmp_path: Path) -> None:

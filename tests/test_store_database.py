@@ -222,7 +222,7 @@ def test_a_file_of_another_schema_version_is_refused(path: Path) -> None:
     RunFile.create_or_open(path, a_run()).close()
     with duckdb.connect(str(path)) as connection:
         connection.execute("UPDATE run SET schema_version = 99")
-    with pytest.raises(RunFileOfAnotherVersion, match="schema version 99, this nlareport reads versions 1 to 2"):
+    with pytest.raises(RunFileOfAnotherVersion, match="schema version 99, this nlareport reads versions 1 to 3"):
         RunFile.open(path)
 
 

@@ -1,8 +1,8 @@
-"""Items to outlier flags: vectors far longer than their like, and explanations said twice.
+"""Items to outliers: vectors far longer than their like, and explanations said twice.
 
-Enter alignments (for the norms) and explanations; leaves a flag per item. Attention-sink vectors score near 1 at home
-and far below 0 abroad, always under the same words; the report shows the matrix with and without them (Known traps in
-PROTOCOL.md). Nothing is dropped here.
+Enter alignments (for the norms) and explanations; leave `Outlier` rows, the reasons for flags. Attention-sink vectors
+score near 1 at home and far below 0 abroad, always under the same words; the report shows the matrix with and without
+them (Known traps in PROTOCOL.md). Nothing is dropped here.
 """
 
 import math
@@ -10,11 +10,13 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 from jaxtyping import Int64, UInt64
 
-from nlareport.rows import Alignment, Explanation, Item, PairId
+from nlareport.measure_rows import Outlier
+from nlareport.rows import Alignment, Explanation, PairId
 
 NORM_FACTOR = 4.0
 """A norm above this many times its pair's median is an outlier."""
@@ -28,40 +30,59 @@ NEAR_DUPLICATE_JACCARD = 0.9
 _WORD = re.compile(r"\w+")
 
 
-def flag_outliers(
-    items: Sequence[Item],
-    alignments: Mapping[PairId, Sequence[Alignment]],
-    explanations: Mapping[PairId, Sequence[Explanation]],
-) -> dict[int, bool]:
-    """Whether each item is an outlier in some pair, by item_id.
+def find_outliers(
+    alignments: Mapping[PairId, Sequence[Alignment]], explanations: Mapping[PairId, Sequence[Explanation]]
+) -> list[Outlier]:
+    """Every reason to flag an item, pair by pair; an item without a row is no outlier.
 
     Either its activation is longer than 4 times the pair's median, or its explanation nearly repeats another item's
-    of the same source; then both are flagged. Case, punctuation and spacing do not count.
+    of the same source; then both are flagged. Case, punctuation and spacing do not count. Both in one pair are an
+    attention sink's signature, and a reason of its own.
     """
-    flagged: set[int] = set()
-    for rows in alignments.values():
-        norms = np.array([row.activation_norm for row in rows])
-        if len(norms):
-            limit = NORM_FACTOR * float(np.median(norms))
-            flagged.update(row.item_id for row in rows if row.activation_norm > limit)
-    for written in explanations.values():
-        texts = [(explanation.item_id, explanation.text) for explanation in written if explanation.text]
-        repeated = near_duplicates([text for _, text in texts])
-        flagged.update(item_id for (item_id, _), is_repeated in zip(texts, repeated, strict=True) if is_repeated)
-    return {item.item_id: item.item_id in flagged for item in items}
+    found: list[Outlier] = []
+    for pair_id in dict.fromkeys([*alignments, *explanations]):
+        long = _long_norms(alignments.get(pair_id, []))
+        repeated = _repeated(explanations.get(pair_id, []))
+        found += [Outlier(item_id, pair_id, "norm", ratio) for item_id, ratio in long.items()]
+        found += [Outlier(item_id, pair_id, "near_duplicate", times) for item_id, times in repeated.items()]
+        found += [Outlier(item_id, pair_id, "sink", ratio) for item_id, ratio in long.items() if item_id in repeated]
+    return found
 
 
-def near_duplicates(texts: Sequence[str]) -> list[bool]:
-    """Whether each text nearly repeats another: the Jaccard index of their 5-word runs is at least 0.9.
+def _long_norms(alignments: Sequence[Alignment]) -> dict[int, float]:
+    """By item, the norm over the pair's median, where it is above the limit."""
+    if not alignments:
+        return {}
+    median = float(np.median([row.activation_norm for row in alignments]))
+    return {
+        row.item_id: row.activation_norm / median
+        for row in alignments
+        if median > 0 and row.activation_norm > NORM_FACTOR * median
+    }
 
-    Exact, not sampled. Equal texts are counted first, so a verbalizer that always says the same stays cheap.
+
+def _repeated(explanations: Sequence[Explanation]) -> dict[int, float]:
+    """By item, how many items were explained in nearly the same words, where another one was."""
+    texts = [(row.item_id, row.text) for row in explanations if row.text]
+    times = near_duplicates([text for _, text in texts])
+    return {item_id: float(n) for (item_id, _), n in zip(texts, times, strict=True) if n > 1}
+
+
+def near_duplicates(texts: Sequence[str]) -> list[int]:
+    """How many texts say nearly the same as each, itself included: 1 where none repeats it.
+
+    Two texts are near when the Jaccard index of their 5-word runs is at least 0.9; a chain of near ones counts as one
+    group. Exact, not sampled. Equal texts are counted first, so a verbalizer that always says the same stays cheap.
     """
     words = [tuple(_WORD.findall(text.casefold())) for text in texts]
     times = Counter(words)
     distinct = list(times)
-    matched = _matched(_shingle_sets(distinct))
-    repeated = {text for index, text in enumerate(distinct) if times[text] > 1 or index in matched}
-    return [text in repeated for text in words]
+    groups = _groups(_shingle_sets(distinct))
+    size: Counter[int] = Counter()
+    for text, group in zip(distinct, groups, strict=True):
+        size[group] += times[text]
+    size_of = {text: size[group] for text, group in zip(distinct, groups, strict=True)}
+    return [size_of[text] for text in words]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,35 +127,49 @@ def _run_hashes(words: UInt64[np.ndarray, " word"], starts: Int64[np.ndarray, " 
     return hashes
 
 
-def _matched(sets: _ShingleSets) -> set[int]:
-    """The texts that have a near-duplicate among the others.
+def _groups(sets: _ShingleSets) -> list[int]:
+    """A number for each text, shared by those that a chain of near-duplicates joins.
 
     Two sets with a Jaccard index of at least t share one of the rarest `size - ceil(t * size) + 1` elements of each
-    (the prefix filter of Bayardo, Ma and Srikant, 2007), so only texts that meet there are compared.
+    (the prefix filter of Bayardo, Ma and Srikant, 2007), so only texts that meet there are compared; and with each
+    group that a text meets only until one of it is near, so a crowd of repeats costs one comparison each.
     """
-    matched: set[int] = set()
-    unmatched_with: dict[int, set[int]] = defaultdict(set)
-    matched_with: dict[int, list[int]] = defaultdict(list)
+    group_of = list(range(len(sets.first) - 1))
+    members = {text: [text] for text in group_of}
     prefixes = _shared_prefixes(sets)
+    # By shingle and group, the texts so far.
+    seen_with: dict[int, dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
 
-    def mark(text: int) -> None:
-        matched.add(text)
-        for shingle in prefixes[text]:
-            unmatched_with[shingle].discard(text)
-            matched_with[shingle].append(text)
+    def join(one: int, other: int) -> None:
+        smaller, larger = sorted((one, other), key=lambda group: len(members[group]))
+        for moved in members[smaller]:
+            group_of[moved] = larger
+            for shingle in prefixes[moved]:
+                seen_with[shingle][larger] += seen_with[shingle].pop(smaller, [])
+        members[larger] += members.pop(smaller)
 
     for text, prefix in prefixes.items():
-        met = sorted(set().union(*(unmatched_with[shingle] for shingle in prefix)))
-        twins = [other for other in met if _is_near(sets, text, other)]
-        for twin in twins:
-            mark(twin)
-        # Among those already matched one twin is enough; a crowd of repeats then costs one comparison each.
-        if twins or any(_is_near(sets, text, other) for shingle in prefix for other in matched_with[shingle]):
-            mark(text)
-        else:
-            for shingle in prefix:
-                unmatched_with[shingle].add(text)
-    return matched
+        met: dict[int, list[list[int]]] = defaultdict(list)
+        for shingle in prefix:
+            for group, others in seen_with[shingle].items():
+                met[group].append(others)
+        near = [group for group, others in met.items() if _is_near_any(sets, text, others)]
+        for shingle in prefix:
+            seen_with[shingle][text].append(text)
+        for group in near:
+            join(group_of[text], group)
+    return group_of
+
+
+def _is_near_any(sets: _ShingleSets, text: int, others: Sequence[Sequence[int]]) -> bool:
+    """Whether a text is near one of these, which may be named more than once."""
+    compared: set[int] = set()
+    for other in chain.from_iterable(others):
+        if other not in compared:
+            if _is_near(sets, text, other):
+                return True
+            compared.add(other)
+    return False
 
 
 def _shared_prefixes(sets: _ShingleSets) -> dict[int, list[int]]:

@@ -6,7 +6,7 @@ subset: so the cells of one target stand on one scale, and a subset's cell is th
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -15,11 +15,11 @@ from jaxtyping import Bool, Float64, Int64
 
 from nlareport.batches import ActivationBatch
 from nlareport.geometry import SMALLEST_VARIANCE, fve_meannorm, unit_rows
-from nlareport.resampling import bootstrap_ratios, bootstrap_variances, document_codes, percentile_interval
+from nlareport.resampling import bootstrap_columns, bootstrap_variances, document_codes, percentile_interval
 from nlareport.rows import Cell, Item, NullScore, Pair, PairId, Score
 
 SUBSETS = ("all", "without_outliers", "digits", "punctuation", "prose")
-"""In the order the cells are returned."""
+"""Those that are the same for every target, in the order the cells are returned; graded ones follow."""
 
 TRIMMED_SHARE = 0.1
 """Cut from each end before the trimmed mean is taken."""
@@ -40,22 +40,24 @@ def summarize(
     draws: int,
     seed: int,
     variance_draws: Mapping[PairId, Float64[np.ndarray, " draw"]] | None = None,
+    graded: Mapping[PairId, Mapping[str, Collection[int]]] | None = None,
 ) -> list[Cell]:
     """One row per cell that has scores and per subset, in the pairs' order; a subset without a score has no values.
 
-    `without_outliers` holds the items judged not to be outliers. Intervals share the drawn documents between all
+    `without_outliers` holds the items judged not to be outliers; `graded` names further subsets of each target, with
+    their items. Intervals share the drawn documents between all
     cells; a target in `variance_draws` has V drawn with them, any other has V fixed. Equal rows in any order, with an
     equal seed, give equal cells.
     """
-    table = _ItemTable.of(items)
+    table = _ItemTable.of(items, graded or {})
     pair_of = {pair.pair_id: pair for pair in pairs}
     columns = _score_columns(scores, table, pair_of)
     nulls = _null_columns(null_scores, table)
     intervals = _intervals(columns, table, draws, seed, _variance_ratios(variance_draws or {}, pair_of))
     cells = {
-        (key, subset): _cell(key, subset, table.subsets[subset], column, nulls.get(key), pair_of[key.target])
+        (key, subset): _cell(key, subset, members, column, nulls.get(key), pair_of[key.target])
         for key, column in columns.items()
-        for subset in SUBSETS
+        for subset, members in table.subsets(key.target).items()
     }
     return [
         _completed(cell, cells.get((CellKey(key.target, key.target), subset)), intervals.get((key, subset)))
@@ -71,7 +73,7 @@ def resampled_variances(
     Raises:
         ZeroVector: an activation has norm 0.
     """
-    table = _ItemTable.of(items)
+    table = _ItemTable.of(items, {})
     rows = np.array([table.place[item_id] for item_id in gold.item_ids.tolist()], dtype=np.int64)
     return bootstrap_variances(unit_rows(gold.vectors), table.documents[rows], draws, seed)
 
@@ -82,22 +84,32 @@ class _ItemTable:
 
     place: dict[int, int]
     documents: Int64[np.ndarray, " item"]
-    subsets: dict[str, Bool[np.ndarray, " item"]]
+    shared: dict[str, Bool[np.ndarray, " item"]]
+    graded: dict[PairId, dict[str, Bool[np.ndarray, " item"]]]
 
     @classmethod
-    def of(cls, items: Sequence[Item]) -> "_ItemTable":
+    def of(cls, items: Sequence[Item], graded: Mapping[PairId, Mapping[str, Collection[int]]]) -> "_ItemTable":
         """The table of these items, whatever their order."""
         ordered = sorted(items, key=lambda item: item.item_id)
+        item_ids = np.array([item.item_id for item in ordered], dtype=np.int64)
         strata = np.array([item.stratum for item in ordered], dtype=np.str_)
         return cls(
             place={item.item_id: place for place, item in enumerate(ordered)},
             documents=document_codes([item.doc_id for item in ordered]),
-            subsets={
+            shared={
                 "all": np.ones(len(ordered), dtype=np.bool_),
                 "without_outliers": np.array([item.is_outlier is False for item in ordered], dtype=np.bool_),
                 **{stratum: strata == stratum for stratum in SUBSETS[2:]},
             },
+            graded={
+                target: {name: np.isin(item_ids, sorted(members)) for name, members in subsets.items()}
+                for target, subsets in graded.items()
+            },
         )
+
+    def subsets(self, target: PairId) -> dict[str, Bool[np.ndarray, " item"]]:
+        """Every subset of a target's cells by name."""
+        return self.shared | self.graded.get(target, {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,19 +231,18 @@ def _intervals(
 
     `variance_ratios` holds V over V of each draw, where V is drawn too.
     """
-    names, sums, counts = [], [], []
+    names, chosen_columns = [], []
     n_documents = int(table.documents.max(initial=-1)) + 1
     for key, column in columns.items():
-        for subset in SUBSETS:
-            chosen = table.subsets[subset] & column.is_scored
+        for subset, members in table.subsets(key.target).items():
+            chosen = members & column.is_scored
             fve, documents = _known(column.fve[chosen]), table.documents[chosen]
             if fve is not None and (documents != documents[0]).any():
                 names.append((key, subset))
-                sums.append(np.bincount(documents, weights=fve, minlength=n_documents))
-                counts.append(np.bincount(documents, minlength=n_documents).astype(np.float64))
+                chosen_columns.append((fve, documents))
     if not names:
         return {}
-    drawn = bootstrap_ratios(np.stack(sums, axis=1), np.stack(counts, axis=1), draws, seed)
+    drawn = bootstrap_columns(chosen_columns, n_documents, draws, seed)
     return {
         (key, subset): percentile_interval(1.0 - (1.0 - means) * variance_ratios.get(key.target, 1.0))
         for (key, subset), means in zip(names, drawn.T, strict=True)

@@ -1,16 +1,17 @@
-"""The last step: reconstructions to scores, nulls, baselines, cells, ablations' drops and claims.
+"""The last step: reconstructions to scores, nulls, baselines, cells and what stands beside them, drops and claims.
 
 Arithmetic only, so it is done whole, in one transaction, whenever anything it rests on has changed.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
 from nlareport.batches import ActivationBatch
 from nlareport.errors import RunIncomplete
 from nlareport.experiment import Experiment
+from nlareport.measure_rows import Activation, Outlier, SubsetRange
 from nlareport.ports import Row
 from nlareport.render.claims import read_claims
 from nlareport.resampling import document_codes
@@ -28,11 +29,16 @@ from nlareport.rows import (
     Score,
 )
 from nlareport.stages import baseline, outliers, reconstruct, score, summarize
+from nlareport.steps import measures
 from nlareport.steps.ablations import VarianceDraws, n_outstanding, summarize_ablations
 from nlareport.steps.work import Work, among, rows_at
+from nlareport.store.activations import ActivationStore
 from nlareport.store.database import RunFile
 
 Key = TypeVar("Key")
+
+VERSION = 2
+"""Of what is made of scores: raised when a run holds more of it, or other figures, than one scored before."""
 
 
 def score_run(work: Work) -> None:
@@ -67,20 +73,28 @@ def score_run(work: Work) -> None:
 def is_finished(run_file: RunFile, experiment: Experiment) -> bool:
     """Whether a run file holds everything the experiment asks for, to the scores.
 
-    It needs no vector and no checkpoint to say so: a published run file travels without either.
+    It needs no vector and no checkpoint to say so: a published run file travels without either, and then cannot be
+    scored by a later version, so that it is finished as it is.
     """
-    return run_file.count(Item) >= experiment.sampling.n_items and is_scored(run_file, experiment)
+    can_score_again = ActivationStore(run_file.path).folder.exists()
+    return run_file.count(Item) >= experiment.sampling.n_items and is_scored(
+        run_file, experiment, by_this_version=can_score_again
+    )
 
 
-def is_scored(run_file: RunFile, experiment: Experiment) -> bool:
+def is_scored(run_file: RunFile, experiment: Experiment, *, by_this_version: bool = True) -> bool:
     """Whether the scores rest on all that the run file holds, and on what the experiment now says."""
-    return bool(run_file.run().environment.get("scored") == _stamp(run_file, experiment))
+    stored, wanted = run_file.run().environment.get("scored"), _stamp(run_file, experiment)
+    if stored and not by_this_version:
+        stored = {**stored, "version": VERSION}
+    return bool(stored == wanted)
 
 
 def _stamp(run_file: RunFile, experiment: Experiment) -> dict[str, Any]:
     """What scores rest on, stored beside them as ``scored``: when any of it changes, they are made again."""
     sources = {pair.pair_id for pair in experiment.pairs}
     stamp: dict[str, Any] = {
+        "version": VERSION,
         "n_items": run_file.count(Item),
         "n_explanations": sum(row.source in sources for row in run_file.rows(Explanation)),
         "scoring": experiment.scoring.model_dump(),
@@ -99,15 +113,19 @@ def _score(work: Work, items: list[Item]) -> None:
     pairs.sort(key=lambda pair: pair.ordinal)
     explanations = {source: work.explanations(source) for source, _ in work.pairs}
     alignments = _by(work.run_file.rows(Alignment), lambda row: row.pair_id)
-    flags = outliers.flag_outliers(items, alignments, explanations)
-    items = [replace(item, is_outlier=flags[item.item_id]) for item in items]
+    found = outliers.find_outliers(alignments, explanations)
+    flagged = {row.item_id for row in found}
+    items = [replace(item, is_outlier=item.item_id in flagged) for item in items]
     scores, nulls = _score_cells(work, pairs, items, golds, explanations)
     variance_draws = _variance_draws(work, pairs, items, golds)
-    cells, baselines = _summarize(work, pairs, items, scores, nulls, golds, variance_draws)
+    grades = measures.grade_items(golds, alignments)
+    cells, baselines = _summarize(work, pairs, items, scores, nulls, golds, variance_draws, grades.members)
+    beside = measures.measure_cells(work, pairs, items, scores, golds, variance_draws)
     drops = summarize_ablations(work, pairs, items, scores, variance_draws)
     with work.run_file.transaction():
         work.run_file.put(pairs, items)
         work.run_file.replace({Score: scores, NullScore: nulls, Cell: cells, Baseline: baselines, AblationCell: drops})
+        work.run_file.replace({Outlier: found, Activation: grades.activations, SubsetRange: grades.ranges, **beside})
 
 
 def _measured(pair: Pair, gold: ActivationBatch) -> Pair:
@@ -160,9 +178,10 @@ def _summarize(
     nulls: list[NullScore],
     golds: dict[PairId, ActivationBatch],
     variance_draws: VarianceDraws | None,
+    graded: Mapping[PairId, Mapping[str, Collection[int]]],
 ) -> tuple[list[Cell], list[Baseline]]:
     draws, seed = work.experiment.scoring.bootstrap_draws, work.experiment.sampling.seed
-    cells = summarize.summarize(pairs, items, scores, nulls, draws, seed, variance_draws)
+    cells = summarize.summarize(pairs, items, scores, nulls, draws, seed, variance_draws, graded)
     scored = _by((row for row in scores if row.mse_nrm is not None), lambda row: (row.source, row.target))
     document_index = document_codes([item.doc_id for item in items])
     baselines = [

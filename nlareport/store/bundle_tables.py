@@ -10,6 +10,7 @@ from typing import Literal, get_args, get_origin, get_type_hints
 
 import polars as pl
 
+from nlareport.measure_rows import Activation, Effect, Measure, Outlier, Resemblance, SubsetRange
 from nlareport.rows import (
     Ablation,
     AblationCell,
@@ -38,6 +39,12 @@ STEMS: dict[type, str] = {
     Cell: "cells",
     Baseline: "baselines",
     AblationCell: "ablation_cells",
+    Outlier: "outliers",
+    Activation: "activations",
+    SubsetRange: "subset_ranges",
+    Resemblance: "resemblances",
+    Measure: "measures",
+    Effect: "effects",
     Claim: "claims",
 }
 """Name of the file, without its ending, that holds each table."""

@@ -21,7 +21,7 @@ from nlareport.errors import (
 )
 from nlareport.store.statements import tables_since
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Version of store/sql/schema.sql; a run file says in `run.schema_version` which one it was made under."""
 
 OLDEST_SCHEMA_VERSION = 1

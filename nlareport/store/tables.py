@@ -16,6 +16,7 @@ from typing import Any, Literal, NewType, Union, cast, get_args, get_origin, get
 import polars as pl
 
 from nlareport.errors import RowRefused
+from nlareport.measure_rows import Activation, Effect, Measure, Outlier, Resemblance, SubsetRange
 from nlareport.ports import Row
 from nlareport.rows import (
     Ablation,
@@ -46,6 +47,12 @@ PRIMARY_KEYS: dict[type, tuple[str, ...]] = {
     Cell: ("source", "target", "subset"),
     Baseline: ("source", "target", "method"),
     AblationCell: ("source", "target", "method"),
+    Outlier: ("item_id", "pair_id", "reason"),
+    Activation: ("item_id", "pair_id"),
+    SubsetRange: ("target", "subset"),
+    Resemblance: ("item_id", "source", "target"),
+    Measure: ("source", "target", "measure"),
+    Effect: ("pair_id", "role"),
     Claim: ("claim_id",),
 }
 """Every row type of a run file, in the order tables are filled."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from nlareport.errors import RunFileTaken
+from nlareport.measure_rows import Activation, Effect, Measure, Outlier, Resemblance, SubsetRange
 from nlareport.rows import (
     Ablation,
     AblationCell,
@@ -42,6 +43,12 @@ class RunRows:
     cells: list[Cell] = field(default_factory=list)
     baselines: list[Baseline] = field(default_factory=list)
     ablation_cells: list[AblationCell] = field(default_factory=list)
+    outliers: list[Outlier] = field(default_factory=list)
+    activations: list[Activation] = field(default_factory=list)
+    subset_ranges: list[SubsetRange] = field(default_factory=list)
+    resemblances: list[Resemblance] = field(default_factory=list)
+    measures: list[Measure] = field(default_factory=list)
+    effects: list[Effect] = field(default_factory=list)
     claims: list[Claim] = field(default_factory=list)
 
     def groups(self) -> list[list[object]]:
@@ -72,6 +79,12 @@ def read_run(path: Path) -> RunRows:
             cells=stored.rows(Cell),
             baselines=stored.rows(Baseline),
             ablation_cells=stored.rows(AblationCell),
+            outliers=stored.rows(Outlier),
+            activations=stored.rows(Activation),
+            subset_ranges=stored.rows(SubsetRange),
+            resemblances=stored.rows(Resemblance),
+            measures=stored.rows(Measure),
+            effects=stored.rows(Effect),
             claims=stored.rows(Claim),
         )
 

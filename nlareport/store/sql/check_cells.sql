@@ -1,8 +1,11 @@
--- Every cell over every subset of items, as a written number is looked up among them: those over all items first.
+-- Every cell over the subsets that are the same for every target, as a written number is looked up among them.
+-- Those over all items come first. Graded subsets are left out: with their thousands of figures nearly any number of
+-- three digits would be found somewhere.
 -- Parameters: none.
 -- Rows: rows.Cell.
 SELECT
     source, target, subset, n_scored, n_unscored, fve_nrm, ci_low, ci_high, fve_meannorm, median, trimmed_mean,
     share_below_zero, null_fve, ceiling_fraction
 FROM cell
+WHERE subset NOT IN (SELECT subset FROM subset_range)
 ORDER BY subset <> 'all', subset, source, target;

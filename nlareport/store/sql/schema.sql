@@ -1,4 +1,4 @@
--- The tables of a run file, schema version 2. Rows as Python sees them: nlareport/rows.py.
+-- The tables of a run file, schema version 3. Rows as Python sees them: nlareport/rows.py, nlareport/measure_rows.py.
 -- A table that came later says since when: files of an older version get it when they are opened.
 CREATE TABLE run (
     run_id VARCHAR PRIMARY KEY,
@@ -188,7 +188,7 @@ CREATE TABLE cell (
 COMMENT ON TABLE cell IS 'The matrix, over all items and over subsets of them.';
 COMMENT ON COLUMN cell.source IS 'Pair whose verbalizer wrote the text.';
 COMMENT ON COLUMN cell.target IS 'Pair whose reconstructor read it.';
-COMMENT ON COLUMN cell.subset IS 'all, without_outliers, digits, punctuation or prose.';
+COMMENT ON COLUMN cell.subset IS 'all, without_outliers, digits, punctuation, prose, or a subset of subset_range.';
 COMMENT ON COLUMN cell.n_scored IS 'Items with a score.';
 COMMENT ON COLUMN cell.n_unscored IS 'Items without one.';
 COMMENT ON COLUMN cell.fve_nrm IS 'Mean of the items'' fve_nrm: fraction of variance explained, raw-mean denominator.';
@@ -245,6 +245,104 @@ COMMENT ON COLUMN ablation_cell.ci_high IS 'Upper end.';
 COMMENT ON COLUMN ablation_cell.fve_drop IS 'fve_nrm as written minus fve_nrm changed, item by item: above 0 when the change costs score.';
 COMMENT ON COLUMN ablation_cell.drop_low IS 'Lower end of the 95% percentile bootstrap of the paired difference over documents.';
 COMMENT ON COLUMN ablation_cell.drop_high IS 'Upper end.';
+
+-- Since schema version 3.
+CREATE TABLE outlier (
+    item_id BIGINT NOT NULL,
+    pair_id VARCHAR NOT NULL,
+    reason VARCHAR NOT NULL CHECK (reason IN ('norm', 'near_duplicate', 'sink')),
+    value DOUBLE NOT NULL CHECK (isfinite(value)),
+    PRIMARY KEY (item_id, pair_id, reason)
+);
+COMMENT ON TABLE outlier IS 'Why items are flagged as outliers: one row per item, pair and reason.';
+COMMENT ON COLUMN outlier.item_id IS 'Item.';
+COMMENT ON COLUMN outlier.pair_id IS 'Pair whose activation or explanation it is.';
+COMMENT ON COLUMN outlier.reason IS 'norm: over 4 times the pair''s median; near_duplicate: the explanation nearly repeats another item''s; sink: both.';
+COMMENT ON COLUMN outlier.value IS 'norm, sink: the norm over the pair''s median; near_duplicate: items of which nearly the same was said, this one among them.';
+
+-- Since schema version 3.
+CREATE TABLE activation (
+    item_id BIGINT NOT NULL,
+    pair_id VARCHAR NOT NULL,
+    atypicality DOUBLE NOT NULL CHECK (isfinite(atypicality)),
+    PRIMARY KEY (item_id, pair_id)
+);
+COMMENT ON TABLE activation IS 'What is told of each pair''s activation at each item beside its norm, which stands in alignment.';
+COMMENT ON COLUMN activation.item_id IS 'Item.';
+COMMENT ON COLUMN activation.pair_id IS 'Pair whose activation it is.';
+COMMENT ON COLUMN activation.atypicality IS '1 - cos to the pair''s mean direction over the run''s items, 0 to 2.';
+
+-- Since schema version 3.
+CREATE TABLE subset_range (
+    target VARCHAR NOT NULL,
+    subset VARCHAR NOT NULL,
+    low DOUBLE NOT NULL CHECK (isfinite(low)),
+    high DOUBLE NOT NULL CHECK (isfinite(high)),
+    n_items BIGINT NOT NULL,
+    PRIMARY KEY (target, subset)
+);
+COMMENT ON TABLE subset_range IS 'Graded subsets of cell: quarters of the items by a property of the target, equal values kept together.';
+COMMENT ON COLUMN subset_range.target IS 'Pair in whose tokenization, and by whose activations, the items are graded.';
+COMMENT ON COLUMN subset_range.subset IS 'context_1 to context_4 by alignment.token_index, norm_1 to norm_4 by alignment.activation_norm, atypical_1 to atypical_4 by activation.atypicality.';
+COMMENT ON COLUMN subset_range.low IS 'Smallest value in the subset, which is included.';
+COMMENT ON COLUMN subset_range.high IS 'Largest value in the subset, which is included.';
+COMMENT ON COLUMN subset_range.n_items IS 'Items in the subset.';
+
+-- Since schema version 3.
+CREATE TABLE resemblance (
+    item_id BIGINT NOT NULL,
+    source VARCHAR NOT NULL,
+    target VARCHAR NOT NULL,
+    centred_cosine DOUBLE CHECK (centred_cosine IS NULL OR isfinite(centred_cosine)),
+    n_nearer BIGINT NOT NULL,
+    n_others BIGINT NOT NULL,
+    PRIMARY KEY (item_id, source, target)
+);
+COMMENT ON TABLE resemblance IS 'How each reconstruction stands to its own gold and to the golds of other documents.';
+COMMENT ON COLUMN resemblance.item_id IS 'Item.';
+COMMENT ON COLUMN resemblance.source IS 'Pair whose verbalizer wrote the text.';
+COMMENT ON COLUMN resemblance.target IS 'Pair whose reconstructor read it and whose activation is the gold.';
+COMMENT ON COLUMN resemblance.centred_cosine IS 'Cosine once the target''s mean of unit golds is taken from both unit vectors; NULL when either is that mean.';
+COMMENT ON COLUMN resemblance.n_nearer IS 'Golds of other documents at least as near to the reconstruction as its own, by cosine; ties count against it.';
+COMMENT ON COLUMN resemblance.n_others IS 'Golds of other documents.';
+
+-- Since schema version 3.
+CREATE TABLE measure (
+    source VARCHAR NOT NULL,
+    target VARCHAR NOT NULL,
+    measure VARCHAR NOT NULL,
+    value DOUBLE NOT NULL CHECK (isfinite(value)),
+    ci_low DOUBLE,
+    ci_high DOUBLE,
+    chance DOUBLE,
+    n_scored BIGINT NOT NULL,
+    PRIMARY KEY (source, target, measure)
+);
+COMMENT ON TABLE measure IS 'Figures of each cell over all items that can be held beside those of another target.';
+COMMENT ON COLUMN measure.source IS 'Pair whose verbalizer wrote the texts.';
+COMMENT ON COLUMN measure.target IS 'Pair whose reconstructor read them.';
+COMMENT ON COLUMN measure.measure IS 'centred_cosine; identified_of_2, _10, _all: own gold nearest among so many; ceiling_fraction.';
+COMMENT ON COLUMN measure.value IS 'Mean over the items; for ceiling_fraction the cell''s fve_nrm over its target''s diagonal.';
+COMMENT ON COLUMN measure.ci_low IS 'Lower end of the 95% percentile bootstrap over documents; for ceiling_fraction cell and diagonal drawn together.';
+COMMENT ON COLUMN measure.ci_high IS 'Upper end.';
+COMMENT ON COLUMN measure.chance IS 'By chance: 1/k for identification, the mean against all other documents'' golds for centred_cosine; NULL for ceiling_fraction.';
+COMMENT ON COLUMN measure.n_scored IS 'Items it is taken over.';
+
+-- Since schema version 3.
+CREATE TABLE effect (
+    pair_id VARCHAR NOT NULL,
+    role VARCHAR NOT NULL CHECK (role IN ('source', 'target')),
+    effect DOUBLE NOT NULL CHECK (isfinite(effect)),
+    ci_low DOUBLE,
+    ci_high DOUBLE,
+    PRIMARY KEY (pair_id, role)
+);
+COMMENT ON TABLE effect IS 'Additive fit over the cross-model cells: fve_nrm = level + source effect + target effect.';
+COMMENT ON COLUMN effect.pair_id IS 'Pair.';
+COMMENT ON COLUMN effect.role IS 'source: as a writer; target: as a reader.';
+COMMENT ON COLUMN effect.effect IS 'In fve_nrm; the effects of each role sum to 0.';
+COMMENT ON COLUMN effect.ci_low IS 'Lower end of the 95% percentile bootstrap over documents, the fit made anew in each draw.';
+COMMENT ON COLUMN effect.ci_high IS 'Upper end.';
 
 CREATE TABLE claim (
     claim_id VARCHAR PRIMARY KEY,

@@ -3,7 +3,8 @@
 -- additive fit fve = level + source effect + target effect over all cross-model cells is fair to that: with n pairs,
 -- row sum r and column sum c of a pair, each less (n-1) times the level, its least-squares source effect is
 -- ((n-1) r + c) / (n (n-2)), its target effect ((n-1) c + r) / (n (n-2)).
--- The fit needs three pairs and every cross-model cell; without them the effects are NULL.
+-- The fit needs three pairs and every cross-model cell; without them the effects are NULL. Their intervals were drawn
+-- when the run was scored; NULL where only figures are known.
 -- Parameters: none.
 -- Rows: render.contexts.SourceEffect, best writer first.
 WITH
@@ -38,11 +39,17 @@ SELECT
         WHEN w.n >= 3 AND w.n_cells = w.n * (w.n - 1)
             THEN ((w.n - 1) * sums.row_excess + sums.column_excess) / (w.n * (w.n - 2))
     END AS source_effect,
+    s.ci_low AS source_low,
+    s.ci_high AS source_high,
     CASE
         WHEN w.n >= 3 AND w.n_cells = w.n * (w.n - 1)
             THEN ((w.n - 1) * sums.column_excess + sums.row_excess) / (w.n * (w.n - 2))
-    END AS target_effect
+    END AS target_effect,
+    t.ci_low AS target_low,
+    t.ci_high AS target_high
 FROM sums
 CROSS JOIN whole AS w
+LEFT JOIN effect AS s ON s.pair_id = sums.pair_id AND s.role = 'source'
+LEFT JOIN effect AS t ON t.pair_id = sums.pair_id AND t.role = 'target'
 WHERE sums.mean_as_source IS NOT NULL
 ORDER BY source_effect DESC NULLS LAST, mean_as_source DESC, sums.ordinal;

@@ -1,10 +1,11 @@
--- How many items each subset holds.
+-- How many items each subset holds that is the same for every target.
+-- Those of a target's graded subsets stand in the table subset_range.
 -- Parameters: none.
 -- Rows: render.contexts.SubsetSize.
 SELECT
     subset,
     max(coalesce(n_scored, 0) + coalesce(n_unscored, 0)) AS n_items
 FROM cell
-WHERE n_scored IS NOT NULL
+WHERE n_scored IS NOT NULL AND subset NOT IN (SELECT subset FROM subset_range)
 GROUP BY subset
 ORDER BY list_position(['all', 'without_outliers', 'prose', 'punctuation', 'digits'], subset), subset;

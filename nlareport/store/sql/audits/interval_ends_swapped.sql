@@ -1,4 +1,4 @@
--- Cells and baselines whose interval ends below where it begins.
+-- Cells, baselines, measures and effects whose interval ends below where it begins.
 -- Parameters: none.
 -- Rows: source, target, what the interval is of, its ends.
 SELECT source, target, subset AS interval_of, ci_low, ci_high
@@ -7,5 +7,13 @@ WHERE ci_low > ci_high
 UNION ALL
 SELECT source, target, method, ci_low, ci_high
 FROM baseline
+WHERE ci_low > ci_high
+UNION ALL
+SELECT source, target, measure, ci_low, ci_high
+FROM measure
+WHERE ci_low > ci_high
+UNION ALL
+SELECT pair_id, pair_id, role, ci_low, ci_high
+FROM effect
 WHERE ci_low > ci_high
 ORDER BY source, target, interval_of;

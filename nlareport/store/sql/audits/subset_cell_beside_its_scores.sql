@@ -1,16 +1,29 @@
--- Cells over a stratum or without outliers whose fve_nrm is not the mean of the scores of these items.
+-- Cells over a stratum, a graded subset or without outliers whose fve_nrm is not the mean of the scores of these items.
 -- Where the file holds as many scores as the cell says.
 -- Parameters: none.
 -- Rows: source, target, subset, the value stated and the mean found.
-WITH member AS (
-    SELECT item_id, stratum AS subset FROM item
+WITH
+graded AS (
+    SELECT item_id, pair_id AS target, 'context' AS property, token_index AS value FROM alignment
     UNION ALL
-    SELECT item_id, 'without_outliers' FROM item WHERE NOT is_outlier
+    SELECT item_id, pair_id, 'norm', activation_norm FROM alignment
+    UNION ALL
+    SELECT item_id, pair_id, 'atypical', atypicality FROM activation
+),
+member AS (
+    SELECT item_id, pair_id AS target, stratum AS subset FROM item CROSS JOIN pair
+    UNION ALL
+    SELECT item_id, pair_id, 'without_outliers' FROM item CROSS JOIN pair WHERE NOT is_outlier
+    UNION ALL
+    SELECT g.item_id, g.target, r.subset
+    FROM graded AS g
+    JOIN subset_range AS r
+        ON r.target = g.target AND starts_with(r.subset, g.property || '_') AND g.value BETWEEN r.low AND r.high
 ),
 means AS (
     SELECT s.source, s.target, m.subset, count(s.fve_nrm) AS n_found, avg(s.fve_nrm) AS mean_fve_nrm
     FROM score AS s
-    JOIN member AS m ON m.item_id = s.item_id
+    JOIN member AS m ON m.item_id = s.item_id AND m.target = s.target
     GROUP BY s.source, s.target, m.subset
 )
 SELECT c.source, c.target, c.subset, c.fve_nrm, m.mean_fve_nrm

@@ -1,0 +1,125 @@
+"""What stands beside the cells: items graded by a target's properties, measures that need no V, effects.
+
+A part of the score step, which stores what it returns. Golds come in; reconstructions are read one cell at a time.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from jaxtyping import Float64, Int64
+
+from nlareport.batches import ActivationBatch
+from nlareport.measure_rows import Activation, Effect, Measure, Resemblance, SubsetRange
+from nlareport.resampling import document_codes
+from nlareport.rows import Alignment, Item, Pair, PairId, Score
+from nlareport.stages import grade, identify, relate, resemble
+from nlareport.steps.ablations import VarianceDraws
+from nlareport.steps.work import Work, among
+
+CellName = tuple[PairId, PairId]
+"""Source and target."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grades:
+    """Each target's items in quarters, by the places and the activations it has there."""
+
+    activations: list[Activation] = field(default_factory=list)
+    ranges: list[SubsetRange] = field(default_factory=list)
+    members: dict[PairId, dict[str, frozenset[int]]] = field(default_factory=dict)
+    """The items of each range, by target and subset."""
+
+
+def grade_items(golds: Mapping[PairId, ActivationBatch], alignments: Mapping[PairId, Sequence[Alignment]]) -> Grades:
+    """Quarters of the items by left context, by norm and by atypicality, for every target.
+
+    Raises:
+        ZeroVector: an activation, or the mean direction of a target's, has norm 0.
+    """
+    found = Grades()
+    for target, gold in golds.items():
+        atypicalities = grade.atypicalities(gold)
+        places = alignments.get(target, ())
+        properties: dict[str, dict[int, float]] = {
+            "context": {row.item_id: float(row.token_index) for row in places},
+            "norm": {row.item_id: row.activation_norm for row in places},
+            "atypical": {row.item_id: row.atypicality for row in atypicalities},
+        }
+        found.activations.extend(atypicalities)
+        found.members[target] = {}
+        for prefix, values in properties.items():
+            for subset in grade.ranges(target, prefix, np.array(list(values.values()), dtype=np.float64)):
+                found.ranges.append(subset)
+                found.members[target][subset.subset] = grade.members(subset, values)
+    return found
+
+
+def measure_cells(
+    work: Work,
+    pairs: Sequence[Pair],
+    items: Sequence[Item],
+    scores: Sequence[Score],
+    golds: Mapping[PairId, ActivationBatch],
+    variance_draws: VarianceDraws | None,
+) -> dict[type, Sequence[object]]:
+    """The rows of `resemblance`, `measure` and `effect`, by row type.
+
+    Raises:
+        ZeroVector: an activation has norm 0.
+    """
+    draws, seed = work.experiment.scoring.bootstrap_draws, work.experiment.sampling.seed
+    # The same documents under the same numbers as everywhere in the run, so that all statistics share their draws.
+    codes = document_codes([item.doc_id for item in items])
+    document_of = dict(zip([item.item_id for item in items], codes.tolist(), strict=True))
+    resemblances = _resemblances(work, pairs, golds, codes, _scored_items(pairs, scores))
+    rows = {key: found.rows for key, found in resemblances.items()}
+    floors = {key: found.others_cosine for key, found in resemblances.items()}
+    cells = relate.draw_cells(scores, document_of, draws, seed, _variance_ratios(pairs, variance_draws or {}))
+    return {
+        Resemblance: [row for of_cell in rows.values() for row in of_cell],
+        Measure: [
+            *identify.measure_cells(rows, floors, document_of, draws, seed),
+            *relate.ceiling_fractions(cells),
+        ],
+        Effect: relate.effects([pair.pair_id for pair in pairs], cells),
+    }
+
+
+def _resemblances(
+    work: Work,
+    pairs: Sequence[Pair],
+    golds: Mapping[PairId, ActivationBatch],
+    codes: Int64[np.ndarray, " item"],
+    scored: Mapping[CellName, set[int]],
+) -> dict[CellName, resemble.CellResemblance]:
+    """Every cell beside its target's golds; one target's centred golds are held at a time."""
+    found = {}
+    for target in pairs:
+        gold = resemble.centre(golds[target.pair_id], codes)
+        for source in pairs:
+            key = (source.pair_id, target.pair_id)
+            # A penalised item has a score but no vector, and so no resemblance.
+            answers = among(work.activations.read_reconstructions(*key), scored[key])
+            found[key] = resemble.resemble(source.pair_id, gold, answers)
+    return found
+
+
+def _scored_items(pairs: Sequence[Pair], scores: Sequence[Score]) -> dict[CellName, set[int]]:
+    """The scored items of every cell, source by source."""
+    scored: dict[CellName, set[int]] = {(s.pair_id, t.pair_id): set() for s in pairs for t in pairs}
+    for row in scores:
+        if row.mse_nrm is not None:
+            scored[row.source, row.target].add(row.item_id)
+    return scored
+
+
+def _variance_ratios(
+    pairs: Sequence[Pair], variance_draws: Mapping[PairId, Float64[np.ndarray, " draw"]]
+) -> dict[PairId, Float64[np.ndarray, " draw"]]:
+    """V over V of each draw, where V is drawn too."""
+    return {
+        pair.pair_id: pair.variance_nrm / variance_draws[pair.pair_id]
+        for pair in pairs
+        if pair.variance_nrm and pair.pair_id in variance_draws
+    }

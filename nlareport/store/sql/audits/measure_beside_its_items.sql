@@ -1,0 +1,24 @@
+-- Measures that are not what their items come to: centred cosine, identification among two and among all.
+-- Parameters: none.
+-- Rows: source, target, measure, the value stated and the one found.
+WITH
+found AS (
+    SELECT source, target, 'centred_cosine' AS measure, avg(centred_cosine) AS expected_value
+    FROM resemblance
+    GROUP BY source, target
+    UNION ALL
+    SELECT source, target, 'identified_of_2', avg((n_others - n_nearer) / n_others)
+    FROM resemblance
+    WHERE n_others > 0
+    GROUP BY source, target
+    UNION ALL
+    SELECT source, target, 'identified_of_all', avg(CAST(n_nearer = 0 AS INTEGER))
+    FROM resemblance
+    WHERE n_others > 0
+    GROUP BY source, target
+)
+SELECT m.source, m.target, m.measure, m.value, f.expected_value
+FROM measure AS m
+JOIN found AS f ON f.source = m.source AND f.target = m.target AND f.measure = m.measure
+WHERE f.expected_value IS NULL OR abs(m.value - f.expected_value) > 1e-9
+ORDER BY m.source, m.target, m.measure;
