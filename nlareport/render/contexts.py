@@ -106,7 +106,12 @@ class SourceEffect:
     mean_as_target: float | None
     source_effect: float | None
     """None with fewer than three pairs or an incomplete matrix."""
+    source_low: float | None
+    """None where only figures are known."""
+    source_high: float | None
     target_effect: float | None
+    target_low: float | None
+    target_high: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,12 +124,20 @@ class SubsetRow:
     target_label: str
     is_diagonal: bool
     fve_all: float | None
+    all_low: float | None
+    all_high: float | None
     fve_without_outliers: float | None
     without_outliers_low: float | None
     without_outliers_high: float | None
-    fve_digits: float | None
-    fve_punctuation: float | None
     fve_prose: float | None
+    prose_low: float | None
+    prose_high: float | None
+    fve_punctuation: float | None
+    punctuation_low: float | None
+    punctuation_high: float | None
+    fve_digits: float | None
+    digits_low: float | None
+    digits_high: float | None
 
 
 @dataclass(frozen=True, slots=True)

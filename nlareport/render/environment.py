@@ -21,5 +21,5 @@ def template_environment(folder: Path | None = None) -> Environment:
         keep_trailing_newline=True,
     )
     environment.filters.update(formats.FILTERS)
-    environment.globals.update(interval=formats.interval, percents=formats.percents)
+    environment.globals.update(interval=formats.interval, percents=formats.percents, signeds=formats.signeds)
     return environment

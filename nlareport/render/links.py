@@ -10,6 +10,7 @@ def cell_id(source: PairId, target: PairId) -> str:
     return f"cell-{source}--{target}"
 
 
-def browse_href(source: PairId, target: PairId) -> str:
-    """The sample browser, turned to one cell."""
-    return f"browse.html#cell={quote(source)}~{quote(target)}"
+def browse_href(source: PairId, target: PairId, item_id: int | None = None) -> str:
+    """The sample browser, turned to one cell, and to one item in it."""
+    chosen = "" if item_id is None else f"&item={item_id}"
+    return f"browse.html#cell={quote(source)}~{quote(target)}{chosen}"

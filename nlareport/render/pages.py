@@ -20,6 +20,7 @@ from nlareport.render.downloads import add_downloads, add_query_answers, origins
 from nlareport.render.heat_views import Heat, read_heat
 from nlareport.render.interval_chart import interval_chart
 from nlareport.render.items import read_item_pages
+from nlareport.render.measures import Measures, read_measures
 from nlareport.render.protocol import Fact, read_protocol, unclean_choice
 from nlareport.render.report_folder import SECTIONS, ReportFolder, SitePlace
 from nlareport.render.samples import Samples, read_samples
@@ -46,6 +47,7 @@ class ReportContext:
     tails: Answer[contexts.TailRow]
     baselines: Answer[contexts.BaselineRow]
     ablations: Answer[contexts.AblationRow]
+    measures: Measures
     lead: list[tuple[Claim, Origin]]
     """Sentences for the top of the page. Only those that hold, here and below."""
     claims: list[tuple[Claim, Origin]]
@@ -119,6 +121,7 @@ def read_report(reader: RunReader) -> ReportContext:
         tails=ask(reader, contexts.TailRow, "tails"),
         baselines=ask(reader, contexts.BaselineRow, "baselines"),
         ablations=ask(reader, contexts.AblationRow, "ablations"),
+        measures=read_measures(reader),
         lead=lead,
         claims=claims,
         samples=read_samples(reader),

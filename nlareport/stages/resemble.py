@@ -113,7 +113,7 @@ def _block(
     ]
     directed = gold.norms > SMALLEST_NORM
     inverse = np.divide(1.0, gold.norms, out=np.zeros_like(gold.norms), where=directed)
-    return rows, _over((products * is_other) @ inverse, norms * (is_other @ directed))
+    return rows, _over((products * is_other) @ inverse, norms * (is_other @ directed.astype(np.float64)))
 
 
 def _over(

@@ -23,7 +23,10 @@ COUNT_WORDS = {
     "n_families": "families",
 }  # fmt: skip
 PAIR_WORDS = {"block_index": "block"}
-QUERIES = ("baselines", "ablations", "source_effects", "subset_sizes", "alignment_extremes", "unscored_reasons")
+QUERIES = (
+    "baselines", "ablations", "measures", "measure_chances", "source_effects", "subset_sizes", "outlier_counts",
+    "alignment_extremes", "unscored_reasons",
+)  # fmt: skip
 """Answers of the report whose every number is a figure."""
 
 
