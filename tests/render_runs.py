@@ -5,6 +5,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from statistics import mean, median
 
+from measured_rows import measured_rows
+
 from nlareport.rows import (
     AblationCell,
     Alignment,
@@ -81,11 +83,18 @@ SENTENCES = [
 
 
 def write_computed_run(
-    path: Path, *, n_items: int = 120, pairs: int = 2, hostile: str | None = None, seed: int = 7
+    path: Path,
+    *,
+    n_items: int = 120,
+    pairs: int = 2,
+    hostile: str | None = None,
+    seed: int = 7,
+    with_measures: bool = True,
 ) -> Path:
     """A finished run of one to four pairs: outliers, strata, unclean answers, nulls, baselines, ablations, skips.
 
-    Another seed gives other answers and scores for the same items.
+    Another seed gives other answers and scores for the same items. Without measures it is as an older version would
+    have left it.
     """
     chosen = [*PAIRS, *MORE_PAIRS][:pairs]
     rng = random.Random(seed)
@@ -102,9 +111,11 @@ def write_computed_run(
     skipped = [
         Document(f"pocket:news:{9000 + n}", "pocket:news", 9000 + n, 80, "too short for 50 tokens") for n in range(7)
     ]
+    alignments, cells = _alignments(items, chosen, rng), _cells(items, scores, chosen)
     create_run_file(
-        path, run_row(), chosen, documents + skipped, items, _alignments(items, chosen, rng), explanations, scores,
-        _nulls(items, chosen), _cells(items, scores, chosen), _baselines(chosen), _ablation_cells(chosen),
+        path, run_row(), chosen, documents + skipped, items, alignments, explanations, scores, _nulls(items, chosen),
+        cells, _baselines(chosen), _ablation_cells(chosen),
+        *(measured_rows(items, chosen, alignments, scores, cells) if with_measures else []),
     )  # fmt: skip
     return path
 

@@ -147,7 +147,7 @@ def test_a_sink_row_without_its_flag_is_caught(tmp_path: Path) -> None:
         "(SELECT min(item_id) FROM item WHERE NOT is_outlier)",
     )
     (line,) = [line for line in faults(result) if "audit sink_without_flag" in line]
-    assert "pair_id gemma270-L9, activation_norm 860000, median_norm" in line
+    assert "pair_id gemma270-L9, reason norm, activation_norm 860000, median_norm" in line
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,17 @@
 """A finished run as it is published, without the folder of vectors and texts beside it: nothing is done twice."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from pipeline_runs import everything, run, scripted_content, write_corpus, write_experiment
 
 from nlareport.errors import CorpusChanged, EngineUnknown
+from nlareport.measure_rows import Measure, Resemblance, SubsetRange
 from nlareport.pipeline import STAGES
 from nlareport.store.activations import ActivationStore
+from nlareport.store.database import RunFile
 from nlareport.store.whole_run import read_run
 
 NO_ENGINE = "an engine that does not exist"
@@ -36,6 +39,30 @@ def test_a_finished_run_without_its_folder_needs_no_model_and_no_corpus(scripted
     assert run(scripted, db, NO_ENGINE, only="extract").endswith("nothing was missing")
     assert read_run(db) == before
     assert not ActivationStore(db).folder.exists()
+
+
+def scored_by_an_older_version(db: Path) -> Path:
+    """The run file as it was before its scores had a version, and without what came with it."""
+    with RunFile.open(db) as run_file:
+        stored = run_file.run()
+        scored = {key: value for key, value in stored.environment["scored"].items() if key != "version"}
+        run_file.put([replace(stored, environment={**stored.environment, "scored": scored})])
+        run_file.replace({Measure: [], Resemblance: [], SubsetRange: []})
+    return db
+
+
+def test_a_run_scored_by_an_older_version_is_scored_again_where_its_vectors_are(scripted: Path, tmp_path: Path) -> None:
+    db = tmp_path / "run.duckdb"
+    run(scripted, db)
+    before = everything(db)
+    assert not run(scripted, scored_by_an_older_version(db)).endswith("missing")
+    assert everything(db) == before
+
+
+def test_a_published_run_scored_by_an_older_version_is_finished_as_it_is(scripted: Path, tmp_path: Path) -> None:
+    db = scored_by_an_older_version(published(scripted, tmp_path / "run.duckdb"))
+    assert run(scripted, db, NO_ENGINE).endswith("nothing was missing")
+    assert read_run(db).measures == []
 
 
 def test_a_run_is_not_finished_before_its_scores(scripted: Path, tmp_path: Path) -> None:

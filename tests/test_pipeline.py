@@ -35,7 +35,17 @@ def test_a_run_fills_every_table(scripted: Path, tmp_path: Path) -> None:
     assert len(rows.alignments) == 9 * 2
     assert len(rows.explanations) == 9 * 2
     assert len(rows.scores) == len(rows.null_scores) == 9 * 4
-    assert len(rows.cells) == 4 * 5
+    assert len(rows.resemblances) == 9 * 4
+    assert len(rows.activations) == 9 * 2
+    # Three properties in quarters, beside the five subsets that are the same for both targets.
+    assert len(rows.subset_ranges) == 12 * 2
+    assert len(rows.cells) == 4 * (5 + 12)
+    # Eight other documents are too few to be told among ten; two pairs are too few for the fit.
+    assert {(row.measure, row.source == row.target) for row in rows.measures} == {
+        *((name, own) for name in ("centred_cosine", "identified_of_2", "identified_of_all") for own in (True, False)),
+        ("ceiling_fraction", False),
+    }
+    assert rows.effects == []
     assert len(rows.baselines) == 4
     assert rows.claims
     assert {document.skipped_reason is None for document in rows.documents} == {True, False}

@@ -124,8 +124,19 @@ def _score(work: Work, items: list[Item]) -> None:
     drops = summarize_ablations(work, pairs, items, scores, variance_draws)
     with work.run_file.transaction():
         work.run_file.put(pairs, items)
-        work.run_file.replace({Score: scores, NullScore: nulls, Cell: cells, Baseline: baselines, AblationCell: drops})
-        work.run_file.replace({Outlier: found, Activation: grades.activations, SubsetRange: grades.ranges, **beside})
+        work.run_file.replace(
+            {
+                Score: scores,
+                NullScore: nulls,
+                Cell: cells,
+                Baseline: baselines,
+                AblationCell: drops,
+                Outlier: found,
+                Activation: grades.activations,
+                SubsetRange: grades.ranges,
+                **beside,
+            }
+        )
 
 
 def _measured(pair: Pair, gold: ActivationBatch) -> Pair:

@@ -1,0 +1,83 @@
+from math import comb
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nlareport.batches import ActivationBatch
+from nlareport.measure_rows import Measure, Resemblance
+from nlareport.rows import PairId
+from nlareport.stages.identify import identification, measure_cells
+from nlareport.stages.resemble import centre, resemble
+
+A, B = PairId("a"), PairId("b")
+OF = ("identified_of_2", "identified_of_10", "identified_of_all")
+
+
+def measured(rows: list[Resemblance], document_of: dict[int, int] | None = None, **floors) -> dict[str, Measure]:
+    found = measure_cells(
+        {(B, A): rows}, {(B, A): floors.get("floor")}, document_of or {n: n for n in range(100)}, 300, 1
+    )
+    return {row.measure: row for row in found}
+
+
+def row(item_id: int, cosine: float | None, n_nearer: int, n_others: int = 20) -> Resemblance:
+    return Resemblance(item_id, B, A, cosine, n_nearer, n_others)
+
+
+def test_a_worked_cell():
+    # 20 others: with 5 nearer, one other is not among them in 15 of 20 draws.
+    found = measured([row(0, 0.9, 0), row(1, 0.5, 5), row(2, None, 20)], floor=0.01)
+    assert found["centred_cosine"].value == pytest.approx(0.7)
+    assert (found["centred_cosine"].n_scored, found["centred_cosine"].chance) == (2, 0.01)
+    assert found["identified_of_2"].value == pytest.approx((1 + 15 / 20 + 0) / 3)
+    assert found["identified_of_10"].value == pytest.approx((1 + comb(15, 9) / comb(20, 9) + 0) / 3)
+    assert found["identified_of_all"].value == pytest.approx(1 / 3)
+    assert [found[name].chance for name in OF] == pytest.approx([1 / 2, 1 / 10, 1 / 21])
+    assert found["identified_of_2"].ci_low < found["identified_of_2"].value < found["identified_of_2"].ci_high
+
+
+@given(st.integers(1, 40), st.integers(0, 40), st.integers(2, 12))
+def test_identification_is_the_share_of_draws_without_a_nearer_one(n_others, n_nearer, k):
+    n_nearer, k = min(n_nearer, n_others), min(k, n_others + 1)
+    found = identification(np.array([n_nearer]), np.array([n_others]), k)
+    assert found.tolist() == pytest.approx([comb(n_others - n_nearer, k - 1) / comb(n_others, k - 1)])
+
+
+def test_items_with_too_few_others_are_left_out_of_identification_among_more():
+    found = measured([row(0, 0.9, 0, 8), row(1, 0.5, 3, 20)])
+    assert found["identified_of_10"].n_scored == 1
+    assert found["identified_of_2"].n_scored == 2
+    alone = measured([row(0, 0.9, 0, 0)])
+    assert list(alone) == ["centred_cosine"]
+    assert (alone["centred_cosine"].ci_low, alone["centred_cosine"].ci_high) == (None, None)
+
+
+def test_a_cell_without_a_reconstruction_has_no_measure():
+    assert measured([]) == {}
+
+
+def figures(gold: np.ndarray, answers: np.ndarray) -> dict[str, Measure]:
+    index = np.arange(len(gold))
+    cell = resemble(B, centre(ActivationBatch(A, index, gold), index), ActivationBatch(A, index, answers))
+    return measured(cell.rows, {n: n for n in range(len(gold))}, floor=cell.others_cosine)
+
+
+def test_perfect_reconstructions_are_always_identified():
+    gold = np.random.default_rng(1).standard_normal((60, 16)) + 2
+    found = figures(gold, 7 * gold)
+    assert [found[name].value for name in OF] == [1.0, 1.0, 1.0]
+    assert found["centred_cosine"].value == pytest.approx(1.0)
+
+
+def test_noise_is_identified_as_often_as_chance_says_though_all_golds_share_a_direction():
+    rng = np.random.default_rng(2)
+    shared = 5 * rng.standard_normal(32)
+    gold, answers = (shared + rng.standard_normal((600, 32)) for _ in range(2))
+    found = figures(gold, answers)
+    for name, tolerance in zip(OF, (0.03, 0.03, 0.01), strict=True):
+        assert found[name].value == pytest.approx(found[name].chance, abs=tolerance)
+        assert found[name].ci_low <= found[name].chance <= found[name].ci_high
+    assert found["centred_cosine"].value == pytest.approx(0, abs=0.02)
+    assert found["centred_cosine"].chance == pytest.approx(0, abs=0.01)
