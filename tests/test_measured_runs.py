@@ -14,8 +14,8 @@ from nlareport.store.published import import_published
 from nlareport.store.queries import DuckDBReader
 
 AUDITS = (
-    "subset_cell_beside_its_scores", "measure_beside_its_items", "ceiling_fraction_beside_its_diagonal",
-    "sink_without_flag", "outlier_flag_without_reason", "interval_ends_swapped",
+    "subset_cell_beside_its_scores", "subset_range_beside_its_items", "measure_beside_its_items",
+    "ceiling_fraction_beside_its_diagonal", "sink_without_flag", "outlier_flag_without_reason", "interval_ends_swapped",
 )  # fmt: skip
 
 
@@ -48,7 +48,7 @@ def section(page: str, anchor: str) -> str:
     ("audit", "statement"),
     [
         ("subset_cell_beside_its_scores", "UPDATE cell SET fve_nrm = 0.9 WHERE subset = 'atypical_2'"),
-        ("subset_cell_beside_its_scores", "UPDATE subset_range SET high = high + 400 WHERE subset = 'norm_1'"),
+        ("subset_range_beside_its_items", "UPDATE subset_range SET high = high + 400 WHERE subset = 'norm_1'"),
         ("measure_beside_its_items", "UPDATE measure SET value = 0.9 WHERE measure = 'identified_of_all'"),
         ("ceiling_fraction_beside_its_diagonal", "UPDATE measure SET value = 2 WHERE measure = 'ceiling_fraction'"),
         ("sink_without_flag", "INSERT INTO outlier VALUES (5, 'smollm2-L20', 'near_duplicate', 2)"),
@@ -80,8 +80,7 @@ def test_the_page_shows_every_figure_with_its_interval_and_what_chance_gives(mea
     page = page_of(measured, tmp_path / "out")
     comparable = section(page, "comparable")
     assert "91% [87%, 94%]" in comparable
-    assert "By chance −0.880 to −0.610 – −0.012 50% 10% <1% –" in comparable.replace("&lt;", "<")
-    assert "of the documents" not in comparable
+    assert "By chance −0.880 to −0.610 – −0.012 50% 10% 1% –" in comparable
     assert re.search(r"\+0\.\d{3} \[", section(page, "writers"))
     assert "fitting it anew to each draw of documents" in section(page, "writers")
     graded = section(page, "graded")
