@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
 
 from nlareport.errors import ExperimentInvalid, NlareportError
 from nlareport.rows import AblationMethod
@@ -133,6 +133,8 @@ class Experiment(Section):
     scoring: Scoring = Scoring()
     ablations: list[AblationMethod] = []
     """Changes made to every explanation before it is read once more; none unless asked for."""
+    plain_words: list[PositiveInt] = []
+    """How many of an item's last words reconstructors read in an explanation's place; none unless asked for."""
     pairs: list[PairSpec] = Field(min_length=1)
 
     @model_validator(mode="after")
@@ -143,6 +145,8 @@ class Experiment(Section):
             raise ValueError(f"pairs: {', '.join(twice)} stands twice; give every pair its own pair_id")
         if twice := sorted({method for method in self.ablations if self.ablations.count(method) > 1}):
             raise ValueError(f"ablations: {', '.join(twice)} stands twice; name every method once")
+        if repeated := sorted({n for n in self.plain_words if self.plain_words.count(n) > 1}):
+            raise ValueError(f"plain_words: {', '.join(map(str, repeated))} stands twice; name every number once")
         if taken := sorted(FOLDERS_OF_A_RUN & set(pair_ids)):
             raise ValueError(f"pairs: {', '.join(taken)} is a folder beside every run file; choose another pair_id")
         if self.sampling.reference_pair not in pair_ids:

@@ -9,9 +9,10 @@ over coordinates of unit vectors here, and d_model drops out.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Float64
+from jaxtyping import Float, Float32, Float64, Int64
 
 from nlareport.errors import TooFewItems, ZeroVector
 
@@ -123,6 +124,66 @@ def best_constant_mse(gold: Float[np.ndarray, "item d_model"]) -> Float64[np.nda
     guess = unit_rows(mean_direction(gold)[np.newaxis])
     errors = np.concatenate([((block - guess) ** 2).sum(axis=1) for block in _unit_blocks(gold)])
     bounded: Float64[np.ndarray, " item"] = np.minimum(errors, 4.0)
+    return bounded
+
+
+@dataclass(frozen=True, slots=True)
+class Gram:
+    """All inner products of one pair's directions about their mean: what linear answers are scored with.
+
+    With c the unit vectors less mu. Taken about the mean, the entries are as small as V, so float32 keeps seven digits
+    of what is to be told apart.
+    """
+
+    products: Float32[np.ndarray, "item other"]
+    """`c_i · c_j`."""
+    along_mean: Float64[np.ndarray, " item"]
+    """`c_i · mu`."""
+    variance: float
+    """V, which is `1 - |mu|**2`."""
+
+
+def gram(gold: Float[np.ndarray, "item d_model"]) -> Gram:
+    """The Gram matrix of the rows' directions, without which nothing of d_model is left.
+
+    Raises:
+        TooFewItems: there is no item.
+        ZeroVector: a row has norm 0.
+    """
+    mean = mean_direction(gold)
+    centred = np.empty(gold.shape, dtype=np.float32)
+    along_mean = np.empty(len(gold))
+    squares, start = 0.0, 0
+    for block in _unit_blocks(gold):
+        block -= mean
+        rows = slice(start, start + len(block))
+        centred[rows], along_mean[rows] = block, block @ mean
+        squares += float((block**2).sum())
+        start += len(block)
+    return Gram(centred @ centred.T, along_mean, squares / len(gold))
+
+
+def combination_errors(
+    weights: Float32[np.ndarray, "answer member"],
+    members: Int64[np.ndarray, " member"],
+    gold_rows: Int64[np.ndarray, " answer"],
+    gram: Gram,
+) -> Float64[np.ndarray, " answer"]:
+    """`mse_nrm` of weighted sums of the members' unit vectors against the unit vectors of `gold_rows`.
+
+    Every row of `weights` sums to 1. With p such a sum and g its gold, `|p - g|²` and `|p|² - 1` are sums of small
+    inner products about the mean, and `mse_nrm = (|p - g|² - (|p| - 1)²) / |p|`: nothing large is subtracted.
+    """
+    among_members = gram.products[np.ix_(members, members)]
+    quadratic = np.einsum("am,am->a", weights @ among_members, weights, dtype=np.float64)
+    across = np.einsum("am,am->a", gram.products[np.ix_(gold_rows, members)], weights, dtype=np.float64)
+    distances = quadratic - 2.0 * across + gram.products[gold_rows, gold_rows]
+    squares = quadratic + 2.0 * (weights @ gram.along_mean[members]) - gram.variance
+    norms = np.sqrt(np.maximum(1.0 + squares, 0.0))
+    # A sum that cancels altogether has no direction: it is charged what a random one would be.
+    errors = np.full(len(gold_rows), 2.0)
+    np.divide(distances - (squares / (norms + 1.0)) ** 2, norms, out=errors, where=norms > 0.0)
+    bounded: Float64[np.ndarray, " answer"] = np.clip(errors, 0.0, 4.0)
     return bounded
 
 

@@ -28,6 +28,7 @@ from nlareport.steps.compare import compare_runs
 from nlareport.steps.items import sample_items
 from nlareport.steps.models import extract_activations, reconstruct_activations, verbalize_activations
 from nlareport.steps.opening import opened_run
+from nlareport.steps.plain import read_plain_words
 from nlareport.steps.publish import publish_comparison, publish_comparisons, publish_report, publish_reports
 from nlareport.steps.scores import score_run
 from nlareport.steps.work import Work
@@ -40,6 +41,7 @@ STAGES: dict[str, Callable[[Work], None]] = {
     "verbalize": verbalize_activations,
     "reconstruct": reconstruct_activations,
     "ablate": ablate_explanations,
+    "read_plain": read_plain_words,
     "score": score_run,
 }
 

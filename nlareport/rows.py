@@ -161,6 +161,18 @@ class Ablation:
 
 
 @dataclass(frozen=True, slots=True)
+class PlainReading:
+    """How well the target's reconstructor recovered its own activation from the plain text before the item."""
+
+    item_id: int
+    target: PairId
+    n_words: int
+    """How many of the context's last words it read; where the context is shorter, all of it."""
+    mse_nrm: float | None
+    """0 to 4. None when the reconstruction has no direction: it is zero or not finite."""
+
+
+@dataclass(frozen=True, slots=True)
 class Cell:
     """One entry of the matrix over one subset of items."""
 
@@ -192,8 +204,26 @@ class Baseline:
     source: PairId
     target: PairId
     method: str
+    """`best_constant`, `nearest_neighbour`, `ridge`, or `last_8_words` and the like."""
     fve_nrm: float | None
+    """None when the cell has no scored item, or the method no answer to one of them."""
     ci_low: float | None
+    ci_high: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class LearningCurve:
+    """One point of a learning curve: what a fitted baseline scores on a cell after so many training items."""
+
+    source: PairId
+    target: PairId
+    method: str
+    n_items: int
+    """Items it was fitted on, in the mean over folds."""
+    fve_nrm: float | None
+    """None when the cell has no scored item."""
+    ci_low: float | None
+    """95% percentile bootstrap over documents. None with fewer than two documents."""
     ci_high: float | None
 
 

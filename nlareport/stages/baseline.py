@@ -1,49 +1,82 @@
-"""Baselines: what something that is not an explanation scores on a cell.
+"""Baselines to figures: what something that is not an explanation scores on a cell.
 
-Enter the target's golds; leaves a `Baseline` row. Under `fve_nrm` the best constant guess scores below 0, and
-differently per model; the row says how far.
+Enter the errors of its answers at all of the run's items; leave values and intervals over the items a cell scored.
+All intervals come from one set of drawn documents, so that columns can be compared.
 """
 
-from collections.abc import Collection
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float64, Int
 
-from nlareport.batches import ActivationBatch
-from nlareport.geometry import best_constant_mse, fve_nrm
-from nlareport.resampling import bootstrap_means, percentile_interval
-from nlareport.rows import Baseline, PairId
+from nlareport.geometry import fve_nrm
+from nlareport.resampling import bootstrap_ratios, percentile_interval
+from nlareport.rows import PairId
 
 
-def best_constant(
-    source: PairId,
-    target: PairId,
-    gold: ActivationBatch,
-    variance: float,
-    document_index: Int[np.ndarray, " item"],
-    scored_items: Collection[int],
-    draws: int,
-    seed: int,
-    variance_draws: Float[np.ndarray, " draw"] | None = None,
-) -> Baseline:
-    """The constant guess mu/|mu| of all golds, scored on the cell's scored items; `variance` is the target's V.
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """How far one method's answers are from a cell's golds."""
 
-    `document_index` numbers the documents of the rows of `gold` from 0. `variance_draws` holds V on each bootstrap
-    draw; without it V is held fixed. mu is always held fixed. No interval with fewer than two documents, and no value
-    without a scored item.
+    source: PairId
+    target: PairId
+    method: str
+    errors: Float64[np.ndarray, " item"]
+    """`mse_nrm` at every item of the run; NaN where the method has no answer."""
+    is_scored: Bool[np.ndarray, " item"]
+    """Which items the cell scored."""
+    variance: float
+    """The target's V."""
+    variance_draws: Float64[np.ndarray, " draw"] | None = None
+    """V on each bootstrap draw; without it V is held fixed."""
+
+
+class Estimate(NamedTuple):
+    """A mean `fve_nrm` with its 95% interval."""
+
+    fve_nrm: float | None = None
+    ci_low: float | None = None
+    ci_high: float | None = None
+
+
+def estimate(
+    answers: Sequence[Answers], document_index: Int[np.ndarray, " item"], draws: int, seed: int
+) -> list[Estimate]:
+    """Each method's `fve_nrm` on the items its cell scored; `document_index` numbers the documents from 0.
+
+    No value without a scored item, or where one of them has no answer: a mean of some would pass for a mean of all.
+    No interval with fewer than two documents.
 
     Raises:
-        TooFewItems: V is 0, or there is no gold.
-        ZeroVector: a gold, or their mean, has norm 0.
+        TooFewItems: V is 0.
     """
-    order = np.argsort(gold.item_ids, kind="stable")
-    is_scored = np.isin(gold.item_ids[order], list(scored_items))
-    errors = best_constant_mse(gold.vectors)[order][is_scored]
-    documents = document_index[order][is_scored]
-    fve = low = high = None
-    if len(errors):
-        fve = float(fve_nrm(errors, variance).mean())
-    if len(np.unique(documents)) >= 2:
-        drawn = bootstrap_means(errors, documents, draws, seed, n_documents=int(document_index.max()) + 1)
-        low, high = percentile_interval(1.0 - drawn / (variance if variance_draws is None else variance_draws))
-    return Baseline(source, target, method="best_constant", fve_nrm=fve, ci_low=low, ci_high=high)
+    found = [Estimate(_value(column)) for column in answers]
+    drawable = [
+        place
+        for place, column in enumerate(answers)
+        if found[place].fve_nrm is not None and len(np.unique(document_index[column.is_scored])) > 1
+    ]
+    if not drawable:
+        return found
+    n_documents = int(document_index.max()) + 1
+    columns = [answers[place] for place in drawable]
+    documents = [document_index[column.is_scored] for column in columns]
+    sums = [
+        np.bincount(rows, weights=column.errors[column.is_scored], minlength=n_documents)
+        for rows, column in zip(documents, columns, strict=True)
+    ]
+    counts = [np.bincount(rows, minlength=n_documents).astype(np.float64) for rows in documents]
+    drawn = bootstrap_ratios(np.stack(sums, axis=1), np.stack(counts, axis=1), draws, seed)
+    for place, column, means in zip(drawable, columns, drawn.T, strict=True):
+        variance = column.variance if column.variance_draws is None else column.variance_draws
+        found[place] = Estimate(found[place].fve_nrm, *percentile_interval(1.0 - means / variance))
+    return found
+
+
+def _value(column: Answers) -> float | None:
+    errors = column.errors[column.is_scored]
+    if not len(errors) or not np.isfinite(errors).all():
+        return None
+    return float(fve_nrm(errors, column.variance).mean())

@@ -121,7 +121,7 @@ def reference_pair(experiment: Experiment) -> PairSpec:
 
 
 def narrowed(experiment: Experiment, pair_ids: Sequence[str]) -> Experiment:
-    """The experiment on these of its pairs, without ablations: what measures the pairs themselves.
+    """The experiment on these of its pairs, nothing read but explanations: what measures the pairs themselves.
 
     Raises:
         PairUnknown: it has no pair of such a name.
@@ -130,7 +130,7 @@ def narrowed(experiment: Experiment, pair_ids: Sequence[str]) -> Experiment:
     if unknown := [pair_id for pair_id in pair_ids if pair_id not in known]:
         raise PairUnknown(f"The experiment has no pair {', '.join(unknown)}; it has {', '.join(known)}.")
     pairs = [pair for pair in experiment.pairs if pair.pair_id in pair_ids]
-    return experiment.model_copy(update={"pairs": pairs, "ablations": []})
+    return experiment.model_copy(update={"pairs": pairs, "ablations": [], "plain_words": []})
 
 
 def limited(experiment: Experiment, limit: int | None) -> Experiment:

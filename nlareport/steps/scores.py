@@ -4,7 +4,7 @@ Arithmetic only, so it is done whole, in one transaction, whenever anything it r
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -23,14 +23,17 @@ from nlareport.rows import (
     Claim,
     Explanation,
     Item,
+    LearningCurve,
     NullScore,
     Pair,
     PairId,
     Score,
 )
-from nlareport.stages import baseline, outliers, reconstruct, score, summarize
+from nlareport.stages import outliers, reconstruct, score, summarize
 from nlareport.steps import measures
 from nlareport.steps.ablations import VarianceDraws, n_outstanding, summarize_ablations
+from nlareport.steps.baselines import score_baselines
+from nlareport.steps.plain import n_unread
 from nlareport.steps.work import Work, among, rows_at
 from nlareport.store.activations import ActivationStore
 from nlareport.store.database import RunFile
@@ -59,6 +62,10 @@ def score_run(work: Work) -> None:
     if n_missing := n_outstanding(work):
         raise RunIncomplete(
             f"{work.run_file.path}: {n_missing} changed explanations have not been read yet; run without --only first."
+        )
+    if n_missing := n_unread(work):
+        raise RunIncomplete(
+            f"{work.run_file.path}: {n_missing} plain texts have not been read yet; run without --only first."
         )
     _score(work, items)
     checkpoints = {pair_id: work.engine.checkpoint_sha256(spec) for pair_id, spec in work.pairs}
@@ -104,6 +111,8 @@ def _stamp(run_file: RunFile, experiment: Experiment) -> dict[str, Any]:
     # Only where there are some, so that a run scored before there could be any is not scored again.
     if experiment.ablations:
         stamp["ablations"] = experiment.ablations
+    if experiment.plain_words:
+        stamp["plain_words"] = experiment.plain_words
     return stamp
 
 
@@ -118,9 +127,11 @@ def _score(work: Work, items: list[Item]) -> None:
     items = [replace(item, is_outlier=item.item_id in flagged) for item in items]
     scores, nulls = _score_cells(work, pairs, items, golds, explanations)
     variance_draws = _variance_draws(work, pairs, items, golds)
+    draws, seed = work.experiment.scoring.bootstrap_draws, work.experiment.sampling.seed
     grades = measures.grade_items(golds, alignments)
-    cells, baselines = _summarize(work, pairs, items, scores, nulls, golds, variance_draws, grades.members)
+    cells = summarize.summarize(pairs, items, scores, nulls, draws, seed, variance_draws, grades.members)
     beside = measures.measure_cells(work, pairs, items, scores, golds, variance_draws)
+    baselines, curves = score_baselines(work, pairs, items, scores, golds, variance_draws)
     drops = summarize_ablations(work, pairs, items, scores, variance_draws)
     with work.run_file.transaction():
         work.run_file.put(pairs, items)
@@ -130,6 +141,7 @@ def _score(work: Work, items: list[Item]) -> None:
                 NullScore: nulls,
                 Cell: cells,
                 Baseline: baselines,
+                LearningCurve: curves,
                 AblationCell: drops,
                 Outlier: found,
                 Activation: grades.activations,
@@ -179,38 +191,6 @@ def _variance_draws(
         return None
     draws, seed = work.experiment.scoring.bootstrap_draws, work.experiment.sampling.seed
     return {pair.pair_id: summarize.resampled_variances(golds[pair.pair_id], items, draws, seed) for pair in pairs}
-
-
-def _summarize(
-    work: Work,
-    pairs: list[Pair],
-    items: list[Item],
-    scores: list[Score],
-    nulls: list[NullScore],
-    golds: dict[PairId, ActivationBatch],
-    variance_draws: VarianceDraws | None,
-    graded: Mapping[PairId, Mapping[str, Collection[int]]],
-) -> tuple[list[Cell], list[Baseline]]:
-    draws, seed = work.experiment.scoring.bootstrap_draws, work.experiment.sampling.seed
-    cells = summarize.summarize(pairs, items, scores, nulls, draws, seed, variance_draws, graded)
-    scored = _by((row for row in scores if row.mse_nrm is not None), lambda row: (row.source, row.target))
-    document_index = document_codes([item.doc_id for item in items])
-    baselines = [
-        baseline.best_constant(
-            source.pair_id,
-            target.pair_id,
-            golds[target.pair_id],
-            target.variance_nrm or 0.0,
-            document_index,
-            {row.item_id for row in scored[source.pair_id, target.pair_id]},
-            draws,
-            seed,
-            None if variance_draws is None else variance_draws[target.pair_id],
-        )
-        for source in pairs
-        for target in pairs
-    ]
-    return cells, baselines
 
 
 def _by(rows: Iterable[Row], key: Callable[[Row], Key]) -> dict[Key, list[Row]]:

@@ -21,7 +21,9 @@ from nlareport.rows import (
     Document,
     Explanation,
     Item,
+    LearningCurve,
     NullScore,
+    PlainReading,
     Score,
 )
 from nlareport.store.bundle_formats import BundleFormat, read_frame, table_bytes
@@ -36,8 +38,10 @@ STEMS: dict[type, str] = {
     Score: "scores",
     NullScore: "null_scores",
     Ablation: "ablations",
+    PlainReading: "plain_readings",
     Cell: "cells",
     Baseline: "baselines",
+    LearningCurve: "learning_curves",
     AblationCell: "ablation_cells",
     Outlier: "outliers",
     Activation: "activations",

@@ -18,8 +18,10 @@ from nlareport.rows import (
     Document,
     Explanation,
     Item,
+    LearningCurve,
     NullScore,
     Pair,
+    PlainReading,
     Run,
     Score,
 )
@@ -40,8 +42,10 @@ class RunRows:
     scores: list[Score] = field(default_factory=list)
     null_scores: list[NullScore] = field(default_factory=list)
     ablations: list[Ablation] = field(default_factory=list)
+    plain_readings: list[PlainReading] = field(default_factory=list)
     cells: list[Cell] = field(default_factory=list)
     baselines: list[Baseline] = field(default_factory=list)
+    learning_curves: list[LearningCurve] = field(default_factory=list)
     ablation_cells: list[AblationCell] = field(default_factory=list)
     outliers: list[Outlier] = field(default_factory=list)
     activations: list[Activation] = field(default_factory=list)
@@ -76,8 +80,10 @@ def read_run(path: Path) -> RunRows:
             scores=stored.rows(Score),
             null_scores=stored.rows(NullScore),
             ablations=stored.rows(Ablation),
+            plain_readings=stored.rows(PlainReading),
             cells=stored.rows(Cell),
             baselines=stored.rows(Baseline),
+            learning_curves=stored.rows(LearningCurve),
             ablation_cells=stored.rows(AblationCell),
             outliers=stored.rows(Outlier),
             activations=stored.rows(Activation),

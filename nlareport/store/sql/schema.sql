@@ -168,6 +168,20 @@ COMMENT ON COLUMN ablation.target IS 'Pair whose reconstructor read it and whose
 COMMENT ON COLUMN ablation.method IS 'What was done to the text: words_shuffled or quotes_blanked.';
 COMMENT ON COLUMN ablation.mse_nrm IS 'Squared error of directions, 2(1 - cos), 0 to 4; NULL when the reconstruction has no direction.';
 
+-- Since schema version 3.
+CREATE TABLE plain_reading (
+    item_id BIGINT NOT NULL,
+    target VARCHAR NOT NULL,
+    n_words INTEGER NOT NULL,
+    mse_nrm DOUBLE CHECK (mse_nrm IS NULL OR isfinite(mse_nrm)),
+    PRIMARY KEY (item_id, target, n_words)
+);
+COMMENT ON TABLE plain_reading IS 'The plain text before each item, read in an explanation''s place.';
+COMMENT ON COLUMN plain_reading.item_id IS 'Item.';
+COMMENT ON COLUMN plain_reading.target IS 'Pair whose reconstructor read it and whose activation is the gold.';
+COMMENT ON COLUMN plain_reading.n_words IS 'How many of the context''s last words were read; where it is shorter, all of it.';
+COMMENT ON COLUMN plain_reading.mse_nrm IS 'Squared error of directions, 2(1 - cos), 0 to 4; NULL when the reconstruction has no direction.';
+
 CREATE TABLE cell (
     source VARCHAR NOT NULL,
     target VARCHAR NOT NULL,
@@ -213,10 +227,30 @@ CREATE TABLE baseline (
 COMMENT ON TABLE baseline IS 'What something that is not an explanation scores on the same cell.';
 COMMENT ON COLUMN baseline.source IS 'Source of the cell.';
 COMMENT ON COLUMN baseline.target IS 'Target of the cell.';
-COMMENT ON COLUMN baseline.method IS 'Name of the method, such as best_constant.';
+COMMENT ON COLUMN baseline.method IS 'best_constant, nearest_neighbour, ridge, or last_8_words and the like.';
 COMMENT ON COLUMN baseline.fve_nrm IS 'Its fve_nrm on the cell''s items.';
 COMMENT ON COLUMN baseline.ci_low IS 'Lower end of the 95% percentile bootstrap over documents.';
 COMMENT ON COLUMN baseline.ci_high IS 'Upper end.';
+
+-- Since schema version 3.
+CREATE TABLE learning_curve (
+    source VARCHAR NOT NULL,
+    target VARCHAR NOT NULL,
+    method VARCHAR NOT NULL,
+    n_items BIGINT NOT NULL,
+    fve_nrm DOUBLE CHECK (fve_nrm IS NULL OR isfinite(fve_nrm)),
+    ci_low DOUBLE,
+    ci_high DOUBLE,
+    PRIMARY KEY (source, target, method, n_items)
+);
+COMMENT ON TABLE learning_curve IS 'What a fitted baseline scores on a cell after so many training items.';
+COMMENT ON COLUMN learning_curve.source IS 'Source of the cell.';
+COMMENT ON COLUMN learning_curve.target IS 'Target of the cell.';
+COMMENT ON COLUMN learning_curve.method IS 'Name of the method, as in baseline: ridge.';
+COMMENT ON COLUMN learning_curve.n_items IS 'Items it was fitted on, in the mean over folds.';
+COMMENT ON COLUMN learning_curve.fve_nrm IS 'Its fve_nrm on the cell''s items, none of whose documents was fitted on.';
+COMMENT ON COLUMN learning_curve.ci_low IS 'Lower end of the 95% percentile bootstrap over documents.';
+COMMENT ON COLUMN learning_curve.ci_high IS 'Upper end.';
 
 -- Since schema version 2.
 CREATE TABLE ablation_cell (
