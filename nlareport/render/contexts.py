@@ -168,21 +168,6 @@ class TailRow:
 
 
 @dataclass(frozen=True, slots=True)
-class BaselineRow:
-    """What a baseline scores on one target (``baselines``)."""
-
-    method: str
-    target: PairId
-    target_label: str
-    lowest: float
-    highest: float
-    ci_low: float | None
-    ci_high: float | None
-    diagonal_fve_nrm: float | None
-    diagonal_fve_meannorm: float | None
-
-
-@dataclass(frozen=True, slots=True)
 class AblationRow:
     """One cell's texts as written, or under one change (``ablations``)."""
 

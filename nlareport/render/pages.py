@@ -12,6 +12,7 @@ from nlareport.errors import RunIncomplete
 from nlareport.ports import PublicCopy, RunReader
 from nlareport.render import contexts
 from nlareport.render.answers import Answer, Origin, ask
+from nlareport.render.baselines import Baselines, read_baselines
 from nlareport.render.browser import render_browser
 from nlareport.render.chart_files import write_charts
 from nlareport.render.claims import claim_templates, read_claims
@@ -45,7 +46,7 @@ class ReportContext:
     subsets: Answer[contexts.SubsetRow]
     subset_sizes: Answer[contexts.SubsetSize]
     tails: Answer[contexts.TailRow]
-    baselines: Answer[contexts.BaselineRow]
+    baselines: Baselines
     ablations: Answer[contexts.AblationRow]
     measures: Measures
     lead: list[tuple[Claim, Origin]]
@@ -119,7 +120,7 @@ def read_report(reader: RunReader) -> ReportContext:
         subsets=ask(reader, contexts.SubsetRow, "subsets"),
         subset_sizes=ask(reader, contexts.SubsetSize, "subset_sizes"),
         tails=ask(reader, contexts.TailRow, "tails"),
-        baselines=ask(reader, contexts.BaselineRow, "baselines"),
+        baselines=read_baselines(reader),
         ablations=ask(reader, contexts.AblationRow, "ablations"),
         measures=read_measures(reader),
         lead=lead,

@@ -24,7 +24,8 @@ COUNT_WORDS = {
 }  # fmt: skip
 PAIR_WORDS = {"block_index": "block"}
 QUERIES = (
-    "baselines", "ablations", "measures", "measure_chances", "source_effects", "subset_sizes", "outlier_counts",
+    "baselines", "language_and_geometry", "learning_curves", "ablations", "measures", "measure_chances",
+    "source_effects", "subset_sizes", "outlier_counts",
     "alignment_extremes", "unscored_reasons",
 )  # fmt: skip
 """Answers of the report whose every number is a figure."""
