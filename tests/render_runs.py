@@ -15,6 +15,7 @@ from nlareport.rows import (
     Document,
     Explanation,
     Item,
+    LearningCurve,
     NullScore,
     Pair,
     PairId,
@@ -114,7 +115,7 @@ def write_computed_run(
     alignments, cells = _alignments(items, chosen, rng), _cells(items, scores, chosen)
     create_run_file(
         path, run_row(), chosen, documents + skipped, items, alignments, explanations, scores, _nulls(items, chosen),
-        cells, _baselines(chosen), _ablation_cells(chosen),
+        cells, _baselines(chosen), _learning_curves(chosen), _ablation_cells(chosen),
         *(measured_rows(items, chosen, alignments, scores, cells) if with_measures else []),
     )  # fmt: skip
     return path
@@ -238,10 +239,26 @@ def _mean(by_cell: dict, group: list[Item], source: Pair, target: Pair) -> float
 
 
 def _baselines(pairs: list[Pair]) -> list[Baseline]:
+    cells = [(s, t) for s in pairs for t in pairs]
     return [
-        Baseline(s.pair_id, t.pair_id, "best_constant", -0.132 - 0.055 * t.ordinal, -0.151, -0.118)
+        *(
+            Baseline(s.pair_id, t.pair_id, "best_constant", -0.132 - 0.055 * t.ordinal, -0.151, -0.118)
+            for s, t in cells
+        ),
+        *(Baseline(s.pair_id, t.pair_id, "nearest_neighbour", 0.02, -0.01, 0.05) for s, t in cells),
+        *(Baseline(s.pair_id, t.pair_id, "ridge", 0.24, 0.21, 0.27) for s, t in cells if s is not t),
+        *(Baseline(s.pair_id, t.pair_id, "last_32_words", 0.79, 0.77, 0.81) for s, t in cells),
+        *(Baseline(s.pair_id, t.pair_id, "last_8_words", 0.71, 0.69, 0.73) for s, t in cells),
+    ]
+
+
+def _learning_curves(pairs: list[Pair]) -> list[LearningCurve]:
+    return [
+        LearningCurve(s.pair_id, t.pair_id, "ridge", n_items, level, level - 0.03, level + 0.03)
         for s in pairs
         for t in pairs
+        for n_items, level in ((12, -0.08), (48, 0.13), (96, 0.24))
+        if s is not t
     ]
 
 

@@ -18,15 +18,17 @@ from nlareport.rows import (
     Document,
     Explanation,
     Item,
+    LearningCurve,
     NullScore,
     Pair,
     PairId,
+    PlainReading,
     Run,
     Score,
 )
 from nlareport.store.bundle_tables import STEMS
 from nlareport.store.connections import SCHEMA_VERSION
-from nlareport.store.statements import schema
+from nlareport.store.statements import tables_since
 from nlareport.store.tables import PRIMARY_KEYS, column_types, sort_key
 from nlareport.store.whole_run import RunRows
 
@@ -115,17 +117,19 @@ def a_small_run() -> RunRows:
         scores=[a_score(0), a_score(1, mse_nrm=None), a_score(2, mse_nrm=1 / 3)],
         null_scores=[a_null_score(0)],
         ablations=[Ablation(0, QWEN, QWEN, "words_shuffled", 0.75), Ablation(2, QWEN, QWEN, "words_shuffled", None)],
+        plain_readings=[PlainReading(0, QWEN, 8, 0.5), PlainReading(1, QWEN, 8, None)],
         cells=[Cell(QWEN, QWEN, "all", 2, 1, 0.4, None, None, None, 0.4, 0.4, 0.0, None, 1.0)],
+        learning_curves=[LearningCurve(GEMMA, QWEN, "ridge", 2, 0.1, None, None)],
         ablation_cells=[AblationCell(QWEN, QWEN, "words_shuffled", 0, 1, 0.1, None, None, 0.25, None, None)],
         claims=[Claim("best", "qwen reads best", "matrix", True, {"fve": 0.4, "who": ["qwen"], "none": None})],
     )
 
 
 def make_older(path: Path) -> None:
-    """Turns a run file into one of schema version 1, with the tables that are as old."""
-    since = re.findall(r"-- Since schema version \d+\.\nCREATE TABLE (\w+)", schema())
+    """Turns a run file into one of schema version 1, without the tables that came later."""
     with duckdb.connect(str(path)) as connection:
-        connection.execute("; ".join(f"DROP TABLE {table}" for table in since))
+        for table in re.findall(r"CREATE TABLE (\w+)", tables_since(1)):
+            connection.execute(f"DROP TABLE {table}")
         connection.execute("UPDATE run SET schema_version = 1")
 
 

@@ -83,6 +83,27 @@ def test_ablations_may_be_asked_for_later_and_given_up() -> None:
     assert differences(parsed(plain), parsed(asked)) == differences(parsed(asked), parsed(plain)) == []
 
 
+def test_plain_text_may_be_asked_for_later_and_given_up() -> None:
+    without, asked = scripted_content(4), scripted_content(4)
+    asked["plain_words"] = [32, 8]
+    assert parsed(without).plain_words == []
+    assert parsed(asked).plain_words == [32, 8]
+    assert differences(parsed(without), parsed(asked)) == differences(parsed(asked), parsed(without)) == []
+
+
+@pytest.mark.parametrize(
+    ("numbers", "complaint"),
+    [
+        ([8, 0], r"plain_words\.1: Input should be greater than 0; it says 0"),
+        (["many"], r"plain_words\.0: .*valid integer.*'many'"),
+        ([8, 16, 8], "plain_words: 8 stands twice; name every number once"),
+    ],
+)
+def test_a_number_of_words_that_is_none_or_stands_twice_is_a_fault(numbers: list[Any], complaint: str) -> None:
+    with pytest.raises(ExperimentInvalid, match=complaint):
+        parsed({**scripted_content(4), "plain_words": numbers})
+
+
 @pytest.mark.parametrize(
     ("methods", "complaint"),
     [

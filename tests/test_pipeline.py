@@ -4,6 +4,7 @@ import math
 import signal
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -46,7 +47,9 @@ def test_a_run_fills_every_table(scripted: Path, tmp_path: Path) -> None:
         ("ceiling_fraction", False),
     }
     assert rows.effects == []
-    assert len(rows.baselines) == 4
+    methods = Counter(row.method for row in rows.baselines)
+    assert methods == {"best_constant": 4, "nearest_neighbour": 4, "ridge": 2}
+    assert {(row.source, row.target) for row in rows.learning_curves} == {("small", "large"), ("large", "small")}
     assert rows.claims
     assert {document.skipped_reason is None for document in rows.documents} == {True, False}
     assert all(pair.variance_nrm is not None for pair in rows.pairs)

@@ -9,7 +9,7 @@ from render_runs import PUBLISHED, write_computed_run
 
 from nlareport.render.claims import FigureFormatter, claim_templates, read_claims
 from nlareport.render.pages import render_report
-from nlareport.rows import AblationCell, Claim
+from nlareport.rows import AblationCell, Baseline, Claim
 from nlareport.store.database import RunFile
 from nlareport.store.published import import_published
 from nlareport.store.queries import DuckDBReader
@@ -220,3 +220,31 @@ def test_an_unknown_format_word_fails() -> None:
 def test_every_claim_has_its_own_name() -> None:
     names = [template.claim_id for template in claim_templates()]
     assert len(names) == len(set(names)) >= 18
+
+
+def test_language_is_told_against_the_linear_map_over_the_cross_model_cells(
+    published: dict[str, Claim], computed: dict[str, Claim]
+) -> None:
+    assert not {"language_and_ridge", "language_and_ridge.otherwise"} & set(published)
+    claim = computed["language_and_ridge"]
+    assert claim.holds
+    assert (claim.figures["n"], claim.figures["n_above"], claim.figures["n_training"]) == (2, 2, 96)
+    assert "a linear map fitted on 96 items of other documents" in claim.text
+    assert "against 0.240" in claim.text
+
+
+@pytest.mark.parametrize(("level", "n_above"), [(0.9, 1), (None, None)])
+def test_a_map_that_knows_more_takes_the_claim_away_and_one_that_is_not_known_both_forms(
+    level: float | None, n_above: int | None, tmp_path: Path
+) -> None:
+    db = write_computed_run(tmp_path / "run.duckdb")
+    with RunFile.open(db) as run_file:
+        rows = run_file.rows(Baseline)
+        first = next(row for row in rows if row.method == "ridge")
+        run_file.replace({Baseline: [replace(row, fve_nrm=level) if row is first else row for row in rows]})
+    claims = claims_of(db)
+    if n_above is None:
+        assert not {"language_and_ridge", "language_and_ridge.otherwise"} & set(claims)
+    else:
+        assert not claims["language_and_ridge"].holds
+        assert f"in {n_above} of 2 cross-model cells" in claims["language_and_ridge.otherwise"].text

@@ -14,8 +14,8 @@ from nlareport.errors import RunIncomplete
 from nlareport.render.environment import template_environment
 from nlareport.render.pages import render_report
 from nlareport.render.samples import mark_token
-from nlareport.rows import Cell
-from nlareport.store.database import create_run_file
+from nlareport.rows import Baseline, Cell, LearningCurve
+from nlareport.store.database import RunFile, create_run_file
 from nlareport.store.published import import_published
 from nlareport.store.queries import DuckDBReader
 
@@ -148,11 +148,48 @@ def test_figures_without_texts_render_with_a_sentence_in_their_place(published_p
 def test_two_pair_run_shows_strata_outliers_nulls_baselines_and_skipped_documents(computed_page: str) -> None:
     text = " ".join(visible(computed_page).split())
     assert "without outliers 118, prose 72, punctuation 24, digits 24" in text
-    assert "best constant −0.132" in text
     assert "too short for 50 tokens 7" in text
     assert "explanation not closed within 160 tokens" in text
     assert "Leaving them out moves" in text
     assert "it needs three pairs" in text
+
+
+def test_language_and_geometry_stand_in_one_table_a_row_per_cell_and_a_column_per_method(computed_page: str) -> None:
+    section = computed_page[computed_page.index('<h3 id="baselines">') :]
+    table = section[: section.index("</table>")]
+    heads = re.findall(r'<th scope="col"[^>]*>(.*?)</th>', table)
+    assert heads == [
+        "Cell",
+        "Language",
+        "Linear map",
+        "Nearest neighbour",
+        "Best constant",
+        "Last 8 words",
+        "Last 32 words",
+    ]
+    rows = [" ".join(visible(row).replace("&nbsp;", " ").split()) for row in table.split("<tr")[2:]]
+    assert len(rows) == 4
+    assert re.search(
+        r"SmolLM2-135M 0\.\d{3} \[0\.\d{3}, 0\.\d{3}\] not asked 0\.020 \[−0\.010, 0\.050\] −0\.132 \[−0\.151, −0\.118\] "
+        r"0\.710 \[0\.690, 0\.730\] 0\.790 \[0\.770, 0\.810\]$",
+        rows[0],
+    )
+    assert "Qwen2.5-0.5B → SmolLM2-135M" in rows[1]
+    assert "0.240 [0.210, 0.270]" in rows[1]
+    assert "Query <code>language_and_geometry</code>, 26 rows" in section
+    assert section.count('<svg role="img"') == 2
+
+
+def test_a_run_scored_before_there_was_a_linear_map_says_so(tmp_path: Path) -> None:
+    db = write_computed_run(tmp_path / "run.duckdb")
+    with RunFile.open(db) as run_file:
+        constants = [row for row in run_file.rows(Baseline) if row.method == "best_constant"]
+        run_file.replace({Baseline: constants, LearningCurve: []})
+    page = rendered(db, tmp_path)
+    section = page[page.index('<h3 id="baselines">') : page.index('<h3 id="ablations">')]
+    assert "holds neither a linear map nor a look-up of similar activations" in section
+    assert "<svg" not in section
+    assert "Linear map" not in section
 
 
 def test_what_changed_texts_score_stands_below_the_texts_as_written(computed_page: str) -> None:
@@ -247,4 +284,12 @@ def test_every_permalink_and_section_link_has_its_place(published_page: str, com
 
 def test_every_shown_query_carries_its_text_row_count_and_run(computed_page: str) -> None:
     shown = re.findall(r"<p>Query <code>(\w+)</code>.*?rows?, run <code>pocket</code>\. .*?</p>\s*<pre", computed_page)
-    assert {"hero_cells", "matrix", "target_ceilings", "tails", "subsets", "baselines"} <= set(shown)
+    assert {
+        "hero_cells",
+        "matrix",
+        "target_ceilings",
+        "tails",
+        "subsets",
+        "language_and_geometry",
+        "learning_curves",
+    } <= set(shown)

@@ -66,7 +66,7 @@ def read_baselines(reader: RunReader) -> Baselines:
     for row in answer.rows:
         by_cell.setdefault((row.source, row.target), {})[row.method] = row
     # Any cell off the diagonal has them all, one on it lacks the map.
-    methods = list(max(by_cell.values(), key=len, default={}))
+    methods = max((list(scores) for scores in by_cell.values()), key=len, default=[])
     return Baselines(
         answer=answer,
         methods=methods,

@@ -18,6 +18,9 @@ from jaxtyping import Float32, Float64, Int, Int64
 from nlareport.geometry import Gram, combination_errors
 from nlareport.resampling import random_order
 
+FoldWeights = Float32[np.ndarray, "penalty _ _"]
+"""By penalty, held-out item and training item; folds differ in the last two."""
+
 N_FOLDS = 5
 PENALTIES = (0.001, 0.01, 0.1, 1.0, 10.0)
 """Lambda, in units of the mean eigenvalue of the source's Gram matrix on the training items."""
@@ -125,9 +128,7 @@ def _weights(source: Gram, fold: Fold) -> Float32[np.ndarray, "penalty answer me
     return weights
 
 
-def _choices(
-    target: Gram, parts: Sequence[Fold], weights: Sequence[Float32[np.ndarray, "penalty answer member"]]
-) -> list[int]:
+def _choices(target: Gram, parts: Sequence[Fold], weights: Sequence[FoldWeights]) -> list[int]:
     """For each fold, which penalty does best in the others."""
     sums, counts = [], []
     for fold, by_penalty in zip(parts, weights, strict=True):

@@ -1,0 +1,130 @@
+"""What baselines add to the scoring of a run: time and peak memory on synthetic activations, without any model.
+
+python benchmarks/trust.py --items 2000 --pairs 4 --d-model 8192
+"""
+
+import resource
+import time
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import click
+import numpy as np
+import yaml
+
+from nlareport.backends import EngineSettings, load_engine
+from nlareport.batches import ActivationBatch
+from nlareport.experiment import parse_experiment
+from nlareport.rows import Item, Pair, PairId, PlainReading, Score
+from nlareport.stages import describe
+from nlareport.stages.score import measure_pair
+from nlareport.steps.baselines import score_baselines
+from nlareport.steps.work import Work
+from nlareport.store.activations import ActivationStore
+from nlareport.store.connections import SCHEMA_VERSION
+from nlareport.store.database import RunFile
+
+ALLOWED_S = 30.0
+ALLOWED_GB = 2.0
+PLAIN_WORDS = [8, 16, 32]
+N_CONCEPTS = 400
+"""Directions all pairs share, so that a linear map has something to find."""
+
+
+class Silence:
+    """Progress nobody hears."""
+
+    def stage(self, name: str, n_total: int, n_done: int) -> None: ...
+
+    def advance(self, n: int) -> None: ...
+
+
+def experiment_text(n_items: int, names: list[str], d_model: int) -> str:
+    pairs = [
+        {"pair_id": name, "label": name, "family": name, "base_model": name, "block_index": 1, "d_model": d_model,
+         "verbalizer": name, "reconstructor": name}
+        for name in names
+    ]  # fmt: skip
+    content = {
+        "experiment": "trust",
+        "title": "Synthetic",
+        "corpus": {"kind": "local", "name": "none", "path": "none"},
+        "sampling": {"seed": 1, "n_items": n_items, "reference_pair": names[0]},
+        "plain_words": PLAIN_WORDS,
+        "pairs": pairs,
+    }
+    return yaml.safe_dump(content)
+
+
+def activations(names: list[PairId], n_items: int, d_model: int) -> dict[PairId, ActivationBatch]:
+    """Each pair's own view of the same concepts, with noise and a common direction as large as Gemma's."""
+    generator = np.random.default_rng(0)
+    concepts = generator.standard_normal((n_items, N_CONCEPTS), dtype=np.float32)
+    found = {}
+    for name in names:
+        vectors = concepts @ generator.standard_normal((N_CONCEPTS, d_model), dtype=np.float32)
+        vectors += 10 * generator.standard_normal(vectors.shape, dtype=np.float32)
+        vectors += 60 * generator.standard_normal(d_model, dtype=np.float32)
+        found[name] = ActivationBatch(name, np.arange(n_items), vectors)
+    return found
+
+
+def pair_rows(golds: dict[PairId, ActivationBatch]) -> list[Pair]:
+    rows = []
+    for ordinal, (name, gold) in enumerate(golds.items()):
+        found = measure_pair(gold)
+        width = gold.vectors.shape[1]
+        rows.append(
+            Pair(name, name, name, name, 1, width, None, None, found.variance_nrm, found.mean_norm, None, ordinal)
+        )
+    return rows
+
+
+def measured(what: str, call: Callable[[], Any]) -> Any:
+    """What a call returns, once its cost is told."""
+    before = resource.getrusage(resource.RUSAGE_SELF)
+    started, on_cpu = time.perf_counter(), time.process_time()
+    answer = call()
+    wall, cpu = time.perf_counter() - started, time.process_time() - on_cpu
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    held = "holds" if wall <= ALLOWED_S and peak - before.ru_maxrss / 1e6 <= ALLOWED_GB else "FAILS"
+    click.echo(
+        f"{what}: {wall:.1f} s, {cpu:.1f} s of processor (allowed {ALLOWED_S:.0f} s); peak {peak:.2f} GB, "
+        f"{peak - before.ru_maxrss / 1e6:+.2f} GB (allowed {ALLOWED_GB:+.0f} GB): {held}"
+    )
+    return answer
+
+
+@click.command()
+@click.option("--items", "n_items", default=2_000, show_default=True)
+@click.option("--pairs", "n_pairs", default=4, show_default=True)
+@click.option("--d-model", default=8_192, show_default=True)
+def main(n_items: int, n_pairs: int, d_model: int) -> None:
+    names = [PairId(f"pair{number}") for number in range(n_pairs)]
+    golds = activations(names, n_items, d_model)
+    pairs = pair_rows(golds)
+    items = [Item(number, f"d:{number}", 1, "word", None, "prose", is_outlier=False) for number in range(n_items)]
+    scores = [Score(item.item_id, source, target, 0.5, 0.5) for source in names for target in names for item in items]
+    text = experiment_text(n_items, list(names), d_model)
+    experiment = parse_experiment(text, Path("trust.yaml"))
+    engine = load_engine("scripted", EngineSettings("cpu", "float32", 16, 60))
+    with TemporaryDirectory() as folder:
+        db = Path(folder) / "trust.duckdb"
+        with RunFile.create_or_open(
+            db, describe.describe_run(experiment, text, SCHEMA_VERSION, "cpu", "scripted")
+        ) as run_file:
+            readings = [
+                PlainReading(item.item_id, name, n, 0.5) for name in names for n in PLAIN_WORDS for item in items
+            ]
+            run_file.replace({PlainReading: readings})
+            store = ActivationStore(db)
+            work = Work(experiment, experiment.pairs[0], Path(folder), run_file, store, engine, Silence())
+            baselines, curves = measured("baselines", lambda: score_baselines(work, pairs, items, scores, golds, None))
+    ridge = [row.fve_nrm for row in baselines if row.method == "ridge"]
+    click.echo(f"{len(baselines)} baselines, {len(curves)} points of curves; linear maps {min(ridge):.3f} or more")
+
+
+if __name__ == "__main__":
+    main()
