@@ -170,13 +170,13 @@ def test_language_and_geometry_stand_in_one_table_a_row_per_cell_and_a_column_pe
     rows = [" ".join(visible(row).replace("&nbsp;", " ").split()) for row in table.split("<tr")[2:]]
     assert len(rows) == 4
     assert re.search(
-        r"SmolLM2-135M 0\.\d{3} \[0\.\d{3}, 0\.\d{3}\] not asked 0\.020 \[−0\.010, 0\.050\] −0\.132 \[−0\.151, −0\.118\] "
-        r"0\.710 \[0\.690, 0\.730\] 0\.790 \[0\.770, 0\.810\]$",
+        r"SmolLM2-135M 0\.\d{3} \[0\.\d{3}, 0\.\d{3}\] not asked 0\.020 \[−0\.010, 0\.050\] "
+        r"−0\.132 \[−0\.151, −0\.118\] 0\.710 \[0\.690, 0\.730\] 0\.790 \[0\.770, 0\.810\]$",
         rows[0],
     )
     assert "Qwen2.5-0.5B → SmolLM2-135M" in rows[1]
-    assert "0.240 [0.210, 0.270]" in rows[1]
-    assert "Query <code>language_and_geometry</code>, 26 rows" in section
+    assert "0.120 [0.090, 0.150]" in rows[1]
+    assert "Query <code>language_and_geometry</code>, 22 rows" in section
     assert section.count('<svg role="img"') == 2
 
 
