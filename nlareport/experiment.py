@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
 
 from nlareport.errors import ExperimentInvalid, NlareportError
-from nlareport.rows import AblationMethod
+from nlareport.rows import WHOLE_TEXT_METHODS, AblationMethod, cut_of
 
 FOLDERS_OF_A_RUN = {"documents", "reconstructions"}
 """Names that stand beside the pairs' own folders in ``<run>.activations/``."""
@@ -120,6 +120,14 @@ class PairSpec(Section):
     sidecar_variance_nrm: float | None = Field(default=None, gt=0)
 
 
+def _known_method(name: str) -> str:
+    """The name of an ablation that there is."""
+    if name not in WHOLE_TEXT_METHODS and cut_of(name) is None:
+        known = ", ".join(WHOLE_TEXT_METHODS)
+        raise ValueError(f"names no change of a text; there are {known}, first_N_tokens and last_N_tokens (N from 1)")
+    return name
+
+
 class Experiment(Section):
     """Everything a run is made from."""
 
@@ -131,8 +139,10 @@ class Experiment(Section):
     decoding: Decoding = Decoding()
     compute: Compute = Compute()
     scoring: Scoring = Scoring()
-    ablations: list[AblationMethod] = []
-    """Changes made to every explanation before it is read once more; none unless asked for."""
+    ablations: list[Annotated[AblationMethod, AfterValidator(_known_method)]] = []
+    """Changes made to explanations before they are read once more; none unless asked for."""
+    ablation_items: int | None = Field(default=None, ge=2)
+    """How many items, the first of the run, have their explanations changed; None: all."""
     plain_words: list[PositiveInt] = []
     """How many of an item's last words reconstructors read in an explanation's place; none unless asked for."""
     pairs: list[PairSpec] = Field(min_length=1)
@@ -212,5 +222,5 @@ def validation_faults(error: ValidationError, path: Path) -> list[str]:
         elif not fault["loc"]:
             lines.append(f"{path}: {fault['msg'].removeprefix('Value error, ')}.")
         else:
-            lines.append(f"{path}: {key}: {fault['msg']}; it says {fault['input']!r}.")
+            lines.append(f"{path}: {key}: {fault['msg'].removeprefix('Value error, ')}; it says {fault['input']!r}.")
     return lines

@@ -3,9 +3,10 @@
 What the columns mean to SQL users is said in ``store/sql/schema.sql`` with ``COMMENT ON``; what absence means, here.
 """
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, NewType
+from typing import Any, Literal, NamedTuple, NewType, cast
 
 PairId = NewType("PairId", str)
 """Such as ``qwen7-L20``: also what ``source`` and ``target`` hold."""
@@ -13,8 +14,12 @@ PairId = NewType("PairId", str)
 RunKind = Literal["computed", "published", "imported"]
 Finish = Literal["closed", "length", "stop"]
 Stratum = Literal["digits", "punctuation", "prose"]
-AblationMethod = Literal["words_shuffled", "quotes_blanked"]
-"""What an experiment may ask to be done to its explanations; what each does: stages/ablate.py."""
+AblationMethod = NewType("AblationMethod", str)
+"""What an experiment may ask to be done to its explanations: one of `WHOLE_TEXT_METHODS`, or a cut such as
+``first_16_tokens``. What each does: stages/ablate.py."""
+
+WHOLE_TEXT_METHODS = ("words_shuffled", "quotes_kept", "quotes_blanked", "digits_masked")
+_CUT = re.compile(r"(first|last)_([1-9][0-9]*)_tokens")
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,6 +264,19 @@ class Claim:
     query: str
     holds: bool
     figures: dict[str, Any]
+
+
+class Cut(NamedTuple):
+    """What a cut leaves of a text."""
+
+    end: Literal["first", "last"]
+    n_tokens: int
+
+
+def cut_of(method: str) -> Cut | None:
+    """What a method such as ``last_8_tokens`` leaves; None when the method is no cut."""
+    found = _CUT.fullmatch(method)
+    return None if found is None else Cut(cast(Literal["first", "last"], found[1]), int(found[2]))
 
 
 def stratum_of(token: str) -> Stratum:

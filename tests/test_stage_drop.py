@@ -1,11 +1,12 @@
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from nlareport.errors import TooFewItems
 from nlareport.rows import Ablation, AblationCell, Item, Pair, PairId, Score
-from nlareport.stages.drop import ablation_cell
+from nlareport.stages.drop import ChangedCell, ablation_cells, changed_cell
 from nlareport.stages.summarize import summarize
 
 A = PairId("a")
@@ -24,10 +25,12 @@ def cell(written: list[float | None], changed: list[float | None], documents: li
         "scores": [score(item_id, mse) for item_id, mse in enumerate(written)],
         "ablations": [Ablation(item_id, A, A, "words_shuffled", mse) for item_id, mse in enumerate(changed)],
         "readable": range(len(written)),
-        "document_of": dict(enumerate(documents)),
+        "variance_draws": None,
         **more,
     }
-    return ablation_cell(A, A, "words_shuffled", 1, variance=V, draws=DRAWS, seed=SEED, **given)
+    pairs = changed_cell(A, "words_shuffled", 1, given["scores"], given["ablations"], given["readable"])
+    (row,) = ablation_cells(A, [pairs], V, dict(enumerate(documents)), DRAWS, SEED, given["variance_draws"])
+    return row
 
 
 def test_the_drop_is_the_mean_of_the_items_own_differences_over_v() -> None:
@@ -105,3 +108,29 @@ def test_rows_in_any_order_give_the_same_cell() -> None:
         ablations=[Ablation(item_id, A, A, "words_shuffled", changed[item_id]) for item_id in (1, 2, 0)],
     )
     assert turned == straight
+
+
+def test_cells_of_one_target_drawn_together_are_what_each_is_alone() -> None:
+    documents = dict(enumerate([0, 1, 1, 2, 3]))
+    whole = ChangedCell(A, "first_8_tokens", 0, {0: (0.1, 0.3), 1: (0.2, 0.8), 2: (0.4, 0.4), 4: (0.3, 0.2)})
+    fewer = ChangedCell(PairId("b"), "first_8_tokens", 0, {1: (0.5, 0.9), 3: (0.1, 0.7)})
+    nothing = ChangedCell(A, "digits_masked", 1, {})
+    together = ablation_cells(A, [whole, fewer, nothing], V, documents, DRAWS, SEED)
+    alone = [ablation_cells(A, [one], V, documents, DRAWS, SEED)[0] for one in (whole, fewer, nothing)]
+    assert [(row.source, row.target, row.method, row.n_scored) for row in together] == [
+        ("a", "a", "first_8_tokens", 4),
+        ("b", "a", "first_8_tokens", 2),
+        ("a", "a", "digits_masked", 0),
+    ]
+    for found, expected in zip(together, alone, strict=True):
+        assert asdict(found) == pytest.approx(asdict(expected))
+
+
+def test_a_target_without_variance_is_refused() -> None:
+    one = ChangedCell(A, "digits_masked", 0, {0: (0.1, 0.3), 1: (0.2, 0.8)})
+    with pytest.raises(TooFewItems, match="all golds point the same way"):
+        ablation_cells(A, [one], 0.0, {0: 0, 1: 1}, DRAWS, SEED)
+
+
+def test_no_cell_gives_no_row() -> None:
+    assert ablation_cells(A, [], V, {0: 0, 1: 1}, DRAWS, SEED) == []

@@ -15,7 +15,7 @@ from nlareport.experiment import Experiment
 from nlareport.rows import Pair, PairId, Run
 
 RECORDED_LIBRARIES = ("torch", "transformers", "numpy", "polars")
-FREE_TO_CHANGE = ("title", "series", "scoring", "compute", "ablations", "plain_words")
+FREE_TO_CHANGE = ("title", "series", "scoring", "compute", "ablations", "ablation_items", "plain_words")
 """Sections that may change between two calls: what was computed stays right, or is only arithmetic to redo."""
 
 

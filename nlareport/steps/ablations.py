@@ -5,6 +5,7 @@ that opens a model; what they come to is worked out with the scores.
 """
 
 from collections import defaultdict
+from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float64
@@ -14,9 +15,10 @@ from nlareport.resampling import document_codes
 from nlareport.rows import Ablation, AblationCell, AblationMethod, Explanation, Item, Pair, PairId, Score
 from nlareport.stages import ablate, drop, reconstruct
 from nlareport.steps.models import READING_BATCHES
-from nlareport.steps.work import Work, rows_at, unfinished
+from nlareport.steps.work import Work, item_ids, rows_at, unfinished
 
 Batch = tuple[PairId, AblationMethod, list[Explanation]]
+Texts = dict[PairId, dict[int, str]]
 VarianceDraws = dict[PairId, Float64[np.ndarray, " draw"]]
 
 
@@ -29,16 +31,21 @@ def ablate_explanations(work: Work) -> None:
     """
     if not work.experiment.ablations:
         return
+    texts = _texts(work)
+    n_each = sum(len(of_source) for of_source in texts.values()) * len(work.experiment.ablations)
+    todo = _outstanding(work, texts)
     for target, spec in work.pairs:
-        n_total, todo = _outstanding(work, target)
-        work.progress.stage(f"ablate {target}", n_total, n_total - sum(len(batch) for _, _, batch in todo))
-        if todo:
-            _ablate_batches(work, target, spec, todo)
+        n_missing = sum(len(batch) for _, _, batch in todo[target])
+        work.progress.stage(f"ablate {target}", n_each, n_each - n_missing)
+        if n_missing:
+            _ablate_batches(work, target, spec, todo[target], texts)
 
 
 def n_outstanding(work: Work) -> int:
     """How many changed explanations have not been read yet; 0 when the experiment asks for none."""
-    return sum(len(batch) for target, _ in work.pairs for _, _, batch in _outstanding(work, target)[1])
+    if not work.experiment.ablations:
+        return 0
+    return sum(len(batch) for batches in _outstanding(work, _texts(work)).values() for _, _, batch in batches)
 
 
 def summarize_ablations(
@@ -48,72 +55,87 @@ def summarize_ablations(
     scores: list[Score],
     variance_draws: VarianceDraws | None,
 ) -> list[AblationCell]:
-    """One row per method the experiment lists and cell whose texts were changed, in the pairs' order.
+    """One row per cell and method the experiment lists, over the items whose texts were changed.
 
     Raises:
         TooFewItems: a pair's V is 0.
     """
     if not work.experiment.ablations:
         return []
-    scoring, seed = work.experiment.scoring, work.experiment.sampling.seed
-    document_of = dict(
-        zip([item.item_id for item in items], document_codes([item.doc_id for item in items]).tolist(), strict=True)
-    )
-    rows: dict[tuple[PairId, PairId, str], list[Ablation]] = defaultdict(list)
+    chosen, texts = item_ids(_ablated_items(work, items)), _texts(work)
+    codes = document_codes([item.doc_id for item in items])
+    document_of = dict(zip([item.item_id for item in items], codes.tolist(), strict=True))
+    written: dict[tuple[PairId, PairId], list[Score]] = defaultdict(list)
+    for score in scores:
+        if score.item_id in chosen:
+            written[score.source, score.target].append(score)
+    changed: dict[tuple[PairId, PairId, str], list[Ablation]] = defaultdict(list)
     for row in work.run_file.rows(Ablation):
-        rows[row.source, row.target, row.method].append(row)
-    return [
-        drop.ablation_cell(
-            source.pair_id,
-            target.pair_id,
-            method,
-            ordinal,
-            [row for row in scores if (row.source, row.target) == (source.pair_id, target.pair_id)],
-            rows[source.pair_id, target.pair_id, method],
-            _texts(work, source.pair_id),
-            target.variance_nrm or 0.0,
+        changed[row.source, row.target, row.method].append(row)
+    cells = []
+    for target in (pair.pair_id for pair in pairs):
+        of_target = [
+            drop.changed_cell(s, method, ordinal, written[s, target], changed[s, target, method], texts[s])
+            for s in (pair.pair_id for pair in pairs)
+            for ordinal, method in enumerate(work.experiment.ablations)
+        ]
+        cells += drop.ablation_cells(
+            target,
+            of_target,
+            next(pair.variance_nrm or 0.0 for pair in pairs if pair.pair_id == target),
             document_of,
-            scoring.bootstrap_draws,
-            seed,
-            None if variance_draws is None else variance_draws[target.pair_id],
+            work.experiment.scoring.bootstrap_draws,
+            work.experiment.sampling.seed,
+            None if variance_draws is None else variance_draws[target],
         )
-        for source in pairs
-        for target in pairs
-        if ablate.is_ablated(source.pair_id, target.pair_id)
-        for ordinal, method in enumerate(work.experiment.ablations)
-    ]
+    return cells
 
 
-def _outstanding(work: Work, target: PairId) -> tuple[int, list[Batch]]:
-    """How many changed texts a target's reconstructor is to read in all, and those it has not read."""
-    stored = {(row.source, row.method, row.item_id) for row in work.run_file.rows(Ablation) if row.target == target}
+def _outstanding(work: Work, texts: Texts) -> dict[PairId, list[Batch]]:
+    """The changed texts that each target's reconstructor has not read."""
+    stored: dict[tuple[PairId, PairId, str], set[int]] = defaultdict(set)
+    for row in work.run_file.rows(Ablation):
+        stored[row.source, row.target, row.method].add(row.item_id)
     size = work.experiment.compute.batch_size * READING_BATCHES
-    n_total, todo = 0, []
-    for source, _ in work.pairs:
-        if not ablate.is_ablated(source, target):
-            continue
-        texts = _texts(work, source)
-        readable = [row for row in work.explanations(source) if row.item_id in texts]
-        for method in work.experiment.ablations:
-            n_total += len(readable)
-            missing = {item_id for item_id in texts if (source, method, item_id) not in stored}
-            todo += [(source, method, batch) for batch in unfinished(readable, missing, size)]
-    return n_total, todo
+    readable = {source: [row for row in work.explanations(source) if row.item_id in texts[source]] for source in texts}
+    return {
+        target: [
+            (source, method, batch)
+            for source in texts
+            for method in work.experiment.ablations
+            for batch in unfinished(readable[source], texts[source].keys() - stored[source, target, method], size)
+        ]
+        for target, _ in work.pairs
+    }
 
 
-def _ablate_batches(work: Work, target: PairId, spec: PairSpec, todo: list[Batch]) -> None:
-    gold = work.activations.read_activations(target)
+def _ablate_batches(work: Work, target: PairId, spec: PairSpec, todo: list[Batch], texts: Texts) -> None:
+    gold, tokenizer = work.activations.read_activations(target), work.engine.tokenizer(spec)
     seed = work.experiment.sampling.seed
-    texts = {source: _texts(work, source) for source in {source for source, _, _ in todo}}
+    # As written: a text that a change leaves alone is not read again.
+    written = {s: work.activations.read_reconstructions(s, target) for s in {source for source, _, _ in todo}}
     with work.engine.reconstructor(spec) as reconstructor:
         for source, method, batch in todo:
-            rows = ablate.ablate(texts[source], source, method, rows_at(gold, batch), seed, reconstructor)
+            golds = rows_at(gold, batch)
+            rows = ablate.ablate(texts[source], source, method, golds, written[source], seed, tokenizer, reconstructor)
             work.run_file.append(rows)
             work.progress.advance(len(rows))
 
 
-def _texts(work: Work, source: PairId) -> dict[int, str]:
-    """What a source wrote, by item, where there is something to read."""
+def _ablated_items(work: Work, items: Sequence[Item]) -> Sequence[Item]:
+    """The run's first items, as many as the experiment's `ablation_items` says."""
+    return items[: work.experiment.ablation_items]
+
+
+def _texts(work: Work) -> Texts:
+    """What each source wrote of the items to ablate, by item, where there is something to read."""
+    chosen = item_ids(_ablated_items(work, work.items()))
     unclean = work.experiment.scoring.unclean
-    found = {row.item_id: reconstruct.scorable_text(row, unclean) for row in work.explanations(source)}
-    return {item_id: text for item_id, text in found.items() if text is not None}
+    return {
+        source: {
+            row.item_id: text
+            for row in work.explanations(source)
+            if row.item_id in chosen and (text := reconstruct.scorable_text(row, unclean)) is not None
+        }
+        for source, _ in work.pairs
+    }

@@ -111,6 +111,8 @@ def _stamp(run_file: RunFile, experiment: Experiment) -> dict[str, Any]:
     # Only where there are some, so that a run scored before there could be any is not scored again.
     if experiment.ablations:
         stamp["ablations"] = experiment.ablations
+        if experiment.ablation_items is not None:
+            stamp["ablation_items"] = experiment.ablation_items
     if experiment.plain_words:
         stamp["plain_words"] = experiment.plain_words
     return stamp
