@@ -1,5 +1,7 @@
 """Ablations through the whole path on scripted pairs: off unless asked for, stored as computed, resumed, summarized."""
 
+import shutil
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,18 +12,25 @@ import pytest
 from pipeline_runs import everything, run, scripted_content, write_corpus, write_experiment
 from store_runs import make_older
 
-from nlareport.backends.scripted import ScriptedEngine, ScriptedReconstructor
+from nlareport.backends.scripted import ScriptedEngine, ScriptedReconstructor, ScriptedTokenizer
+from nlareport.batches import Tokenization
 from nlareport.errors import RunIncomplete
 from nlareport.experiment import PairSpec
 from nlareport.geometry import mse_nrm
 from nlareport.pipeline import STAGES, render_run, run_experiment
-from nlareport.rows import Ablation, PairId
+from nlareport.render.claims import read_claims
+from nlareport.rows import Ablation, AblationCell, Claim, Cut, PairId
+from nlareport.stages.ablate import tokens_cut
 from nlareport.store.activations import ActivationStore
 from nlareport.store.bundle import export_bundle, import_bundle
 from nlareport.store.database import RunFile
 from nlareport.store.whole_run import read_run
 
 BOTH = ["words_shuffled", "quotes_blanked"]
+EVERY = [*BOTH, "quotes_kept", "digits_masked", "first_4_tokens", "last_4_tokens"]
+PAIRS = ("large", "small")
+N_READS_OF_TEXTS_AS_WRITTEN = 9 * 4
+CELLS = [(source, target) for source in PAIRS for target in PAIRS]
 
 
 class Listener:
@@ -47,8 +56,22 @@ class Reads:
 
     def __init__(self) -> None:
         self.texts: list[str] = []
+        self.of_pair: dict[str, list[str]] = defaultdict(list)
         self.n_opened = 0
         self.stop_after: int | None = None
+
+
+class WordsInOne(ScriptedTokenizer):
+    """Takes every two words as one token."""
+
+    def __init__(self) -> None:
+        super().__init__("large")
+
+    def tokenize(self, text: str, max_tokens: int | None) -> Tokenization:
+        words = super().tokenize(text, max_tokens)
+        starts, ends = words.char_starts[1::2], words.char_ends[2::2]
+        n_pairs = len(ends)
+        return Tokenization(words.token_ids[:n_pairs], starts[:n_pairs], ends)
 
 
 @pytest.fixture
@@ -60,6 +83,7 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> Iterator[Reads]:
             if heard.stop_after is not None and len(heard.texts) >= heard.stop_after:
                 raise KeyboardInterrupt
             heard.texts += explanations
+            heard.of_pair[self._pair_id] += explanations
             return super().reconstruct(explanations)
 
     def opened(self: ScriptedEngine, pair: PairSpec) -> ScriptedReconstructor:
@@ -77,13 +101,17 @@ def corpus(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def experiment(folder: Path, methods: list[str], max_new_tokens: int = 60, unclean: str = "unscored") -> Path:
+def experiment(
+    folder: Path, methods: list[str], max_new_tokens: int = 60, unclean: str = "unscored", items: int | None = None
+) -> Path:
     """Nine items on two scripted pairs; a small budget leaves some answers unclean."""
     content = scripted_content(9)
     content["decoding"]["max_new_tokens"] = max_new_tokens
     content["scoring"]["unclean"] = unclean
     if methods:
         content["ablations"] = methods
+    if items is not None:
+        content["ablation_items"] = items
     return write_experiment(folder, content)
 
 
@@ -103,16 +131,17 @@ def test_nothing_is_ablated_unless_asked_for(corpus: Path, reads: Reads) -> None
     assert "What in the text carries it" not in page
 
 
-def test_every_explanation_of_a_same_model_cell_is_changed_in_every_way(corpus: Path) -> None:
+def test_every_explanation_of_every_cell_is_changed_in_every_way(corpus: Path) -> None:
     listener = Listener()
     run_experiment(experiment(corpus, BOTH), corpus / "run.duckdb", listener, None, None, "cpu", "scripted")
     rows = read_run(corpus / "run.duckdb")
-    assert listener.ablation_lines() == [("ablate small", 18, 0), ("ablate large", 18, 0)]
+    assert listener.ablation_lines() == [("ablate small", 36, 0), ("ablate large", 36, 0)]
     done = {line[0]: n for line, n in zip(listener.stages, listener.advanced, strict=True)}
-    assert done["ablate small"] == done["ablate large"] == 18
+    assert done["ablate small"] == done["ablate large"] == 36
     found = {(row.item_id, row.source, row.target, row.method) for row in rows.ablations}
-    assert found == {(k, pair, pair, method) for k in range(9) for pair in ("small", "large") for method in BOTH}
+    assert found == {(k, *cell, method) for k in range(9) for cell in CELLS for method in BOTH}
     assert rows.run.environment["scored"]["ablations"] == BOTH
+    assert "ablation_items" not in rows.run.environment["scored"]
 
 
 def test_a_text_without_its_quotes_leaves_the_scripted_reader_its_constant(corpus: Path) -> None:
@@ -121,9 +150,11 @@ def test_a_text_without_its_quotes_leaves_the_scripted_reader_its_constant(corpu
     gold = ActivationStore(db).read_activations(PairId("large"))
     constant = ScriptedReconstructor(PairSpec.model_validate(scripted_content(9)["pairs"][1])).reconstruct([""])
     expected = mse_nrm(gold.vectors, np.repeat(constant, 9, axis=0))
-    rows = [row for row in read_run(db).ablations if (row.source, row.method) == ("large", "quotes_blanked")]
-    assert [row.item_id for row in rows] == gold.item_ids.tolist()
-    assert [row.mse_nrm for row in rows] == pytest.approx(expected.tolist())
+    rows = [row for row in read_run(db).ablations if (row.target, row.method) == ("large", "quotes_blanked")]
+    for source in ("large", "small"):
+        of_source = [row for row in rows if row.source == source]
+        assert [row.item_id for row in of_source] == gold.item_ids.tolist()
+        assert [row.mse_nrm for row in of_source] == pytest.approx(expected.tolist())
 
 
 def test_the_summary_is_the_rows_own_mean_and_the_paired_drop(corpus: Path) -> None:
@@ -131,21 +162,19 @@ def test_the_summary_is_the_rows_own_mean_and_the_paired_drop(corpus: Path) -> N
     run(experiment(corpus, BOTH), db)
     rows = read_run(db)
     assert [(cell.source, cell.target, cell.method, cell.ordinal) for cell in rows.ablation_cells] == [
-        ("large", "large", "quotes_blanked", 1),
-        ("large", "large", "words_shuffled", 0),
-        ("small", "small", "quotes_blanked", 1),
-        ("small", "small", "words_shuffled", 0),
+        (*cell, method, ordinal) for cell in CELLS for method, ordinal in (("quotes_blanked", 1), ("words_shuffled", 0))
     ]
     variances = {pair.pair_id: pair.variance_nrm for pair in rows.pairs}
-    written = {cell.source: cell for cell in rows.cells if cell.subset == "all" and cell.source == cell.target}
+    written = {(cell.source, cell.target): cell for cell in rows.cells if cell.subset == "all"}
     for cell in rows.ablation_cells:
-        errors = [row.mse_nrm for row in rows.ablations if (row.source, row.method) == (cell.source, cell.method)]
-        assert cell.n_scored == written[cell.source].n_scored == 9
+        key = (cell.source, cell.target, cell.method)
+        errors = [row.mse_nrm for row in rows.ablations if (row.source, row.target, row.method) == key]
+        assert cell.n_scored == written[key[:2]].n_scored == 9
         assert cell.fve_nrm == pytest.approx(1 - mean(errors) / variances[cell.target])
-        assert cell.fve_drop == pytest.approx(written[cell.source].fve_nrm - cell.fve_nrm)
+        assert cell.fve_drop == pytest.approx(written[key[:2]].fve_nrm - cell.fve_nrm)
         assert cell.ci_low < cell.fve_nrm < cell.ci_high
         assert cell.drop_low < cell.fve_drop < cell.drop_high
-    blanked = [cell for cell in rows.ablation_cells if cell.method == "quotes_blanked"]
+    blanked = [cell for cell in rows.ablation_cells if cell.source == cell.target and cell.method == "quotes_blanked"]
     # The scripted verbalizer says everything in quotes.
     assert all(cell.drop_low > 0.2 for cell in blanked)
 
@@ -159,35 +188,107 @@ def test_a_finished_run_opens_no_model_and_stays_as_it_is(corpus: Path, reads: R
     assert everything(db) == before
 
 
-@pytest.mark.parametrize("n_texts", [0, 8, 9, 20])
+@pytest.mark.parametrize("n_texts", [0, 8, 9, 60, 100])
 def test_a_stopped_run_goes_on_where_it_was(n_texts: int, corpus: Path, reads: Reads) -> None:
-    path = experiment(corpus, BOTH)
+    path = experiment(corpus, EVERY)
     run(path, corpus / "undisturbed.duckdb")
+    undisturbed = list(reads.texts)
     db = corpus / "stopped.duckdb"
     for stage in ("sample", "extract", "verbalize", "reconstruct"):
         run(path, db, only=stage)
-    reads.texts, reads.stop_after = [], n_texts
+    n_before = len(undisturbed) + N_READS_OF_TEXTS_AS_WRITTEN
+    reads.stop_after = n_before + n_texts
     with pytest.raises(KeyboardInterrupt):
         run(path, db)
-    assert len(read_run(db).ablations) == len(reads.texts) >= n_texts
+    assert len(read_run(db).ablations) >= len(reads.texts) - n_before >= n_texts
     reads.stop_after = None
     run(path, db)
-    # 9 explanations of 2 pairs in 2 ways, each read once.
-    assert len(reads.texts) == 36
+    # Each once, although two runs asked.
+    assert reads.texts[len(undisturbed) :] == undisturbed
     assert everything(db) == everything(corpus / "undisturbed.duckdb")
+
+
+def test_identical_texts_and_those_left_as_they_were_are_not_read_again(corpus: Path, reads: Reads) -> None:
+    db = corpus / "run.duckdb"
+    run(experiment(corpus, ["quotes_blanked", "digits_masked", "first_1_tokens", "last_500_tokens"]), db)
+    asked = reads.texts[N_READS_OF_TEXTS_AS_WRITTEN:]
+    # Nothing the scripted verbalizer says holds a digit or is long, and it always begins alike. Batches of 8 and 1.
+    assert asked.count("A") == 2 * 2 * 2
+    assert set(asked) - {"A"} == {text for text in asked if '""' in text}
+    rows = read_run(db)
+    written = {(row.item_id, row.source, row.target): row.mse_nrm for row in rows.scores}
+    same = [row for row in rows.ablations if row.method in ("digits_masked", "last_500_tokens")]
+    assert len(same) == 72
+    assert all(row.mse_nrm == written[row.item_id, row.source, row.target] for row in same)
+    assert {c.fve_drop for c in rows.ablation_cells if c.method == "digits_masked"} == {0.0}
+
+
+def test_texts_are_cut_by_the_tokenizer_of_the_pair_that_reads_them(
+    corpus: Path, reads: Reads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, db = experiment(corpus, ["first_2_tokens"]), corpus / "run.duckdb"
+    for stage in ("sample", "extract", "verbalize", "reconstruct"):
+        run(path, db, only=stage)
+    reads.of_pair.clear()
+    pairs = {"small": WordsInOne(), "large": ScriptedTokenizer("large")}
+    monkeypatch.setattr(ScriptedEngine, "tokenizer", lambda _, pair: pairs[pair.pair_id])
+    run(path, db)
+    assert reads.of_pair["small"] == ['A text about "'] * len(reads.of_pair["small"])
+    assert reads.of_pair["large"] == ["A text"] * len(reads.of_pair["large"])
+
+
+def test_only_the_first_items_are_changed_when_so_many_are_asked_for(corpus: Path, reads: Reads) -> None:
+    path, db = experiment(corpus, ["quotes_blanked"], items=4), corpus / "run.duckdb"
+    run(path, db)
+    rows = read_run(db)
+    assert {row.item_id for row in rows.ablations} == {0, 1, 2, 3}
+    assert {cell.n_scored for cell in rows.ablation_cells} == {4}
+    assert rows.run.environment["scored"]["ablation_items"] == 4
+    assert run(path, db).endswith("nothing was missing")
+    run(experiment(corpus, ["quotes_blanked"]), db)
+    widened = read_run(db)
+    assert {cell.n_scored for cell in widened.ablation_cells} == {9}
+    run(experiment(corpus, ["quotes_blanked"], items=4), db)
+    again = read_run(db)
+    assert again.ablations == widened.ablations
+    assert again.ablation_cells == rows.ablation_cells
+
+
+def test_a_run_whose_own_texts_alone_were_changed_stays_finished_and_can_be_gone_on_with(
+    corpus: Path, reads: Reads
+) -> None:
+    db = corpus / "run.duckdb"
+    run(experiment(corpus, BOTH), db)
+    whole = read_run(db)
+    with RunFile.open(db) as run_file:
+        for row_type in (Ablation, AblationCell):
+            run_file.replace({row_type: [row for row in run_file.rows(row_type) if row.source == row.target]})
+        claims = read_claims(run_file.reader())
+        run_file.replace({Claim: claims})
+    before, n_opened = read_run(db), reads.n_opened
+    shutil.copytree(corpus / "run.activations", corpus / "kept")
+    shutil.rmtree(corpus / "run.activations")
+    assert run(experiment(corpus, BOTH), db, "no such engine").endswith("nothing was missing")
+    assert read_run(db) == before
+    assert "LARGE" in render_run(db, corpus / "page").read_text(encoding="utf-8")
+    shutil.copytree(corpus / "kept", corpus / "run.activations")
+    run(experiment(corpus, [*BOTH, "last_2_tokens"]), db)
+    assert reads.n_opened == n_opened + 2
+    after = read_run(db)
+    assert len(after.ablation_cells) == 12
+    assert after.ablations != before.ablations
+    assert [row for row in after.ablations if row.method in BOTH] == whole.ablations
 
 
 def test_a_finished_run_is_scored_again_when_ablations_are_added_and_when_they_go(corpus: Path, reads: Reads) -> None:
     db = corpus / "run.duckdb"
     run(experiment(corpus, []), db)
-    plain = read_run(db)
-    reads.texts = []
+    plain, n_opened = read_run(db), reads.n_opened
     run(experiment(corpus, ["words_shuffled"]), db)
-    assert len(reads.texts) == 18
     run(experiment(corpus, BOTH), db)
-    assert len(reads.texts) == 36
+    assert reads.n_opened == n_opened + 4
     added = read_run(db)
-    assert len(added.ablation_cells) == 4
+    assert len(added.ablation_cells) == 8
     assert {"ablations", "ablations.otherwise"} <= {claim.claim_id for claim in added.claims}
     assert (added.scores, added.cells, added.baselines) == (plain.scores, plain.cells, plain.baselines)
     run(experiment(corpus, []), db)
@@ -196,7 +297,7 @@ def test_a_finished_run_is_scored_again_when_ablations_are_added_and_when_they_g
     assert gone.ablations == added.ablations
     assert gone.claims == plain.claims
     run(experiment(corpus, BOTH), db)
-    assert len(reads.texts) == 36
+    assert reads.n_opened == n_opened + 4
     assert read_run(db).ablation_cells == added.ablation_cells
 
 
@@ -213,18 +314,18 @@ def test_a_run_file_from_before_ablations_goes_on_with_them(corpus: Path, reads:
     assert everything(db) == (replace(before[0], learning_curves=[]), before[1])
     make_older(db)
     run(experiment(corpus, BOTH), db)
-    assert len(read_run(db).ablation_cells) == 4
+    assert len(read_run(db).ablation_cells) == 8
 
 
 def test_scoring_alone_asks_for_the_ablations_first(corpus: Path) -> None:
     path, db = experiment(corpus, BOTH), corpus / "run.duckdb"
     for stage in ("sample", "extract", "verbalize", "reconstruct"):
         run(path, db, only=stage)
-    with pytest.raises(RunIncomplete, match="36 changed explanations have not been read yet; run without --only"):
+    with pytest.raises(RunIncomplete, match="72 changed explanations have not been read yet; run without --only"):
         run(path, db, only="score")
     run(path, db, only="ablate")
     run(path, db, only="score")
-    assert len(read_run(db).ablation_cells) == 4
+    assert len(read_run(db).ablation_cells) == 8
 
 
 @pytest.mark.parametrize("unclean", ["unscored", "penalty"])
@@ -235,10 +336,10 @@ def test_answers_without_a_text_are_not_read_and_cost_what_they_cost_before(uncl
     clean = {(row.item_id, row.source) for row in rows.explanations if row.is_clean}
     assert 0 < len(clean) < 18
     assert {(row.item_id, row.source) for row in rows.ablations} == clean
-    diagonal = {cell.source: cell for cell in rows.cells if cell.subset == "all" and cell.source == cell.target}
+    written = {(cell.source, cell.target): cell for cell in rows.cells if cell.subset == "all"}
     for cell in rows.ablation_cells:
-        assert cell.n_scored == diagonal[cell.source].n_scored
-        assert cell.fve_drop == pytest.approx(diagonal[cell.source].fve_nrm - cell.fve_nrm)
+        assert cell.n_scored == written[cell.source, cell.target].n_scored
+        assert cell.fve_drop == pytest.approx(written[cell.source, cell.target].fve_nrm - cell.fve_nrm)
 
 
 def test_ablations_travel_in_bundles_and_stand_in_the_report(corpus: Path) -> None:

@@ -77,9 +77,10 @@ def test_only_what_was_computed_binds_a_run_to_its_experiment() -> None:
 
 def test_ablations_may_be_asked_for_later_and_given_up() -> None:
     plain, asked = scripted_content(4), scripted_content(4)
-    asked["ablations"] = ["quotes_blanked", "words_shuffled"]
-    assert parsed(plain).ablations == []
-    assert parsed(asked).ablations == ["quotes_blanked", "words_shuffled"]
+    asked["ablations"] = ["quotes_blanked", "last_16_tokens"]
+    asked["ablation_items"] = 2
+    assert (parsed(plain).ablations, parsed(plain).ablation_items) == ([], None)
+    assert (parsed(asked).ablations, parsed(asked).ablation_items) == (["quotes_blanked", "last_16_tokens"], 2)
     assert differences(parsed(plain), parsed(asked)) == differences(parsed(asked), parsed(plain)) == []
 
 
@@ -109,8 +110,10 @@ def test_a_number_of_words_that_is_none_or_stands_twice_is_a_fault(numbers: list
     [
         (
             ["words_shuffled", "vowels_dropped"],
-            r"ablations\.1: .*'words_shuffled' or 'quotes_blanked'.*'vowels_dropped'",
+            r"ablations\.1: names no change of a text; there are words_shuffled, quotes_kept, quotes_blanked, "
+            r"digits_masked, first_N_tokens and last_N_tokens \(N from 1\); it says 'vowels_dropped'\.$",
         ),
+        (["first_0_tokens"], r"ablations\.0: names no change of a text.*it says 'first_0_tokens'"),
         (["words_shuffled", "words_shuffled"], "ablations: words_shuffled stands twice; name every method once"),
     ],
 )
