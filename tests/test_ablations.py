@@ -19,8 +19,7 @@ from nlareport.experiment import PairSpec
 from nlareport.geometry import mse_nrm
 from nlareport.pipeline import STAGES, render_run, run_experiment
 from nlareport.render.claims import read_claims
-from nlareport.rows import Ablation, AblationCell, Claim, Cut, PairId
-from nlareport.stages.ablate import tokens_cut
+from nlareport.rows import Ablation, AblationCell, Claim, PairId
 from nlareport.store.activations import ActivationStore
 from nlareport.store.bundle import export_bundle, import_bundle
 from nlareport.store.database import RunFile

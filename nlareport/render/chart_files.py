@@ -1,10 +1,12 @@
 """The report's drawings as files to take away: SVG, and PNG at twice its size.
 
-Enters the matrix; leaves what was written in ``downloads/charts/``.
+Enters the matrix and what changed texts score; leaves what was written in ``downloads/charts/``.
 """
 
 import vl_convert
 
+from nlareport.render.ablation_chart import cut_file
+from nlareport.render.ablations import Ablations, cut_points
 from nlareport.render.contexts import MatrixCell
 from nlareport.render.interval_chart import interval_file
 from nlareport.render.matrix_chart import matrix_file
@@ -13,11 +15,12 @@ from nlareport.render.report_folder import ReportFolder
 PNG_SCALE = 2.0
 
 
-def write_charts(folder: ReportFolder, cells: list[MatrixCell]) -> dict[str, list[str]]:
+def write_charts(folder: ReportFolder, cells: list[MatrixCell], ablations: Ablations) -> dict[str, list[str]]:
     """The files of each drawing, from the report's root; none of a drawing the run has no value for."""
     drawings = {
         "matrix": matrix_file(cells, folder.run.title),
         "intervals": interval_file(cells, folder.run.title),
+        "cuts": cut_file(cut_points(ablations.answer.rows), folder.run.title),
     }
     return {name: [] if svg is None else _write(folder, name, svg) for name, svg in drawings.items()}
 

@@ -168,27 +168,6 @@ class TailRow:
 
 
 @dataclass(frozen=True, slots=True)
-class AblationRow:
-    """One cell's texts as written, or under one change (``ablations``)."""
-
-    source: PairId
-    target: PairId
-    source_label: str
-    target_label: str
-    is_diagonal: bool
-    method: str
-    """`as_written`, or what was done to the texts."""
-    n_scored: int | None
-    fve_nrm: float | None
-    ci_low: float | None
-    ci_high: float | None
-    fve_drop: float | None
-    """None as written: there is nothing to drop from."""
-    drop_low: float | None
-    drop_high: float | None
-
-
-@dataclass(frozen=True, slots=True)
 class ClaimFigures:
     """What a claim's query answers."""
 

@@ -11,6 +11,7 @@ from markupsafe import Markup
 from nlareport.errors import RunIncomplete
 from nlareport.ports import PublicCopy, RunReader
 from nlareport.render import contexts
+from nlareport.render.ablations import Ablations, read_ablations
 from nlareport.render.answers import Answer, Origin, ask
 from nlareport.render.baselines import Baselines, read_baselines
 from nlareport.render.browser import render_browser
@@ -47,7 +48,7 @@ class ReportContext:
     subset_sizes: Answer[contexts.SubsetSize]
     tails: Answer[contexts.TailRow]
     baselines: Baselines
-    ablations: Answer[contexts.AblationRow]
+    ablations: Ablations
     measures: Measures
     lead: list[tuple[Claim, Origin]]
     """Sentences for the top of the page. Only those that hold, here and below."""
@@ -78,7 +79,7 @@ def render_report(
     sections = [section for section in SECTIONS if section[0] not in absent]
     folder = ReportFolder(out_dir, page.head.only, sections, site)
     values = {field.name: getattr(page, field.name) for field in fields(page)}
-    values |= {"chart_files": write_charts(folder, page.heat.all_items.rows), "item_pages": items}
+    values |= {"chart_files": write_charts(folder, page.heat.all_items.rows, page.ablations), "item_pages": items}
     index = folder.page("index.html", "report/page.html", title=page.head.only.title, **values)
     render_browser(folder, reader, items, page.pairs.rows)
     origins = origins_in(page)
@@ -121,7 +122,7 @@ def read_report(reader: RunReader) -> ReportContext:
         subset_sizes=ask(reader, contexts.SubsetSize, "subset_sizes"),
         tails=ask(reader, contexts.TailRow, "tails"),
         baselines=read_baselines(reader),
-        ablations=ask(reader, contexts.AblationRow, "ablations"),
+        ablations=read_ablations(reader, head.only, counts.only.n_items),
         measures=read_measures(reader),
         lead=lead,
         claims=claims,
