@@ -74,6 +74,11 @@ TOKENS = [" minister", ",", " 2019", " said", " the", ".", " growth", "7", " Reu
 LEVELS = {(0, 0): 0.62, (0, 1): 0.31, (1, 0): 0.27, (1, 1): 0.58}
 OTHER_LEVEL = 0.44
 PERFECT = 1.0
+DROPS = {
+    "words_shuffled": 0.153, "quotes_kept": 0.204, "quotes_blanked": 0.402, "digits_masked": 0.003,
+    "last_16_tokens": 0.107, "last_8_tokens": 0.235, "first_8_tokens": 0.31, "first_16_tokens": 0.27,
+}  # fmt: skip
+"""What each change takes from every cell of the first target; 0.01 more from the next one's."""
 SENTENCES = [
     "News-agency report in a formal register, covering a cabinet reshuffle and its effect on the governing coalition.",
     'The sentence "the prime minister told reporters on Tuesday that" signals attributed speech by an official source.',
@@ -260,12 +265,12 @@ def _learning_curves(pairs: list[Pair]) -> list[LearningCurve]:
 
 
 def _ablation_cells(pairs: list[Pair]) -> list[AblationCell]:
-    drops = {"words_shuffled": 0.153, "quotes_blanked": 0.402}
     return [
         AblationCell(
-            pair.pair_id, pair.pair_id, method, ordinal, 117, 0.5 - drop, 0.46 - drop, 0.54 - drop,
-            drop + 0.01 * pair.ordinal, drop - 0.021, drop + 0.023,
+            source.pair_id, target.pair_id, method, ordinal, 117, 0.5 - drop, 0.46 - drop, 0.54 - drop,
+            drop + 0.01 * target.ordinal, drop - 0.021, drop + 0.023,
         )
-        for pair in pairs
-        for ordinal, (method, drop) in enumerate(drops.items())
+        for source in pairs
+        for target in pairs
+        for ordinal, (method, drop) in enumerate(DROPS.items())
     ]  # fmt: skip

@@ -9,10 +9,12 @@ from render_runs import PUBLISHED, write_computed_run
 
 from nlareport.render.claims import FigureFormatter, claim_templates, read_claims
 from nlareport.render.pages import render_report
-from nlareport.rows import AblationCell, Baseline, Claim
+from nlareport.rows import AblationCell, Baseline, Claim, PairId
 from nlareport.store.database import RunFile
 from nlareport.store.published import import_published
 from nlareport.store.queries import DuckDBReader
+
+QWEN = PairId("qwen05-L16")
 
 
 def claims_of(db: Path) -> dict[str, Claim]:
@@ -131,8 +133,18 @@ def test_what_a_run_cannot_be_asked_is_said_in_neither_form(
 
 def test_drops_of_changed_texts_are_told_with_their_range(computed: dict[str, Claim]) -> None:
     assert computed["ablations"].holds
-    assert "shuffling the words lowers every same-model score (by 0.153 to 0.163)" in computed["ablations"].text
-    assert "blanking the quotes lowers every one (by 0.402 to 0.412)" in computed["ablations"].text
+    assert computed["ablations"].text == (
+        "Of 4 changes to the text, blanking the quotes costs every same-model score most (drops of 0.402 to 0.412) and "
+        "masking the digits least (0.003 to 0.013; the paired 95% interval lies above zero for 0 of 2 pairs)."
+    )
+
+
+def test_what_quotes_alone_keep_is_told_as_a_share(computed: dict[str, Claim]) -> None:
+    # 0.5 - 0.204 of 0.5, and 0.5 - 0.204 of 0.51; the upper ends of the drops, 0.227, are below a half.
+    assert computed["quotes_kept"].holds
+    assert computed["quotes_kept"].text == (
+        "What stands in quotation marks alone keeps most of every same-model score: 58–59% of it."
+    )
 
 
 def _changed(db: Path, *statements: str) -> dict[str, Claim]:
@@ -152,23 +164,55 @@ def _with_ablations(db: Path, change: Callable[[AblationCell], AblationCell | No
     return claims_of(db)
 
 
-def test_one_drop_whose_interval_reaches_zero_takes_the_claim_away(tmp_path: Path) -> None:
-    def meets_zero(row: AblationCell) -> AblationCell:
-        is_it = (row.source, row.method) == ("qwen05-L16", "words_shuffled")
-        return replace(row, fve_drop=0.01, drop_low=0.0) if is_it else row
+def _in_qwen(method: str, **changes: float) -> Callable[[AblationCell], AblationCell]:
+    """What replaces values of the row of one method where Qwen reads its own texts."""
 
-    claims = _with_ablations(tmp_path / "run.duckdb", meets_zero)
+    def changed(row: AblationCell) -> AblationCell:
+        return replace(row, **changes) if (row.source, row.target, row.method) == (QWEN, QWEN, method) else row
+
+    return changed
+
+
+def test_changes_that_rank_otherwise_for_one_pair_are_told_in_the_weaker_form(tmp_path: Path) -> None:
+    claims = _with_ablations(tmp_path / "run.duckdb", _in_qwen("words_shuffled", fve_drop=-0.01))
     assert not claims["ablations"].holds
     assert claims["ablations.otherwise"].holds
-    assert "clearly does so for 1 of 2 pairs (drops of 0.010 to 0.153)" in claims["ablations.otherwise"].text
-    assert "blanking the quotes for 2 (drops of 0.402 to 0.412)" in claims["ablations.otherwise"].text
+    assert claims["ablations.otherwise"].text == (
+        "No order of 4 changes to the text holds for every pair: blanking the quotes costs the same-model score most "
+        "for 2 of 2 pairs (drops of 0.402 to 0.412), shuffling the words least for 1 (drops of −0.010 to 0.153)."
+    )
+
+
+def test_a_largest_drop_that_may_be_none_is_not_said_to_cost_most(tmp_path: Path) -> None:
+    claims = _with_ablations(tmp_path / "run.duckdb", _in_qwen("quotes_blanked", drop_low=0.0))
+    assert not claims["ablations"].holds
+
+
+def test_quotes_that_may_keep_less_than_half_of_one_score_are_told_in_the_weaker_form(tmp_path: Path) -> None:
+    claims = _with_ablations(tmp_path / "run.duckdb", _in_qwen("quotes_kept", drop_high=0.27))
+    assert not claims["quotes_kept"].holds
+    assert claims["quotes_kept.otherwise"].text == (
+        "What stands in quotation marks alone does not keep most of every same-model score: clearly more than half is "
+        "left for 1 of 2 pairs (fve_nrm of 0.296)."
+    )
+
+
+def test_cuts_and_cross_model_cells_take_no_part_in_the_order_of_changes(tmp_path: Path) -> None:
+    def extreme(row: AblationCell) -> AblationCell:
+        is_extreme = row.source != row.target or row.method == "first_8_tokens"
+        return replace(row, fve_drop=9.0, drop_low=8.0, drop_high=10.0) if is_extreme else row
+
+    claims = _with_ablations(tmp_path / "run.duckdb", extreme)
+    assert "blanking the quotes costs every same-model score most" in claims["ablations"].text
+    assert claims["ablations"].holds
+    assert claims["quotes_kept"].holds
 
 
 @pytest.mark.parametrize(
     "change",
     [
         lambda row: row if row.method == "words_shuffled" else None,
-        lambda row: row if row.source == "smollm2-L20" else None,
+        lambda row: row if row.target == "smollm2-L20" else None,
         lambda row: replace(row, drop_low=None, drop_high=None),
         lambda row: None,
     ],
@@ -177,7 +221,8 @@ def test_one_drop_whose_interval_reaches_zero_takes_the_claim_away(tmp_path: Pat
 def test_drops_are_not_spoken_of_unless_all_are_known(
     change: Callable[[AblationCell], AblationCell | None], tmp_path: Path
 ) -> None:
-    assert not {"ablations", "ablations.otherwise"} & set(_with_ablations(tmp_path / "run.duckdb", change))
+    spoken = set(_with_ablations(tmp_path / "run.duckdb", change))
+    assert not {"ablations", "ablations.otherwise", "quotes_kept", "quotes_kept.otherwise"} & spoken
 
 
 def test_a_claim_and_its_weaker_form_never_hold_together(

@@ -14,7 +14,11 @@ from nlareport.errors import RunIncomplete
 from nlareport.render.environment import template_environment
 from nlareport.render.pages import render_report
 from nlareport.render.samples import mark_token
+<<<<<<< HEAD
 from nlareport.rows import Baseline, Cell, LearningCurve
+=======
+from nlareport.rows import AblationCell, Cell
+>>>>>>> 22d6454 (State which change costs most and what quotes alone keep)
 from nlareport.store.database import RunFile, create_run_file
 from nlareport.store.published import import_published
 from nlareport.store.queries import DuckDBReader
@@ -154,6 +158,7 @@ def test_two_pair_run_shows_strata_outliers_nulls_baselines_and_skipped_document
     assert "it needs three pairs" in text
 
 
+<<<<<<< HEAD
 def test_language_and_geometry_stand_in_one_table_a_row_per_cell_and_a_column_per_method(computed_page: str) -> None:
     section = computed_page[computed_page.index('<h3 id="baselines">') :]
     table = section[: section.index("</table>")]
@@ -202,6 +207,69 @@ def test_what_changed_texts_score_stands_below_the_texts_as_written(computed_pag
     assert said[2].endswith("quotes blanked 0.098 [0.058, 0.138] 0.402 [0.381, 0.425] 117")
     assert said[4].endswith("words shuffled 0.347 [0.307, 0.387] 0.163 [0.132, 0.176] 117")
     assert "Query <code>ablations</code>, 6 rows" in section
+=======
+def _table(page: str, place: str) -> list[str]:
+    table = page[page.index(f'id="{place}"') :]
+    rows = re.findall(r"<tr.*?>(.*?)</tr>", table[: table.index("</table>")])
+    return [" ".join(visible(row.replace("</th>", "</th> ")).replace("&nbsp;", " ").split()) for row in rows]
+
+
+def test_every_cell_says_what_each_change_takes_from_it(computed_page: str) -> None:
+    head, *cells = _table(computed_page, "table-ablations")
+    assert head == "Cell As written Words shuffled Quotes kept only Quotes blanked Digits masked Items"
+    first = "0.500 0.153 [0.132, 0.176] 0.204 [0.183, 0.227] 0.402 [0.381, 0.425] 0.003 [−0.018, 0.026] 117"
+    second = "0.510 0.163 [0.132, 0.176] 0.214 [0.183, 0.227] 0.412 [0.381, 0.425] 0.013 [−0.018, 0.026] 117"
+    assert cells == [
+        f"SmolLM2-135M {first}",
+        f"SmolLM2-135M → Qwen2.5-0.5B {second}",
+        f"Qwen2.5-0.5B → SmolLM2-135M {first}",
+        f"Qwen2.5-0.5B {second}",
+    ]
+    assert "Query <code>ablations</code>, 36 rows" in computed_page
+
+
+def test_cuts_stand_in_a_drawing_with_their_figures_below_it(computed_page: str) -> None:
+    head, *cells = _table(computed_page, "table-cuts")
+    assert head == "Cell As written First 8 tokens First 16 tokens Last 8 tokens Last 16 tokens"
+    assert cells[0].startswith("SmolLM2-135M 0.500 0.310 [0.289, 0.333] 0.270 [0.249, 0.293] 0.235 [")
+    assert len(cells) == 4
+    figure = computed_page[computed_page.index('id="figure-cuts"') : computed_page.index('id="table-cuts"')]
+    assert figure.count("<svg") == 2
+    assert figure.count("var(--same)") > 0 < figure.count("var(--cross)")
+    assert figure.count(">first tokens kept<") == 1 + 2
+    assert "downloads/charts/cuts.svg" in computed_page
+
+
+def test_a_run_of_whole_text_changes_to_each_pairs_own_texts_has_no_drawing(tmp_path: Path) -> None:
+    db = write_computed_run(tmp_path / "older.duckdb")
+    with RunFile.open(db) as run_file:
+        kept = [row for row in run_file.rows(AblationCell) if row.source == row.target and row.ordinal in (0, 2)]
+        run_file.replace({AblationCell: kept})
+    page = rendered(db, tmp_path)
+    assert "Only each pair's own texts were changed." in page
+    assert [row.split()[0] for row in _table(page, "table-ablations")] == ["Cell", "SmolLM2-135M", "Qwen2.5-0.5B"]
+    assert "figure-cuts" not in page
+    assert "empty one" not in page
+
+
+def test_a_run_of_cuts_alone_has_a_drawing_and_no_table_of_changes(tmp_path: Path) -> None:
+    db = write_computed_run(tmp_path / "cuts.duckdb", pairs=3)
+    with RunFile.open(db) as run_file:
+        run_file.replace({AblationCell: [row for row in run_file.rows(AblationCell) if row.method == "last_8_tokens"]})
+    page = rendered(db, tmp_path)
+    assert "table-ablations" not in page
+    assert _table(page, "table-cuts")[0] == "Cell As written Last 8 tokens"
+    assert "first tokens kept<" not in page
+
+
+def test_a_page_says_of_how_many_items_texts_were_changed(tmp_path: Path, computed_page: str) -> None:
+    db = write_computed_run(tmp_path / "part.duckdb")
+    with RunFile.open(db) as run_file:
+        run = run_file.run()
+        run_file.put([replace(run, environment={**run.environment, "scored": {"ablation_items": 30}})])
+    assert "The explanations of the first 30 items were changed" in rendered(db, tmp_path)
+    assert "The explanations were changed and read once more" in computed_page
+>>>>>>> 22d6454 (State which change costs most and what quotes alone keep)
 
 
 def test_a_run_without_ablations_has_no_such_section(published_page: str) -> None:

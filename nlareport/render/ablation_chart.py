@@ -57,25 +57,39 @@ def cut_file(points: Sequence[CutPoint], title: str) -> str | None:
     return file_svg(chart.configure(**look(FILE_INKS, padding=24)), "cuts")
 
 
-def _plots(points: Sequence[CutPoint], width: int, inks: Inks) -> alt.FacetChart:
-    """Targets beside each other and the two ends below; where that is too wide, the other way round."""
-    targets, ends = (
-        in_order(f"→ {point.target_label}" for point in points),
-        [title for end, title in ENDS.items() if any(point.end == end for point in points)],
-    )
+def _plots(points: Sequence[CutPoint], width: int, inks: Inks) -> alt.FacetChart | alt.VConcatChart:
+    """Targets beside each other and the two ends below; where that is too wide, one target below the other."""
     known = [point for point in points if point.fve_nrm is not None]
-    layers = alt.LayerChart(
-        data=alt.InlineData(values=[_row(point) for point in known]), layer=_layers(points, width, inks)
-    )
-    is_stacked = width < NARROW or len(targets) > MOST_BESIDE
-    down, across = (targets, ends) if is_stacked else (ends, targets)
-    header: dict[str, Any] = {"title": None, "labelFontSize": 12, "labelFontWeight": 600, "labelPadding": 6}
-    above = {"labelOrient": "top", "labelAnchor": "start", "labelAngle": 0} if is_stacked else {"labelOrient": "left"}
-    return layers.properties(width=width // len(across), height=130).facet(
-        row=alt.Row("target:N" if is_stacked else "end:N", sort=down, header=alt.Header(**header, **above)),
-        column=alt.Column("end:N" if is_stacked else "target:N", sort=across, header=alt.Header(**header)),
+    targets = in_order(point.target_label for point in known)
+    ends = [title for end, title in ENDS.items() if any(point.end == end for point in known)]
+    header = alt.Header(title=None, labelOrient="top", labelFontSize=12, labelFontWeight=600, labelPadding=6)
+    column = alt.Column("end:N", sort=ends, header=header)
+    layers = _layers(known, width, inks)
+    if width < NARROW or len(targets) > MOST_BESIDE:
+        rows = [
+            _panel([point for point in known if point.target_label == target], layers, width // len(ends))
+            .facet(column=column)
+            .properties(title=alt.TitleParams(_reading(target), fontSize=13, offset=6))
+            for target in targets
+        ]
+        below = alt.VConcatChart(vconcat=rows, spacing=18)
+        # One scale, so that a pair that is harder to reach is seen to be; and one legend.
+        alike: alt.VConcatChart = below.resolve_scale(y="shared", strokeDash="shared")
+        return alike
+    return _panel(known, layers, width // len(targets)).facet(
+        row=alt.Row("end:N", sort=ends, header=alt.Header(title=None, labelFontSize=12, labelFontWeight=600)),
+        column=alt.Column("target:N", sort=[_reading(target) for target in targets], header=header),
         spacing=16,
     )
+
+
+def _panel(points: Sequence[CutPoint], layers: list[alt.Chart], width: int) -> alt.LayerChart:
+    data = alt.InlineData(values=[_row(point) for point in points])
+    return alt.LayerChart(data=data, layer=layers).properties(width=width, height=130)
+
+
+def _reading(target_label: str) -> str:
+    return f"→ {target_label}"
 
 
 def _layers(points: Sequence[CutPoint], width: int, inks: Inks) -> list[alt.Chart]:
@@ -119,7 +133,7 @@ def _row(point: CutPoint) -> dict[str, str | float | None]:
     """One point as the chart reads it; without an interval the band has no width."""
     return {
         "source": point.source_label,
-        "target": f"→ {point.target_label}",
+        "target": _reading(point.target_label),
         "end": ENDS[point.end],
         "tokens": WHOLE if point.n_tokens is None else str(point.n_tokens),
         "role": "same-model" if point.is_diagonal else "cross-model",

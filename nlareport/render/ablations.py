@@ -12,7 +12,7 @@ from nlareport.ports import RunReader
 from nlareport.render.ablation_chart import CutPoint, cut_chart
 from nlareport.render.answers import Answer, ask
 from nlareport.render.contexts import RunHead
-from nlareport.rows import Cut, PairId, cut_of
+from nlareport.rows import PairId, cut_of
 
 AS_WRITTEN = "as_written"
 WIDE, NARROW = 640, 250
@@ -86,22 +86,25 @@ def read_ablations(reader: RunReader, head: RunHead, n_items: int | None) -> Abl
 
 
 def cut_points(rows: list[AblationRow]) -> list[CutPoint]:
-    """What is left of each cell at every cut; a text as written stands at the end of both curves of a cell."""
-    cells = {(row.source, row.target) for row in rows if cut_of(row.method)}
+    """What is left of each cell at every cut; its texts as written stand at the end of each of its curves."""
+    ends: dict[tuple[PairId, PairId], dict[str, None]] = {}
+    for row in rows:
+        if cut := cut_of(row.method):
+            ends.setdefault((row.source, row.target), {})[cut.end] = None
     return [
         CutPoint(
             row.source_label, row.target_label, row.is_diagonal, end, n_tokens, row.fve_nrm, row.ci_low, row.ci_high
         )
         for row in rows
-        if (row.source, row.target) in cells
-        for end, n_tokens in _places(row)
+        for end, n_tokens in _places(row, list(ends.get((row.source, row.target), {})))
     ]
 
 
-def _places(row: AblationRow) -> list[tuple[str, int | None]]:
+def _places(row: AblationRow, ends: list[str]) -> list[tuple[str, int | None]]:
+    """The curves a row is a point of, by their end, and where: at a number of tokens, or as written."""
     if row.method == AS_WRITTEN:
-        return [("first", None), ("last", None)]
-    cut: Cut | None = cut_of(row.method)
+        return [(end, None) for end in ends]
+    cut = cut_of(row.method)
     return [] if cut is None else [(cut.end, cut.n_tokens)]
 
 

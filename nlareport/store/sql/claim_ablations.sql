@@ -1,30 +1,58 @@
--- What shuffling the words and blanking the quotes take from the same-model scores.
--- Asks whether each lowers every one, its interval of the paired drop above 0. No answer unless both were done to every
--- pair that has a same-model score, with an interval.
+-- Which change to a whole text takes most from the same-model scores, and which least; cuts are left aside.
+-- Asks whether one takes most of every score, its interval of the paired drop above 0, and one least. No answer unless
+-- two changes or more were made to every pair that has a same-model score, with intervals.
 -- Parameters: none.
 -- Rows: render.contexts.ClaimFigures, exactly one.
 WITH diagonal AS (
+    SELECT source FROM cell WHERE subset = 'all' AND source = target AND fve_nrm IS NOT NULL
+), made AS (
     SELECT
-        words.fve_drop AS words_drop,
-        words.drop_low AS words_low,
-        quotes.fve_drop AS quotes_drop,
-        quotes.drop_low AS quotes_low
-    FROM cell AS c
-    LEFT JOIN ablation_cell AS words
-        ON words.source = c.source AND words.target = c.target AND words.method = 'words_shuffled'
-    LEFT JOIN ablation_cell AS quotes
-        ON quotes.source = c.source AND quotes.target = c.target AND quotes.method = 'quotes_blanked'
-    WHERE c.subset = 'all' AND c.source = c.target AND c.fve_nrm IS NOT NULL
+        a.source, a.method, a.ordinal, a.fve_drop, a.drop_low,
+        CASE a.method
+            WHEN 'words_shuffled' THEN 'shuffling the words'
+            WHEN 'quotes_kept' THEN 'keeping only the quotes'
+            WHEN 'quotes_blanked' THEN 'blanking the quotes'
+            WHEN 'digits_masked' THEN 'masking the digits'
+        END AS change
+    FROM ablation_cell AS a
+    SEMI JOIN diagonal AS d ON d.source = a.source
+    WHERE a.source = a.target AND a.drop_low IS NOT NULL
+    QUALIFY count(*) OVER (PARTITION BY a.method) = (SELECT count(*) FROM diagonal)
+), ranked AS (
+    SELECT
+        *,
+        row_number() OVER (PARTITION BY source ORDER BY fve_drop DESC, ordinal) = 1 AS is_most,
+        row_number() OVER (PARTITION BY source ORDER BY fve_drop, ordinal) = 1 AS is_least
+    FROM made
+    WHERE change IS NOT NULL
+), summed AS (
+    SELECT
+        method, change, ordinal,
+        count(*) AS n,
+        count(*) FILTER (WHERE is_most) AS n_most,
+        count(*) FILTER (WHERE is_least) AS n_least,
+        count(*) FILTER (WHERE drop_low > 0) AS n_clear,
+        [min(fve_drop), max(fve_drop)] AS drops
+    FROM ranked
+    GROUP BY ALL
+), most AS (
+    FROM summed ORDER BY n_most DESC, drops[2] DESC, ordinal LIMIT 1
+), least AS (
+    FROM summed ORDER BY n_least DESC, drops[1], ordinal LIMIT 1
 )
 SELECT
-    CASE WHEN count(*) > 0 AND count(words_low) = count(*) AND count(quotes_low) = count(*)
-        THEN min(words_low) > 0 AND min(quotes_low) > 0
+    CASE WHEN (SELECT count(*) FROM summed) >= 2
+        THEN any_value(most.n_most = most.n AND most.n_clear = most.n AND least.n_least = least.n)
     END AS holds,
     CAST(json_object(
-        'n', count(*),
-        'n_words', count(*) FILTER (WHERE words_low > 0),
-        'n_quotes', count(*) FILTER (WHERE quotes_low > 0),
-        'words_drops', [min(words_drop), max(words_drop)],
-        'quotes_drops', [min(quotes_drop), max(quotes_drop)]
+        'n', any_value(most.n),
+        'n_changes', (SELECT count(*) FROM summed),
+        'most', any_value(most.change),
+        'n_most', any_value(most.n_most),
+        'most_drops', any_value(most.drops),
+        'least', any_value(least.change),
+        'n_least', any_value(least.n_least),
+        'n_least_clear', any_value(least.n_clear),
+        'least_drops', any_value(least.drops)
     ) AS VARCHAR) AS figures
-FROM diagonal;
+FROM most CROSS JOIN least;
