@@ -316,6 +316,18 @@ def test_a_run_file_from_before_ablations_goes_on_with_them(corpus: Path, reads:
     assert len(read_run(db).ablation_cells) == 8
 
 
+def test_a_published_run_gets_more_changes_by_computing_its_vectors_again(corpus: Path) -> None:
+    db = corpus / "run.duckdb"
+    run(experiment(corpus, BOTH), db)
+    shutil.rmtree(corpus / "run.activations")
+    path = experiment(corpus, EVERY)
+    with pytest.raises(RunIncomplete, match="activations of 8 items are not here; run without --only first"):
+        run(path, db, only="ablate")
+    run(path, db)
+    run(path, corpus / "from-the-start.duckdb")
+    assert everything(db) == everything(corpus / "from-the-start.duckdb")
+
+
 def test_scoring_alone_asks_for_the_ablations_first(corpus: Path) -> None:
     path, db = experiment(corpus, BOTH), corpus / "run.duckdb"
     for stage in ("sample", "extract", "verbalize", "reconstruct"):

@@ -4,7 +4,7 @@
 -- Parameters: none.
 -- Rows: render.contexts.ClaimFigures, exactly one.
 WITH kept AS (
-    SELECT a.drop_high, a.fve_nrm + a.fve_drop AS written, a.fve_nrm / (a.fve_nrm + a.fve_drop) AS fraction
+    SELECT a.drop_high, a.fve_nrm, a.fve_nrm + a.fve_drop AS written, a.fve_nrm / nullif(a.fve_nrm + a.fve_drop, 0) AS fraction
     FROM cell AS c
     LEFT JOIN ablation_cell AS a ON a.source = c.source AND a.target = c.target AND a.method = 'quotes_kept'
     WHERE c.subset = 'all' AND c.source = c.target AND c.fve_nrm IS NOT NULL
@@ -17,6 +17,6 @@ SELECT
         'n', count(*),
         'n_most', count(*) FILTER (WHERE drop_high < written / 2),
         'fractions', [min(fraction), max(fraction)],
-        'left', [min(written * fraction), max(written * fraction)]
+        'left', [min(fve_nrm), max(fve_nrm)]
     ) AS VARCHAR) AS figures
 FROM kept;

@@ -161,11 +161,11 @@ CREATE TABLE ablation (
     mse_nrm DOUBLE CHECK (mse_nrm IS NULL OR isfinite(mse_nrm)),
     PRIMARY KEY (item_id, source, target, method)
 );
-COMMENT ON TABLE ablation IS 'Explanations changed on purpose and read again: one row per item, cell and change.';
+COMMENT ON TABLE ablation IS 'Explanations changed on purpose and read again: one row per item, cell and change. A text the change leaves as it was is not read again.';
 COMMENT ON COLUMN ablation.item_id IS 'Item.';
 COMMENT ON COLUMN ablation.source IS 'Pair whose verbalizer wrote the text that was changed.';
 COMMENT ON COLUMN ablation.target IS 'Pair whose reconstructor read it and whose activation is the gold.';
-COMMENT ON COLUMN ablation.method IS 'What was done to the text: words_shuffled or quotes_blanked.';
+COMMENT ON COLUMN ablation.method IS 'What was done to the text: words_shuffled, quotes_kept, quotes_blanked, digits_masked, or a cut such as first_8_tokens.';
 COMMENT ON COLUMN ablation.mse_nrm IS 'Squared error of directions, 2(1 - cos), 0 to 4; NULL when the reconstruction has no direction.';
 
 -- Since schema version 3.
