@@ -1,7 +1,7 @@
 """How often the intervals hold the truth: simulated measurements with known truth, more of them than the tests try.
 
 Through the functions a run uses (tests/simulated_trials.py). The Markdown table it prints stands on the page "What the
-numbers mean". python benchmarks/coverage.py --trials 10000
+numbers mean". python benchmarks/coverage.py --trials 4000
 """
 
 import sys
@@ -71,7 +71,7 @@ def lines(trials: int, draws: int) -> Iterator[list[str]]:
 
 
 @click.command()
-@click.option("--trials", default=10_000, show_default=True)
+@click.option("--trials", default=4_000, show_default=True)
 @click.option("--draws", default=2_000, show_default=True)
 def main(trials: int, draws: int) -> None:
     """Print the table as Markdown."""

@@ -75,7 +75,7 @@ def test_an_interval_covers_its_truth_with_sinks_only_once_there_are_several():
 
 @pytest.fixture(scope="module")
 def vectors():
-    return vector_trials(100, TRIALS, DRAWS)
+    return vector_trials(200, TRIALS, DRAWS)
 
 
 def test_an_interval_with_v_drawn_covers_the_truth_of_the_text_at_large(vectors):
