@@ -63,7 +63,9 @@ def test_inks_of_files_are_those_of_the_light_page() -> None:
 def test_drawings_lie_beside_the_report_and_are_linked_from_it(tmp_path: Path) -> None:
     page = write_report(write_computed_run(tmp_path / "run.duckdb"), tmp_path / "out").read_text(encoding="utf-8")
     linked = re.findall(r'href="(downloads/charts/[^"]+)" download', page)
-    assert linked == [f"downloads/charts/{name}.{kind}" for name in ("matrix", "intervals") for kind in ("svg", "png")]
+    assert linked == [
+        f"downloads/charts/{name}.{kind}" for name in ("matrix", "intervals", "cuts") for kind in ("svg", "png")
+    ]
     for name in linked:
         start = (tmp_path / "out" / name).read_bytes()[:8]
         assert start == b"\x89PNG\r\n\x1a\n" if name.endswith("png") else start.startswith(b"<svg")
