@@ -126,11 +126,15 @@ def a_small_run() -> RunRows:
 
 
 def make_older(path: Path) -> None:
-    """Turns a run file into one of schema version 1, without the tables that came later."""
+    """Turns a run file into one of schema version 1, without the tables that came later and scored as long ago."""
     with duckdb.connect(str(path)) as connection:
         for table in re.findall(r"CREATE TABLE (\w+)", tables_since(1)):
             connection.execute(f"DROP TABLE {table}")
         connection.execute("UPDATE run SET schema_version = 1")
+        connection.execute(
+            """UPDATE run SET environment = json_merge_patch(environment, '{"scored": {"version": null}}')
+            WHERE json_exists(environment, '$.scored')"""
+        )
 
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=12)
