@@ -24,7 +24,6 @@ SELECT
     CAST(json_object(
         'n', count(*),
         'n_above', count(*) FILTER (WHERE gap > 0),
-        'gaps', [min(gap), max(gap)],
         'smallest_gap', min(gap),
         'closest', max(name) FILTER (WHERE rank = 1),
         'language', [min(fve_nrm), max(fve_nrm)],
