@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float32, Float64, Int, Int64
+from scipy.linalg import cho_factor, cho_solve
 
 from nlareport.geometry import Gram, combination_errors
 from nlareport.resampling import random_order
@@ -122,7 +123,8 @@ def _weights(source: Gram, fold: Fold) -> Float32[np.ndarray, "penalty answer me
     weights = np.empty((len(PENALTIES), *across.shape), dtype=np.float32)
     for place, penalty in enumerate(PENALTIES):
         np.fill_diagonal(within, diagonal + np.float32(penalty * unit))
-        weights[place] = np.linalg.solve(within, across.T).T
+        factor = cho_factor(within, lower=True, check_finite=False)
+        weights[place] = cho_solve(factor, across.T, check_finite=False).T
     # The intercept: what is missing to 1 falls to the mean of the training golds.
     weights += (1.0 - weights.sum(axis=2, keepdims=True)) / np.float32(len(within))
     return weights
