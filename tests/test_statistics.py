@@ -23,10 +23,10 @@ from simulated_trials import (
 )
 
 from nlareport.batches import ActivationBatch
-from nlareport.geometry import fve_nrm, mean_direction
+from nlareport.geometry import best_constant_mse, fve_nrm, mean_direction
 from nlareport.power import Z_INTERVAL, n_for_equivalence, power_to_see, smallest_seen, standard_error
 from nlareport.rows import PairId
-from nlareport.stages.baseline import best_constant
+from nlareport.stages.baseline import Answers, estimate
 from nlareport.stages.replicate import difference_interval
 from nlareport.stages.score import measure_pair, null_scores
 
@@ -202,7 +202,9 @@ def test_the_best_constant_has_fve_meannorm_0(n_items, width, seed, offset):
     gold = ActivationBatch(CELL, np.arange(n_items), vectors)
     geometry = measure_pair(gold)
     places = np.arange(n_items)
-    row = best_constant(CELL, CELL, gold, geometry.variance_nrm, places, set(range(n_items)), 10, 1)
+    everywhere = np.ones(n_items, dtype=np.bool_)
+    answers = Answers(CELL, CELL, "best_constant", best_constant_mse(gold.vectors), everywhere, geometry.variance_nrm)
+    (row,) = estimate([answers], places, 10, 1)
     mean_error = (1 - row.fve_nrm) * geometry.variance_nrm
     assert 1 - mean_error / (2 * (1 - geometry.mean_norm)) == pytest.approx(0, abs=1e-9)
     assert row.fve_nrm <= 1e-12
