@@ -38,4 +38,12 @@ CREATE MACRO json_object
 (k1, v1, k2, v2, k3, v3, k4, v4, k5, v5, k6, v6, k7, v7) AS
     '{' || json_member(k1, v1) || ',' || json_member(k2, v2) || ',' || json_member(k3, v3) || ','
     || json_member(k4, v4) || ',' || json_member(k5, v5) || ',' || json_member(k6, v6) || ','
-    || json_member(k7, v7) || '}';
+    || json_member(k7, v7) || '}',
+(k1, v1, k2, v2, k3, v3, k4, v4, k5, v5, k6, v6, k7, v7, k8, v8) AS
+    '{' || json_member(k1, v1) || ',' || json_member(k2, v2) || ',' || json_member(k3, v3) || ','
+    || json_member(k4, v4) || ',' || json_member(k5, v5) || ',' || json_member(k6, v6) || ','
+    || json_member(k7, v7) || ',' || json_member(k8, v8) || '}',
+(k1, v1, k2, v2, k3, v3, k4, v4, k5, v5, k6, v6, k7, v7, k8, v8, k9, v9) AS
+    '{' || json_member(k1, v1) || ',' || json_member(k2, v2) || ',' || json_member(k3, v3) || ','
+    || json_member(k4, v4) || ',' || json_member(k5, v5) || ',' || json_member(k6, v6) || ','
+    || json_member(k7, v7) || ',' || json_member(k8, v8) || ',' || json_member(k9, v9) || '}';
