@@ -146,6 +146,8 @@ def items_listed(page: Page) -> list[int]:
 
 
 def figure_on_heatmap(page: Page) -> str:
+    # Which of a cell's figures is in sight is up to the stylesheet.
+    page.wait_for_load_state()
     return page.locator(f"#cell-{SOURCE}--{TARGET} .value:visible").inner_text()
 
 
