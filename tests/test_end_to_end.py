@@ -222,6 +222,7 @@ def test_a_query_in_the_console_gives_the_figure_of_the_heatmap(walk: Tab, addre
 
 def test_the_csv_of_the_matrix_is_the_table_of_the_report(walk: Tab, tmp_path: Path) -> None:
     walk.page.get_by_role("link", name="Report", exact=True).click()
+    walk.page.wait_for_load_state()
     shown = walk.page.locator(".heat.large .value:visible").all_inner_texts()
     walk.page.locator("#figure-matrix summary").click()
     with walk.page.expect_download() as download:
