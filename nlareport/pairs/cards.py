@@ -43,9 +43,8 @@ Repeat it with `nlareport pairs train {pair.pair_id}`: seeded, resumable, on a C
   {practice.sampling.samples} texts for each of {practice.contexts:,} vectors and learns the readable one that the
   reconstructor gives back best, among as many true explanations ({practice.writing.examples:,} examples). Then it
   writes greedily of {practice.written:,} more vectors; where it never closed an answer, what it repeated there is made
-  unlikely ({practice.closing.examples:,} examples), and the reconstructor learns to read what it wrote, among true
-  explanations ({practice.reading.examples:,} examples).
-{_further_rounds(pair)}
+  unlikely ({practice.closing.examples:,} examples).
+{_reading(pair)}{_further_rounds(pair)}
 ## Use and limits
 
 For studying the channel without a cluster, and for tests. It was trained on newswire of 2016 and 2017 and quotes such
@@ -61,6 +60,14 @@ says so. Its scores are not those of released pairs. The measured ones are in th
 """
 
 
+def _reading(pair: PocketPair) -> str:
+    """The line on what the reconstructor learns of the practice."""
+    lesson = pair.recipe.practice.reading
+    if lesson is None:
+        return ""
+    return f"- The reconstructor learns to read all of that, among true explanations ({lesson.examples:,} examples).\n"
+
+
 def _further_rounds(pair: PocketPair) -> str:
     """The line on rounds after the first; empty for a pair that had none."""
     further = pair.recipe.further
@@ -68,5 +75,6 @@ def _further_rounds(pair: PocketPair) -> str:
         return ""
     n_rounds, n_studied = pair.further_rounds, further.study.examples
     return f"""- Further rounds: {n_rounds}. The verbalizer studies {n_studied:,} true explanations of vectors of this
-  block alone, then practises as before with {further.contexts:,} vectors and {further.written:,} more.
+  block alone, then practises as before with {further.contexts:,} vectors and {further.written:,} more. The
+  reconstructor {"reads what comes of it" if further.reading else "stays as it was"}.
 """

@@ -107,9 +107,11 @@ def _practised(pair: PocketPair, school: "_School", start: Halves, practice: Pra
         # About one text in eight is a loop, however rare they are.
         often = max(1, len(good.explanations) // (8 * len(loops.explanations)))
         verbalizer = train_verbalizer(writer, "closing", good, practice.closing, verbalizer, _joined(*[loops] * often))
-    lesson = _joined(all_written(written, unread.vectors), all_written(sampled, tried.vectors), left)
-    reader = Trainee(start.base, start.reading, pair.recipe.reconstructor_rank, folder, progress)
-    reconstructor = train_reconstructor(reader, "reading", lesson, practice.reading, start.reconstructor)
+    reconstructor = start.reconstructor
+    if practice.reading:
+        lesson = _joined(all_written(written, unread.vectors), all_written(sampled, tried.vectors), left)
+        reader = Trainee(start.base, start.reading, pair.recipe.reconstructor_rank, folder, progress)
+        reconstructor = train_reconstructor(reader, "reading", lesson, practice.reading, reconstructor)
     return replace(start, verbalizer=verbalizer, reconstructor=reconstructor)
 
 
