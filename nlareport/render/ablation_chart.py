@@ -96,7 +96,12 @@ def _layers(points: Sequence[CutPoint], width: int, inks: Inks) -> list[alt.Char
     """One plot: the interval of a pair that reads itself, and a line with points per source."""
     counts = sorted({point.n_tokens for point in points if point.n_tokens is not None})
     x = alt.X("tokens:O", sort=[*map(str, counts), WHOLE], title=None, axis=_axis(inks, labelAngle=0))
-    y = alt.Y("value:Q", scale=alt.Scale(zero=False, nice=True), title="fve_nrm", axis=_axis(inks, tickCount=4))
+    y = alt.Y(
+        "value:Q",
+        scale=alt.Scale(zero=False, nice=True),
+        title="fve_nrm",
+        axis=_axis(inks, tickCount=4, titlePadding=14),
+    )
     roles = alt.Scale(domain=["same-model", "cross-model"], range=[inks.same, inks.cross])
     colour = alt.Color("role:N", scale=roles, legend=None)
     sources = in_order(point.source_label for point in points)
