@@ -153,7 +153,7 @@ def test_a_sink_row_without_its_flag_is_caught(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "lie",
     [
-        "UPDATE claim SET text = replace(text, '0.393', '0.593') WHERE claim_id = 'cross_family'",
+        "UPDATE claim SET text = regexp_replace(text, '0[.][0-9]+', '0.999') WHERE claim_id = 'cross_family'",
         "UPDATE claim SET holds = true WHERE claim_id = 'cross_family.otherwise'",
         "UPDATE claim SET figures = json_merge_patch(figures, '{\"lowest\": 0.9}') WHERE claim_id = 'cross_family'",
         "INSERT INTO claim VALUES ('cross_family.best', 'Text is all you need.', 'matrix', true, '{}')",
