@@ -109,6 +109,13 @@ def test_published_figures_become_a_page(tmp_path: Path) -> None:
     assert (tmp_path / "pages" / "index.html").exists()
 
 
+def test_lists_in_an_answer_are_json_in_csv(tmp_path: Path) -> None:
+    invoke("import", PUBLISHED, "--db", tmp_path / "p.duckdb")
+    sql = "SELECT 1 AS n, [0.5, NULL] AS two, CAST(NULL AS INTEGER[]) AS absent"
+    answer = invoke("query", tmp_path / "p.duckdb", sql, "--format", "csv")
+    assert answer.stdout == 'n,two,absent\n1,"[0.5, null]",\n'
+
+
 def test_a_named_query_answers_in_every_format(tmp_path: Path) -> None:
     invoke("import", PUBLISHED, "--db", tmp_path / "p.duckdb")
     query = ("query", tmp_path / "p.duckdb", "matrix", "--param", "subset=all", "--format")

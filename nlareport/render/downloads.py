@@ -4,18 +4,16 @@ Enters origins and the files that the store wrote; leaves CSV files and the page
 """
 
 import hashlib
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 
-import polars as pl
-
 from nlareport.ports import PublicCopy, RunReader
 from nlareport.render.answers import Origin
 from nlareport.render.reference import take_apart
 from nlareport.render.report_folder import ReportFolder
+from nlareport.render.tables import flat
 
 BUNDLE_KINDS = {"parquet": "Parquet", "csv": "CSV"}
 OTHER_KINDS = {
@@ -58,7 +56,7 @@ def add_query_answers(folder: ReportFolder, reader: RunReader, origins: list[Ori
     """Writes the answer behind each origin as CSV: NULL an empty field, a list as JSON."""
     for origin in origins:
         answer = reader.frame(origin.query, **origin.parameters)
-        folder.file(query_csv_name(origin), _flat(answer).write_csv(line_terminator="\n"))
+        folder.file(query_csv_name(origin), flat(answer).write_csv(line_terminator="\n"))
 
 
 def add_downloads(folder: ReportFolder, reader: RunReader, copy: PublicCopy | None) -> Path:
@@ -92,17 +90,6 @@ def _origins(value: object) -> Iterator[Origin]:
     elif is_dataclass(value):
         for part in fields(value):
             yield from _origins(getattr(value, part.name))
-
-
-def _flat(frame: pl.DataFrame) -> pl.DataFrame:
-    """The frame with nested columns as JSON text, which CSV cannot nest."""
-    nested = [column for column in frame if column.dtype.is_nested()]
-    texts = [pl.Series(column.name, [_json(value) for value in column.to_list()], pl.String) for column in nested]
-    return frame.with_columns(texts)
-
-
-def _json(value: object) -> str | None:
-    return None if value is None else json.dumps(value, ensure_ascii=False)
 
 
 def _whole_run(copy: PublicCopy | None) -> dict[Path, str]:
