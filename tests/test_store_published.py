@@ -167,11 +167,11 @@ def test_all_faults_are_listed_together(changed: Callable[..., Path]) -> None:
     for fault in [
         "titel: is not a known key",
         "title: is missing",
-        "cells.1.target: Value error, is none of the pairs",
-        "cells.2: Value error, fve_nrm 0.52 lies outside ci95",
+        "cells.1.target: is none of the pairs",
+        "cells.2: fve_nrm 0.52 lies outside ci95",
         "cells.3.fve_nrm",
         "pairs.0.block_index",
-        "nulls: Value error, min 1.0 is above max -0.66",
+        "nulls: min 1.0 is above max -0.66",
         "own_fve of qwen7-L20 is 0.5, its diagonal says 0.91",
         "nobody",
     ]:
