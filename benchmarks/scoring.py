@@ -12,7 +12,7 @@ import numpy as np
 from nlareport.batches import ActivationBatch
 from nlareport.rows import Explanation, Item, NullScore, Pair, PairId, Score
 from nlareport.stages import identify, relate
-from nlareport.stages.resemble import centre, resemble
+from nlareport.stages.resemble import CentredGolds, resemble
 from nlareport.stages.score import measure_pair, null_scores, score_cell
 from nlareport.stages.summarize import summarize
 
@@ -44,7 +44,7 @@ def main(n_items: int, n_pairs: int, d_model: int, draws: int) -> None:
             Pair(target, target, "f", "m", 1, d_model, None, None, found.variance_nrm, found.mean_norm, None, ordinal)
         )
         begun = time.perf_counter()
-        centred = centre(gold, documents)
+        centred = CentredGolds.of(gold, documents)
         resembling += time.perf_counter() - begun
         for source in ids:
             answer = batch(target, gold.vectors + generator.standard_normal(gold.vectors.shape, dtype=np.float32))

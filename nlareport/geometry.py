@@ -128,12 +128,41 @@ def best_constant_mse(gold: Float[np.ndarray, "item d_model"]) -> Float64[np.nda
 
 
 @dataclass(frozen=True, slots=True)
-class Gram:
-    """All inner products of one pair's directions about their mean: what linear answers are scored with.
+class Centred:
+    """One pair's directions about their mean: with u the unit vectors and mu their mean, `c = u - mu`."""
 
-    With c the unit vectors less mu. Taken about the mean, the entries are as small as V, so float32 keeps seven digits
-    of what is to be told apart.
+    mean: Float64[np.ndarray, " d_model"]
+    """mu."""
+    vectors: Float32[np.ndarray, "item d_model"]
+    """c. Its entries are as small as V, so float32 keeps seven digits of what is to be told apart."""
+    norms: Float64[np.ndarray, " item"]
+    """`|c|`."""
+    along_mean: Float64[np.ndarray, " item"]
+    """`c · mu`."""
+
+
+def centre(gold: Float[np.ndarray, "item d_model"]) -> Centred:
+    """The rows' directions about their mean.
+
+    Raises:
+        TooFewItems: there is no item.
+        ZeroVector: a row has norm 0.
     """
+    mean = mean_direction(gold)
+    vectors = np.empty(gold.shape, dtype=np.float32)
+    norms, along_mean = np.empty(len(gold)), np.empty(len(gold))
+    start = 0
+    for block in _unit_blocks(gold):
+        block -= mean
+        rows = slice(start, start + len(block))
+        vectors[rows], norms[rows], along_mean[rows] = block, np.linalg.norm(block, axis=1), block @ mean
+        start += len(block)
+    return Centred(mean, vectors, norms, along_mean)
+
+
+@dataclass(frozen=True, slots=True)
+class Gram:
+    """All inner products of one pair's directions about their mean: what linear answers are scored with."""
 
     products: Float32[np.ndarray, "item other"]
     """`c_i · c_j`."""
@@ -150,17 +179,9 @@ def gram(gold: Float[np.ndarray, "item d_model"]) -> Gram:
         TooFewItems: there is no item.
         ZeroVector: a row has norm 0.
     """
-    mean = mean_direction(gold)
-    centred = np.empty(gold.shape, dtype=np.float32)
-    along_mean = np.empty(len(gold))
-    squares, start = 0.0, 0
-    for block in _unit_blocks(gold):
-        block -= mean
-        rows = slice(start, start + len(block))
-        centred[rows], along_mean[rows] = block, block @ mean
-        squares += float((block**2).sum())
-        start += len(block)
-    return Gram(centred @ centred.T, along_mean, squares / len(gold))
+    centred = centre(gold)
+    variance = float((centred.norms**2).mean())
+    return Gram(centred.vectors @ centred.vectors.T, centred.along_mean, variance)
 
 
 def combination_errors(

@@ -9,7 +9,7 @@ from nlareport.batches import ActivationBatch
 from nlareport.measure_rows import Measure, Resemblance
 from nlareport.rows import PairId
 from nlareport.stages.identify import identification, measure_cells
-from nlareport.stages.resemble import centre, resemble
+from nlareport.stages.resemble import CentredGolds, resemble
 
 A, B = PairId("a"), PairId("b")
 OF = ("identified_of_2", "identified_of_10", "identified_of_all")
@@ -60,7 +60,7 @@ def test_a_cell_without_a_reconstruction_has_no_measure():
 
 def figures(gold: np.ndarray, answers: np.ndarray) -> dict[str, Measure]:
     index = np.arange(len(gold))
-    cell = resemble(B, centre(ActivationBatch(A, index, gold), index), ActivationBatch(A, index, answers))
+    cell = resemble(B, CentredGolds.of(ActivationBatch(A, index, gold), index), ActivationBatch(A, index, answers))
     return measured(cell.rows, {n: n for n in range(len(gold))}, floor=cell.others_cosine)
 
 

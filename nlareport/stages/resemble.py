@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float32, Float64, Int, Int64
+from jaxtyping import Float64, Int, Int64
 
 from nlareport.batches import ActivationBatch
-from nlareport.geometry import mean_direction, unit_rows
+from nlareport.geometry import Centred, centre, unit_rows
 from nlareport.measure_rows import Resemblance
 from nlareport.rows import PairId
 
@@ -37,12 +37,18 @@ class CentredGolds:
     pair_id: PairId
     item_ids: Int64[np.ndarray, " item"]
     documents: Int64[np.ndarray, " item"]
-    mean: Float64[np.ndarray, " d_model"]
-    """mu: the mean of the unit golds."""
-    centred: Float32[np.ndarray, "item d_model"]
-    norms: Float64[np.ndarray, " item"]
-    along_mean: Float64[np.ndarray, " item"]
-    """mu·c of each gold."""
+    """The number of each gold's document."""
+    about: Centred
+
+    @classmethod
+    def of(cls, gold: ActivationBatch, document_index: Int[np.ndarray, " item"]) -> "CentredGolds":
+        """The golds about their mean; `document_index` gives the document of each row.
+
+        Raises:
+            TooFewItems: the batch is empty.
+            ZeroVector: a gold has norm 0.
+        """
+        return cls(gold.pair_id, gold.item_ids, document_index.astype(np.int64), centre(gold.vectors))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,22 +58,6 @@ class CellResemblance:
     rows: list[Resemblance]
     others_cosine: float | None
     """Mean centred cosine of the reconstructions with the golds of all other documents. None when there is none."""
-
-
-def centre(gold: ActivationBatch, document_index: Int[np.ndarray, " item"]) -> CentredGolds:
-    """The golds about their mean; `document_index` gives the document of each row.
-
-    Raises:
-        TooFewItems: the batch is empty.
-        ZeroVector: a gold has norm 0.
-    """
-    mean = mean_direction(gold.vectors)
-    centred = np.empty(gold.vectors.shape, dtype=np.float32)
-    norms, along_mean = np.empty(len(centred)), np.empty(len(centred))
-    for rows in _blocks(len(centred), _ROWS_AT_ONCE):
-        wide = unit_rows(gold.vectors[rows]) - mean
-        centred[rows], norms[rows], along_mean[rows] = wide, np.linalg.norm(wide, axis=1), wide @ mean
-    return CentredGolds(gold.pair_id, gold.item_ids, document_index.astype(np.int64), mean, centred, norms, along_mean)
 
 
 def resemble(source: PairId, gold: CentredGolds, reconstruction: ActivationBatch) -> CellResemblance:
@@ -81,7 +71,7 @@ def resemble(source: PairId, gold: CentredGolds, reconstruction: ActivationBatch
     for chosen in _blocks(len(both), at_once):
         vectors, places = reconstruction.vectors[both[chosen, 1]], both[chosen, 0]
         has_direction = np.isfinite(vectors).all(axis=1) & vectors.any(axis=1)
-        found, floor = _block(source, gold, places[has_direction], unit_rows(vectors[has_direction]) - gold.mean)
+        found, floor = _block(source, gold, places[has_direction], unit_rows(vectors[has_direction]) - gold.about.mean)
         rows += found
         floors.append(floor)
     known = np.concatenate(floors) if floors else np.zeros(0)
@@ -96,23 +86,23 @@ def _block(
     centred: Float64[np.ndarray, "answer d_model"],
 ) -> tuple[list[Resemblance], Float64[np.ndarray, " answer"]]:
     """The rows of some reconstructions, and of each its mean centred cosine with other documents' golds."""
-    products = (centred.astype(np.float32) @ gold.centred.T).astype(np.float64)
+    products = (centred.astype(np.float32) @ gold.about.vectors.T).astype(np.float64)
     is_other = gold.documents[np.newaxis] != gold.documents[places][:, np.newaxis]
     norms, own = np.linalg.norm(centred, axis=1), np.arange(len(places))
-    nearness = products + gold.along_mean
-    enough = nearness[own, places] - TIE * norms * gold.norms[places]
+    nearness = products + gold.about.along_mean
+    enough = nearness[own, places] - TIE * norms * gold.about.norms[places]
     n_nearer = ((nearness >= enough[:, np.newaxis]) & is_other).sum(axis=1)
     n_others = is_other.sum(axis=1)
-    exact = np.einsum("ad,ad->a", centred, gold.centred[places].astype(np.float64))
-    cosines = _over(exact, norms * gold.norms[places])
+    exact = np.einsum("ad,ad->a", centred, gold.about.vectors[places].astype(np.float64))
+    cosines = _over(exact, norms * gold.about.norms[places])
     rows = [
         Resemblance(item_id, source, gold.pair_id, None if np.isnan(cosine) else cosine, nearer, others)
         for item_id, cosine, nearer, others in zip(
             gold.item_ids[places].tolist(), cosines.tolist(), n_nearer.tolist(), n_others.tolist(), strict=True
         )
     ]
-    directed = gold.norms > SMALLEST_NORM
-    inverse = np.divide(1.0, gold.norms, out=np.zeros_like(gold.norms), where=directed)
+    directed = gold.about.norms > SMALLEST_NORM
+    inverse = np.divide(1.0, gold.about.norms, out=np.zeros_like(gold.about.norms), where=directed)
     return rows, _over((products * is_other) @ inverse, norms * (is_other @ directed.astype(np.float64)))
 
 

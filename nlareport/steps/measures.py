@@ -96,7 +96,7 @@ def _resemblances(
     """Every cell beside its target's golds; one target's centred golds are held at a time."""
     found = {}
     for target in pairs:
-        gold = resemble.centre(golds[target.pair_id], codes)
+        gold = resemble.CentredGolds.of(golds[target.pair_id], codes)
         for source in pairs:
             key = (source.pair_id, target.pair_id)
             # A penalised item has a score but no vector, and so no resemblance.
