@@ -8,12 +8,15 @@ the same on every platform and in every version, which it does not promise of `G
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Float, Float64, Int, Int64
 
 from nlareport.errors import TooFewItems
+
+Key = TypeVar("Key")
 
 _WEIGHTS_AT_ONCE = 2_000_000
 """Entries of one chunk of document weights: 16 MB of random numbers and 16 MB of weights."""
@@ -153,6 +156,13 @@ def bootstrap_variances(
         drawn.append(variance - 2.0 * (weights @ along_mean) / size - squares / size**2)
     variances = np.concatenate(drawn)
     return np.where(variances > _SMALLEST_VARIANCE, variances, np.nan)
+
+
+def variance_ratios(
+    variances: Mapping[Key, float | None], variance_draws: Mapping[Key, Float64[np.ndarray, " draw"]] | None
+) -> dict[Key, Float64[np.ndarray, " draw"]]:
+    """V over V of each draw, where V is drawn too: `1 - mse/V*` is `1 - (1 - fve) V/V*`, which needs no `mse_nrm`."""
+    return {key: variance / drawn for key, drawn in (variance_draws or {}).items() if (variance := variances[key])}
 
 
 def can_derange(document_index: Int[np.ndarray, " item"]) -> bool:

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int
 
 from nlareport.geometry import fve_nrm
-from nlareport.resampling import bootstrap_ratios, percentile_interval
+from nlareport.resampling import bootstrap_columns, percentile_interval
 from nlareport.rows import PairId
 
 
@@ -62,13 +62,8 @@ def estimate(
         return found
     n_documents = int(document_index.max()) + 1
     columns = [answers[place] for place in drawable]
-    documents = [document_index[column.is_scored] for column in columns]
-    sums = [
-        np.bincount(rows, weights=column.errors[column.is_scored], minlength=n_documents)
-        for rows, column in zip(documents, columns, strict=True)
-    ]
-    counts = [np.bincount(rows, minlength=n_documents).astype(np.float64) for rows in documents]
-    drawn = bootstrap_ratios(np.stack(sums, axis=1), np.stack(counts, axis=1), draws, seed)
+    values = [(column.errors[column.is_scored], document_index[column.is_scored]) for column in columns]
+    drawn = bootstrap_columns(values, n_documents, draws, seed)
     for place, column, means in zip(drawable, columns, drawn.T, strict=True):
         variance = column.variance if column.variance_draws is None else column.variance_draws
         found[place] = Estimate(found[place].fve_nrm, *percentile_interval(1.0 - means / variance))

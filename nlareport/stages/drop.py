@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float, Float64
 
 from nlareport.geometry import fve_nrm
-from nlareport.resampling import bootstrap_ratios, percentile_interval
+from nlareport.resampling import bootstrap_columns, percentile_interval
 from nlareport.rows import Ablation, AblationCell, PairId, Score
 
 
@@ -78,16 +78,12 @@ def _drawn_errors(
     changed: Sequence[ChangedCell], document_of: Mapping[int, int], draws: int, seed: int
 ) -> Float64[np.ndarray, "draw column"]:
     """Per draw of documents two columns a cell: its mean changed error, and the mean difference from as written."""
-    n_documents = max(document_of.values()) + 1
-    sums, counts = (np.zeros((n_documents, 2 * len(changed))) for _ in range(2))
-    for place, cell in enumerate(changed):
-        columns = slice(2 * place, 2 * place + 2)
-        documents = [document_of[item_id] for item_id in cell.errors]
-        values = [(after, after - before) for before, after in cell.errors.values()]
-        if values:
-            np.add.at(sums[:, columns], documents, np.array(values))
-            np.add.at(counts[:, columns], documents, 1.0)
-    return bootstrap_ratios(sums, counts, draws, seed)
+    columns = []
+    for cell in changed:
+        documents = np.array([document_of[item_id] for item_id in cell.errors], dtype=np.int64)
+        written, after = np.array(list(cell.errors.values()), dtype=np.float64).reshape(-1, 2).T
+        columns += [(after, documents), (after - written, documents)]
+    return bootstrap_columns(columns, max(document_of.values()) + 1, draws, seed)
 
 
 def _row(

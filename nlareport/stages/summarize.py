@@ -15,7 +15,13 @@ from jaxtyping import Bool, Float64, Int64
 
 from nlareport.batches import ActivationBatch
 from nlareport.geometry import SMALLEST_VARIANCE, fve_meannorm, unit_rows
-from nlareport.resampling import bootstrap_columns, bootstrap_variances, document_codes, percentile_interval
+from nlareport.resampling import (
+    bootstrap_columns,
+    bootstrap_variances,
+    document_codes,
+    percentile_interval,
+    variance_ratios,
+)
 from nlareport.rows import Cell, Item, NullScore, Pair, PairId, Score
 
 SUBSETS = ("all", "without_outliers", "digits", "punctuation", "prose")
@@ -53,7 +59,13 @@ def summarize(
     pair_of = {pair.pair_id: pair for pair in pairs}
     columns = _score_columns(scores, table, pair_of)
     nulls = _null_columns(null_scores, table)
-    intervals = _intervals(columns, table, draws, seed, _variance_ratios(variance_draws or {}, pair_of))
+    intervals = _intervals(
+        columns,
+        table,
+        draws,
+        seed,
+        variance_ratios({pair.pair_id: pair.variance_nrm for pair in pairs}, variance_draws),
+    )
     cells = {
         (key, subset): _cell(key, subset, members, column, nulls.get(key), pair_of[key.target])
         for key, column in columns.items()
@@ -246,17 +258,6 @@ def _intervals(
     return {
         (key, subset): percentile_interval(1.0 - (1.0 - means) * variance_ratios.get(key.target, 1.0))
         for (key, subset), means in zip(names, drawn.T, strict=True)
-    }
-
-
-def _variance_ratios(
-    variance_draws: Mapping[PairId, Float64[np.ndarray, " draw"]], pair_of: Mapping[PairId, Pair]
-) -> dict[PairId, Float64[np.ndarray, " draw"]]:
-    """V over V of each draw: `1 - mse/V*` is `1 - (1 - fve) V/V*`, which needs no `mse_nrm`."""
-    return {
-        pair_id: variance / drawn
-        for pair_id, drawn in variance_draws.items()
-        if (variance := pair_of[pair_id].variance_nrm)
     }
 
 

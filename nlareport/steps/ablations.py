@@ -11,11 +11,10 @@ import numpy as np
 from jaxtyping import Float64
 
 from nlareport.experiment import PairSpec
-from nlareport.resampling import document_codes
 from nlareport.rows import Ablation, AblationCell, AblationMethod, Explanation, Item, Pair, PairId, Score
 from nlareport.stages import ablate, drop, reconstruct
 from nlareport.steps.models import READING_BATCHES
-from nlareport.steps.work import Work, item_ids, rows_at, unfinished
+from nlareport.steps.work import Work, document_of, item_ids, rows_at, unfinished
 
 Batch = tuple[PairId, AblationMethod, list[Explanation]]
 Texts = dict[PairId, dict[int, str]]
@@ -63,8 +62,7 @@ def summarize_ablations(
     if not work.experiment.ablations:
         return []
     chosen, texts = item_ids(_ablated_items(work, items)), _texts(work)
-    codes = document_codes([item.doc_id for item in items])
-    document_of = dict(zip([item.item_id for item in items], codes.tolist(), strict=True))
+    documents = document_of(items)
     written: dict[tuple[PairId, PairId], list[Score]] = defaultdict(list)
     for score in scores:
         if score.item_id in chosen:
@@ -83,7 +81,7 @@ def summarize_ablations(
             target,
             of_target,
             next(pair.variance_nrm or 0.0 for pair in pairs if pair.pair_id == target),
-            document_of,
+            documents,
             work.experiment.scoring.bootstrap_draws,
             work.experiment.sampling.seed,
             None if variance_draws is None else variance_draws[target],

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int
+from jaxtyping import Float64, Int
 
 from nlareport.batches import ActivationBatch
 from nlareport.geometry import Gram, best_constant_mse, gram
@@ -18,7 +18,7 @@ from nlareport.stages import baseline, neighbour, ridge
 from nlareport.stages.baseline import Answers
 from nlareport.steps.ablations import VarianceDraws
 from nlareport.steps.plain import plain_errors
-from nlareport.steps.work import Work
+from nlareport.steps.work import Work, scored_items
 
 Errors = Float64[np.ndarray, " item"]
 AnswersOf = Callable[[PairId, PairId, str, Errors], Answers]
@@ -54,7 +54,8 @@ def score_baselines(
     document_index = document_codes([item.doc_id for item in items])
     grams = {pair_id: gram(gold.vectors) for pair_id, gold in golds.items()}
     measured = _Measured(pairs, document_index, work.experiment.sampling.seed, golds, grams)
-    is_scored = _scored_items(pairs, items, scores)
+    scored = scored_items(pairs, scores)
+    is_scored = {cell: np.array([item.item_id in known for item in items]) for cell, known in scored.items()}
     variances = {pair.pair_id: pair.variance_nrm or 0.0 for pair in pairs}
 
     def answers(source: PairId, target: PairId, method: str, errors: Errors) -> Answers:
@@ -93,17 +94,6 @@ def _rows(
         if is_last:
             baselines.append(Baseline(answer.source, answer.target, answer.method, *figures))
     return baselines, points
-
-
-def _scored_items(
-    pairs: list[Pair], items: list[Item], scores: list[Score]
-) -> dict[tuple[PairId, PairId], Bool[np.ndarray, " item"]]:
-    place = {item.item_id: number for number, item in enumerate(items)}
-    found = {(source.pair_id, target.pair_id): np.zeros(len(items), dtype=bool) for source in pairs for target in pairs}
-    for row in scores:
-        if row.mse_nrm is not None:
-            found[row.source, row.target][place[row.item_id]] = True
-    return found
 
 
 def _constants(measured: _Measured, answers: AnswersOf) -> Iterator[Answers]:

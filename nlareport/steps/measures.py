@@ -7,18 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from jaxtyping import Float64, Int64
+from jaxtyping import Int64
 
 from nlareport.batches import ActivationBatch
 from nlareport.measure_rows import Activation, Effect, Measure, Resemblance, SubsetRange
-from nlareport.resampling import document_codes
+from nlareport.resampling import variance_ratios
 from nlareport.rows import Alignment, Item, Pair, PairId, Score
 from nlareport.stages import grade, identify, relate, resemble
 from nlareport.steps.ablations import VarianceDraws
-from nlareport.steps.work import Work, among
-
-CellName = tuple[PairId, PairId]
-"""Source and target."""
+from nlareport.steps.work import CellName, Work, among, document_of, scored_items
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,16 +67,16 @@ def measure_cells(
     """
     draws, seed = work.experiment.scoring.bootstrap_draws, work.experiment.sampling.seed
     # The same documents under the same numbers as everywhere in the run, so that all statistics share their draws.
-    codes = document_codes([item.doc_id for item in items])
-    document_of = dict(zip([item.item_id for item in items], codes.tolist(), strict=True))
-    resemblances = _resemblances(work, pairs, golds, codes, _scored_items(pairs, scores))
+    documents = document_of(items)
+    resemblances = _resemblances(work, pairs, golds, np.array(list(documents.values())), scored_items(pairs, scores))
     rows = {key: found.rows for key, found in resemblances.items()}
     floors = {key: found.others_cosine for key, found in resemblances.items()}
-    cells = relate.draw_cells(scores, document_of, draws, seed, _variance_ratios(pairs, variance_draws or {}))
+    ratios = variance_ratios({pair.pair_id: pair.variance_nrm for pair in pairs}, variance_draws)
+    cells = relate.draw_cells(scores, documents, draws, seed, ratios)
     return {
         Resemblance: [row for of_cell in rows.values() for row in of_cell],
         Measure: [
-            *identify.measure_cells(rows, floors, document_of, draws, seed),
+            *identify.measure_cells(rows, floors, documents, draws, seed),
             *relate.ceiling_fractions(cells),
         ],
         Effect: relate.effects([pair.pair_id for pair in pairs], cells),
@@ -103,23 +100,3 @@ def _resemblances(
             answers = among(work.activations.read_reconstructions(*key), scored[key])
             found[key] = resemble.resemble(source.pair_id, gold, answers)
     return found
-
-
-def _scored_items(pairs: Sequence[Pair], scores: Sequence[Score]) -> dict[CellName, set[int]]:
-    """The scored items of every cell, source by source."""
-    scored: dict[CellName, set[int]] = {(s.pair_id, t.pair_id): set() for s in pairs for t in pairs}
-    for row in scores:
-        if row.mse_nrm is not None:
-            scored[row.source, row.target].add(row.item_id)
-    return scored
-
-
-def _variance_ratios(
-    pairs: Sequence[Pair], variance_draws: Mapping[PairId, Float64[np.ndarray, " draw"]]
-) -> dict[PairId, Float64[np.ndarray, " draw"]]:
-    """V over V of each draw, where V is drawn too."""
-    return {
-        pair.pair_id: pair.variance_nrm / variance_draws[pair.pair_id]
-        for pair in pairs
-        if pair.variance_nrm and pair.pair_id in variance_draws
-    }

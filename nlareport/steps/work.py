@@ -13,9 +13,13 @@ from nlareport.batches import ActivationBatch
 from nlareport.errors import RunIncomplete
 from nlareport.experiment import Experiment, PairSpec
 from nlareport.ports import Progress, in_batches
-from nlareport.rows import Explanation, Item, PairId
+from nlareport.resampling import document_codes
+from nlareport.rows import Explanation, Item, Pair, PairId, Score
 from nlareport.store.activations import ActivationStore
 from nlareport.store.database import RunFile
+
+CellName = tuple[PairId, PairId]
+"""Source and target."""
 
 HasItem = TypeVar("HasItem", Item, Explanation)
 
@@ -79,3 +83,19 @@ def among(batch: ActivationBatch, chosen: set[int]) -> ActivationBatch:
     """The batch's rows of these items, in the batch's order."""
     is_chosen = np.array([item_id in chosen for item_id in batch.item_ids.tolist()], dtype=bool)
     return replace(batch, item_ids=batch.item_ids[is_chosen], vectors=batch.vectors[is_chosen])
+
+
+def document_of(items: Sequence[Item]) -> dict[int, int]:
+    """The number of each item's document, the same wherever a statistic of the run is drawn."""
+    codes = document_codes([item.doc_id for item in items])
+    return dict(zip([item.item_id for item in items], codes.tolist(), strict=True))
+
+
+def scored_items(pairs: Iterable[Pair], scores: Iterable[Score]) -> dict[CellName, set[int]]:
+    """The items with an error, of every cell; a cell without one is there too."""
+    names = [pair.pair_id for pair in pairs]
+    scored: dict[CellName, set[int]] = {(source, target): set() for source in names for target in names}
+    for row in scores:
+        if row.mse_nrm is not None:
+            scored[row.source, row.target].add(row.item_id)
+    return scored
