@@ -1,7 +1,6 @@
 """Ablations through the whole path on scripted pairs: off unless asked for, stored as computed, resumed, summarized."""
 
 import shutil
-from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +8,7 @@ from statistics import mean
 
 import numpy as np
 import pytest
+from listening import Reads, listen
 from pipeline_runs import everything, run, scripted_content, write_corpus, write_experiment
 from store_runs import make_older
 
@@ -50,16 +50,6 @@ class Listener:
         return [line for line in self.stages if line[0].startswith("ablate")]
 
 
-class Reads:
-    """What every reconstructor was asked to read since it was last forgotten, and how often one was opened."""
-
-    def __init__(self) -> None:
-        self.texts: list[str] = []
-        self.of_pair: dict[str, list[str]] = defaultdict(list)
-        self.n_opened = 0
-        self.stop_after: int | None = None
-
-
 class WordsInOne(ScriptedTokenizer):
     """Takes every two words as one token."""
 
@@ -75,21 +65,7 @@ class WordsInOne(ScriptedTokenizer):
 
 @pytest.fixture
 def reads(monkeypatch: pytest.MonkeyPatch) -> Iterator[Reads]:
-    heard = Reads()
-
-    class Listening(ScriptedReconstructor):
-        def reconstruct(self, explanations: list[str]) -> np.ndarray:
-            if heard.stop_after is not None and len(heard.texts) >= heard.stop_after:
-                raise KeyboardInterrupt
-            heard.texts += explanations
-            heard.of_pair[self._pair_id] += explanations
-            return super().reconstruct(explanations)
-
-    def opened(self: ScriptedEngine, pair: PairSpec) -> ScriptedReconstructor:
-        heard.n_opened += 1
-        return Listening(pair)
-
-    monkeypatch.setattr(ScriptedEngine, "reconstructor", opened)
+    heard = listen(monkeypatch)
     yield heard
     assert heard.n_opened > 0, "no reconstructor was opened at all, so nothing was listened to"
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from listening import Reads, listen
 from pipeline_runs import Silence, everything, run, scripted_content, write_corpus, write_experiment
 from store_runs import make_older
 
-from nlareport.backends.scripted import ScriptedEngine, ScriptedReconstructor
 from nlareport.batches import ActivationBatch
 from nlareport.errors import CheckpointDrift, RunIncomplete
-from nlareport.experiment import PairSpec, load_experiment
+from nlareport.experiment import load_experiment
 from nlareport.pipeline import run_experiment
 from nlareport.rows import PairId, PlainReading
 from nlareport.stages.plain import last_words, read_plain
@@ -24,29 +24,9 @@ from nlareport.store.whole_run import read_run
 TARGET = PairId("b")
 
 
-class Reads:
-    """What every reconstructor was asked to read, and after how many texts it stops."""
-
-    def __init__(self) -> None:
-        self.texts: list[str] = []
-        self.stop_after: int | None = None
-
-
 @pytest.fixture
 def reads(monkeypatch: pytest.MonkeyPatch) -> Iterator[Reads]:
-    heard = Reads()
-
-    class Listening(ScriptedReconstructor):
-        def reconstruct(self, explanations: list[str]) -> np.ndarray:
-            if heard.stop_after is not None and len(heard.texts) >= heard.stop_after:
-                raise KeyboardInterrupt
-            heard.texts += explanations
-            return super().reconstruct(explanations)
-
-    def opened(self: ScriptedEngine, pair: PairSpec) -> ScriptedReconstructor:
-        return Listening(pair)
-
-    monkeypatch.setattr(ScriptedEngine, "reconstructor", opened)
+    heard = listen(monkeypatch)
     yield heard
     assert heard.texts, "no reconstructor read anything, so nothing was listened to"
 
