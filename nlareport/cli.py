@@ -280,7 +280,7 @@ def pairs_verify(
 @pairs.command("train")
 @click.argument("pair_id")
 @click.option("--out", type=FileArgument, default=Path("data/pairs"), show_default=True, help="Folder for adapters.")
-@click.option("--continue", "goes_on", is_flag=True, help="Give the adapters in --out another round of practice.")
+@click.option("--continue", "goes_on", is_flag=True, help="Give the adapters in --out one further round.")
 def pairs_train(pair_id: str, out: Path, goes_on: bool) -> None:
     """Train PAIR_ID from the base model; goes on where it was stopped.
 
