@@ -1,6 +1,7 @@
 """How commands talk on a terminal: one line for an error, one bar for a stage, one variable for every option."""
 
 import time
+from pathlib import Path
 from typing import Any
 
 import click
@@ -10,6 +11,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from nlareport.errors import NlareportError
 
 QUIET_LINE_EVERY_S = 30
+
+FileArgument = click.Path(path_type=Path)
+"""The type of every argument that names a file or a folder."""
 
 
 class OneLineErrors(click.Group):

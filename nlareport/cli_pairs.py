@@ -1,0 +1,91 @@
+"""The commands on pocket pairs: list, build, verify, train.
+
+Enters arguments; hands them to the pairs' own rooms and to the pipeline. Nothing of torch is imported before a command
+needs it.
+"""
+
+from pathlib import Path
+
+import click
+
+from nlareport.errors import PairsDisagree
+from nlareport.terminal import FileArgument, ProgressLine
+
+
+@click.group()
+def pairs() -> None:
+    """The pocket pairs: small NLA pairs that need no GPU and no model hub."""
+
+
+@pairs.command("list")
+def pairs_list() -> None:
+    """Name the pocket pairs.
+
+    Example: nlareport pairs list
+    """
+    from nlareport.pairs.catalog import PAIRS
+
+    for pair in PAIRS.values():
+        click.echo(f"{pair.pair_id:16} {pair.base.base_model}, block {pair.block_index}, d {pair.d_model}")
+
+
+@pairs.command("build")
+@click.argument("pair_id", required=False)
+def pairs_build(pair_id: str | None) -> None:
+    """Make checkpoint directories of PAIR_ID, or of every pair, in the cache.
+
+    Example: nlareport pairs build smollm2-L20
+    """
+    from nlareport.pairs.building import build_pair
+    from nlareport.pairs.catalog import PAIRS, pocket_pair
+    from nlareport.pairs.locating import adapters_folder
+
+    for pair in [pocket_pair(pair_id)] if pair_id else PAIRS.values():
+        built = build_pair(pair, adapters_folder())
+        click.echo(f"{pair.pair_id}: {built.base} {built.verbalizer} {built.reconstructor}")
+
+
+@pairs.command("verify")
+@click.argument("pair_id", nargs=-1)
+@click.option("--against", type=FileArgument, help="Recorded run file.  [default: data/pocket.duckdb]")
+@click.option("--experiment", type=FileArgument, help="How it was made.  [default: data/experiments/pocket.yaml]")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@click.option("--engine", default="transformers", show_default=True, help="Which backend computes.")
+def pairs_verify(
+    pair_id: tuple[str, ...], against: Path | None, experiment: Path | None, device: str, engine: str
+) -> None:
+    """Build PAIR_IDs, or every pair, anew and compare what they score with a recorded run.
+
+    Example: nlareport pairs verify smollm2-L20
+    """
+    from nlareport.pairs.locating import committed
+    from nlareport.pipeline import verify_pairs
+
+    against = against or committed("pocket.duckdb")
+    experiment = experiment or committed("experiments/pocket.yaml")
+    with ProgressLine() as progress:
+        found = verify_pairs(experiment, against, pair_id, progress, device, engine)
+    for agreement in found:
+        click.echo(agreement)
+    if differing := [agreement.pair_id for agreement in found if not agreement.agrees]:
+        raise PairsDisagree(
+            f"{', '.join(differing)}: measured otherwise than recorded in {against}. Put back its adapters, "
+            f'or record a new one with "nlareport run {experiment} --db FILE".'
+        )
+
+
+@pairs.command("train")
+@click.argument("pair_id")
+@click.option("--out", type=FileArgument, default=Path("data/pairs"), show_default=True, help="Folder for adapters.")
+@click.option("--continue", "goes_on", is_flag=True, help="Give the adapters in --out one further round.")
+def pairs_train(pair_id: str, out: Path, goes_on: bool) -> None:
+    """Train PAIR_ID from the base model; goes on where it was stopped.
+
+    Example: nlareport pairs train smollm2-L20
+    """
+    from nlareport.pairs.catalog import pocket_pair
+    from nlareport.pairs.training import train_pair
+
+    with ProgressLine() as progress:
+        folder = train_pair(pocket_pair(pair_id), out, progress, goes_on=goes_on)
+    click.echo(f"{folder}: trained.")
