@@ -10,6 +10,7 @@ import click
 import numpy as np
 
 from nlareport.batches import ActivationBatch
+from nlareport.geometry import centre
 from nlareport.rows import Explanation, Item, NullScore, Pair, PairId, Score
 from nlareport.stages import identify, relate
 from nlareport.stages.resemble import CentredGolds, resemble
@@ -44,7 +45,7 @@ def main(n_items: int, n_pairs: int, d_model: int, draws: int) -> None:
             Pair(target, target, "f", "m", 1, d_model, None, None, found.variance_nrm, found.mean_norm, None, ordinal)
         )
         begun = time.perf_counter()
-        centred = CentredGolds.of(gold, documents)
+        centred = CentredGolds(target, gold.item_ids, documents, centre(gold.vectors))
         resembling += time.perf_counter() - begun
         for source in ids:
             answer = batch(target, gold.vectors + generator.standard_normal(gold.vectors.shape, dtype=np.float32))

@@ -19,6 +19,9 @@ from nlareport.errors import TooFewItems, ZeroVector
 SMALLEST_VARIANCE = 1e-12
 """Below this, V is rounding noise: all golds are the same direction."""
 
+_SMALLEST_SQUARE = 1e-200
+"""A squared norm below this, or above its inverse, may have lost digits to the range of a float64."""
+
 _ROWS_AT_ONCE = 256
 """Rows widened to float64 together: 16 MB at d_model 8,192, whatever the number of items."""
 
@@ -114,19 +117,6 @@ def fve_meannorm(mse: float, mean_norm: float) -> float:
     return 1.0 - mse / (2.0 * (1.0 - mean_norm))
 
 
-def best_constant_mse(gold: Float[np.ndarray, "item d_model"]) -> Float64[np.ndarray, " item"]:
-    """`mse_nrm` per item of always guessing mu/|mu|; its mean is `2(1 - |mu|)`.
-
-    Raises:
-        TooFewItems: there is no item.
-        ZeroVector: a row, or mu itself, has norm 0.
-    """
-    guess = unit_rows(mean_direction(gold)[np.newaxis])
-    errors = np.concatenate([((block - guess) ** 2).sum(axis=1) for block in _unit_blocks(gold)])
-    bounded: Float64[np.ndarray, " item"] = np.minimum(errors, 4.0)
-    return bounded
-
-
 @dataclass(frozen=True, slots=True)
 class Centred:
     """One pair's directions about their mean: with u the unit vectors and mu their mean, `c = u - mu`."""
@@ -160,6 +150,23 @@ def centre(gold: Float[np.ndarray, "item d_model"]) -> Centred:
     return Centred(mean, vectors, norms, along_mean)
 
 
+def best_constant_mse(gold: Centred) -> Float64[np.ndarray, " item"]:
+    """`mse_nrm` per item of always guessing mu/|mu|; its mean is `2(1 - |mu|)`.
+
+    The guess stands `(1/|mu| - 1) mu` from mu, and each gold c from it; that the product of the two is taken from
+    `c · mu` subtracts nothing large.
+
+    Raises:
+        ZeroVector: mu has norm 0, so there is no such guess.
+    """
+    length = float(np.linalg.norm(gold.mean))
+    if length == 0:
+        raise ZeroVector("The mean of all directions has norm 0, so no constant guess is best; measure more items.")
+    errors = gold.norms**2 + 2.0 * (1.0 - 1.0 / length) * gold.along_mean + (1.0 - length) ** 2
+    bounded: Float64[np.ndarray, " item"] = np.clip(errors, 0.0, 4.0)
+    return bounded
+
+
 @dataclass(frozen=True, slots=True)
 class Gram:
     """All inner products of one pair's directions about their mean: what linear answers are scored with."""
@@ -172,16 +179,9 @@ class Gram:
     """V, which is `1 - |mu|**2`."""
 
 
-def gram(gold: Float[np.ndarray, "item d_model"]) -> Gram:
-    """The Gram matrix of the rows' directions, without which nothing of d_model is left.
-
-    Raises:
-        TooFewItems: there is no item.
-        ZeroVector: a row has norm 0.
-    """
-    centred = centre(gold)
-    variance = float((centred.norms**2).mean())
-    return Gram(centred.vectors @ centred.vectors.T, centred.along_mean, variance)
+def gram(gold: Centred) -> Gram:
+    """The Gram matrix of the directions, without which nothing of d_model is left."""
+    return Gram(gold.vectors @ gold.vectors.T, gold.along_mean, float((gold.norms**2).mean()))
 
 
 def combination_errors(
@@ -216,11 +216,14 @@ def _unit_blocks(vectors: Float[np.ndarray, "item d_model"]) -> Iterator[Float64
 
 def _unit(vectors: Float[np.ndarray, "row d_model"], first_row: int) -> Float64[np.ndarray, "row d_model"]:
     wide = np.asarray(vectors, dtype=np.float64)
-    # The largest coordinate first: squares of very short or very long vectors would leave the range of a float.
-    largest = np.abs(wide).max(axis=1, keepdims=True, initial=0.0)
-    if (largest == 0).any():
-        row = first_row + int(np.argmax(largest[:, 0] == 0))
-        raise ZeroVector(f"Row {row} has norm 0, so it has no direction to compare; leave that item unscored.")
-    scaled = wide / largest
-    unit: Float64[np.ndarray, "row d_model"] = scaled / np.linalg.norm(scaled, axis=1, keepdims=True)
+    squares = np.einsum("id,id->i", wide, wide)
+    # Squares of very short or very long vectors leave the range of a float: these are first brought near 1.
+    if not ((squares > _SMALLEST_SQUARE) & (squares < 1.0 / _SMALLEST_SQUARE)).all():
+        largest = np.abs(wide).max(axis=1, keepdims=True, initial=0.0)
+        if (largest == 0).any():
+            row = first_row + int(np.argmax(largest[:, 0] == 0))
+            raise ZeroVector(f"Row {row} has norm 0, so it has no direction to compare; leave that item unscored.")
+        wide = wide / largest
+        squares = np.einsum("id,id->i", wide, wide)
+    unit: Float64[np.ndarray, "row d_model"] = wide / np.sqrt(squares)[:, np.newaxis]
     return unit

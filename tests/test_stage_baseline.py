@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from nlareport.geometry import best_constant_mse, mean_norm, variance_nrm
+from nlareport.geometry import best_constant_mse, centre, mean_norm, variance_nrm
 from nlareport.rows import PairId
 from nlareport.stages.baseline import Answers, Estimate, estimate
 
@@ -12,7 +12,7 @@ EVERYWHERE = np.ones(40, dtype=bool)
 
 
 def constant(is_scored: np.ndarray, variance_draws: np.ndarray | None = None) -> Answers:
-    errors = best_constant_mse(VECTORS)
+    errors = best_constant_mse(centre(VECTORS))
     return Answers(SOURCE, TARGET, "best_constant", errors, is_scored, VARIANCE, variance_draws)
 
 

@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nlareport.batches import ActivationBatch
+from nlareport.geometry import centre
 from nlareport.measure_rows import SubsetRange
 from nlareport.rows import PairId
 from nlareport.stages.grade import atypicalities, members, ranges
@@ -43,10 +44,10 @@ def test_ranges_alone_give_every_item_back_once(values):
 def test_atypicality_is_one_minus_the_cosine_to_the_mean_direction_whatever_the_lengths():
     # Unit vectors (1,0), (0,1), (1,0), (0,1) have their mean along the diagonal, 45 degrees from each.
     gold = ActivationBatch(A, np.arange(4), np.array([[5.0, 0], [0, 2], [1, 0], [0, 9]]))
-    assert [row.atypicality for row in atypicalities(gold)] == pytest.approx([1 - 0.5**0.5] * 4)
+    assert [row.atypicality for row in atypicalities(gold, centre(gold.vectors))] == pytest.approx([1 - 0.5**0.5] * 4)
 
 
 def test_atypicality_keeps_its_digits_where_all_share_one_direction():
     off = np.array([[1.0, 1e-7, 0], [1.0, -1e-7, 0]])
-    found = [row.atypicality for row in atypicalities(ActivationBatch(A, np.arange(2), off))]
+    found = [row.atypicality for row in atypicalities(ActivationBatch(A, np.arange(2), off), centre(off))]
     assert found == pytest.approx([0.5e-14] * 2, rel=1e-6)

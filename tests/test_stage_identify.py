@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nlareport.batches import ActivationBatch
+from nlareport.geometry import centre
 from nlareport.measure_rows import Measure, Resemblance
 from nlareport.rows import PairId
 from nlareport.stages.identify import identification, measure_cells
@@ -60,7 +61,7 @@ def test_a_cell_without_a_reconstruction_has_no_measure():
 
 def figures(gold: np.ndarray, answers: np.ndarray) -> dict[str, Measure]:
     index = np.arange(len(gold))
-    cell = resemble(B, CentredGolds.of(ActivationBatch(A, index, gold), index), ActivationBatch(A, index, answers))
+    cell = resemble(B, CentredGolds(A, index, index, centre(gold)), ActivationBatch(A, index, answers))
     return measured(cell.rows, {n: n for n in range(len(gold))}, floor=cell.others_cosine)
 
 

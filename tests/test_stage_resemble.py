@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from nlareport.batches import ActivationBatch
-from nlareport.geometry import unit_rows
+from nlareport.geometry import centre, unit_rows
 from nlareport.rows import PairId
 from nlareport.stages.resemble import CentredGolds, resemble
 
@@ -17,7 +17,7 @@ def batch(vectors: np.ndarray, item_ids: list[int] | None = None) -> ActivationB
 
 def found(gold: np.ndarray, answers: np.ndarray, documents: list[int] | None = None):
     index = np.array(documents if documents is not None else range(len(gold)))
-    return resemble(B, CentredGolds.of(batch(gold), index), batch(answers))
+    return resemble(B, CentredGolds(A, np.arange(len(gold)), index, centre(gold)), batch(answers))
 
 
 def test_a_worked_cell():
@@ -75,7 +75,7 @@ def test_equal_golds_tie_though_float32_rounds_their_products_apart():
 
 
 def test_only_items_with_both_vectors_have_a_row_in_the_order_of_the_golds():
-    gold = CentredGolds.of(batch(np.eye(4), [7, 3, 5, 9]), np.arange(4))
+    gold = CentredGolds(A, np.array([7, 3, 5, 9]), np.arange(4), centre(np.eye(4)))
     cell = resemble(B, gold, batch(np.array([[0, 1.0, 0, 0], [1.0, 0, 0, 0], [0, 0, 0, 1.0]]), [3, 7, 100]))
     assert [row.item_id for row in cell.rows] == [7, 3]
     nothing = resemble(B, gold, batch(np.zeros((0, 0)), []))

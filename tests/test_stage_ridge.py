@@ -5,7 +5,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nlareport.geometry import Gram, best_constant_mse, combination_errors, gram, mse_nrm, unit_rows, variance_nrm
+from nlareport.geometry import (
+    Gram,
+    best_constant_mse,
+    centre,
+    combination_errors,
+    gram,
+    mse_nrm,
+    unit_rows,
+    variance_nrm,
+)
 from nlareport.stages.neighbour import nearest_of_others, neighbour_errors
 from nlareport.stages.ridge import PENALTIES, _weights, fit_ridge, folds, training_sizes
 
@@ -31,7 +40,7 @@ def test_a_planted_map_is_recovered_and_its_learning_curve_rises() -> None:
     documents = np.arange(N_ITEMS)
     curve = []
     for size in training_sizes(documents):
-        fit = fit_ridge(gram(source), [gram(target)], folds(documents, size, seed=1))
+        fit = fit_ridge(gram(centre(source)), [gram(centre(target))], folds(documents, size, seed=1))
         assert fit.n_items == size
         curve.append(fve(fit.errors[0], target))
     assert training_sizes(documents) == [12, 24, 48, 96, 192]
@@ -44,15 +53,17 @@ def test_on_unrelated_noise_the_map_comes_near_the_best_constant_guess() -> None
     generator = np.random.default_rng(3)
     source, target = generator.standard_normal((N_ITEMS, 60)), generator.standard_normal((N_ITEMS, 40)) + 1.0
     documents = np.arange(N_ITEMS)
-    fit = fit_ridge(gram(source), [gram(target)], folds(documents, training_sizes(documents)[-1], seed=1))
-    constant = fve(best_constant_mse(target), target)
+    fit = fit_ridge(
+        gram(centre(source)), [gram(centre(target))], folds(documents, training_sizes(documents)[-1], seed=1)
+    )
+    constant = fve(best_constant_mse(centre(target)), target)
     assert constant - 0.06 < fve(fit.errors[0], target) < constant + 0.02
 
 
 def test_weights_without_a_vector_answer_as_a_fit_on_the_vectors_does() -> None:
     source, target = planted(noise=0.3)
     fold = folds(np.arange(N_ITEMS) // 2, 90, seed=1)[2]
-    weights = _weights(gram(source), fold)
+    weights = _weights(gram(centre(source)), fold)
     inputs, golds = unit_rows(source), unit_rows(target)
     mean_in, mean_out = inputs[fold.training].mean(axis=0), golds[fold.training].mean(axis=0)
     centred = inputs[fold.training] - mean_in
@@ -61,7 +72,7 @@ def test_weights_without_a_vector_answer_as_a_fit_on_the_vectors_does() -> None:
         covariance = centred.T @ centred + penalty * unit * np.eye(D_SOURCE)
         fitted = np.linalg.solve(covariance, centred.T @ (golds[fold.training] - mean_out))
         expected = mse_nrm(golds[fold.held_out], (inputs[fold.held_out] - mean_in) @ fitted + mean_out)
-        found = combination_errors(weights[place], fold.training, fold.held_out, gram(target))
+        found = combination_errors(weights[place], fold.training, fold.held_out, gram(centre(target)))
         assert found == pytest.approx(expected, abs=2e-5)
 
 
@@ -73,7 +84,7 @@ def test_errors_of_weighted_sums_are_those_of_the_sums_where_v_is_very_small() -
     members, rows = np.arange(10), np.arange(20, 24)
     expected = mse_nrm(target[rows], weights.astype(np.float64) @ unit_rows(target)[members])
     assert variance_nrm(target) < 1e-4
-    assert combination_errors(weights, members, rows, gram(target)) == pytest.approx(expected, rel=1e-4)
+    assert combination_errors(weights, members, rows, gram(centre(target))) == pytest.approx(expected, rel=1e-4)
 
 
 def test_a_sum_that_cancels_is_charged_what_a_random_direction_costs() -> None:
@@ -108,11 +119,11 @@ def test_an_item_alone_in_knowing_its_answer_is_not_answered_from_its_own_docume
     source = np.repeat(generator.standard_normal((60, 80)), 2, axis=0)
     target = np.repeat(generator.standard_normal((60, 70)), 2, axis=0)
     documents = np.arange(120) // 2
-    fit = fit_ridge(gram(source), [gram(target)], folds(documents, 48, seed=1))
+    fit = fit_ridge(gram(centre(source)), [gram(centre(target))], folds(documents, 48, seed=1))
     assert fve(fit.errors[0], target) < 0.0
-    nearest = nearest_of_others(gram(source), documents)
+    nearest = nearest_of_others(gram(centre(source)), documents)
     assert (documents[nearest] != documents).all()
-    assert fve(neighbour_errors(gram(target), nearest), target) < -0.5
+    assert fve(neighbour_errors(gram(centre(target)), nearest), target) < -0.5
 
 
 @pytest.mark.parametrize(("n_documents", "sizes"), [(1, []), (2, []), (3, [2]), (6, [2, 4]), (20, [2, 4, 8, 16])])
@@ -122,7 +133,7 @@ def test_few_documents_leave_few_points_of_the_curve_or_none(n_documents: int, s
 
 def test_equal_training_vectors_are_answered_with_the_mean() -> None:
     source, (_, target) = np.ones((20, 4)), planted(noise=0.1)
-    fit = fit_ridge(gram(source), [gram(target[:20])], folds(np.arange(20), 16, seed=1))
+    fit = fit_ridge(gram(centre(source)), [gram(centre(target[:20]))], folds(np.arange(20), 16, seed=1))
     assert np.isfinite(fit.errors[0]).all()
     assert fve(fit.errors[0], target[:20]) < 0.0
 
@@ -130,11 +141,11 @@ def test_equal_training_vectors_are_answered_with_the_mean() -> None:
 def test_the_neighbour_is_the_one_most_alike_less_the_mean_direction() -> None:
     source = np.array([[9, 1, 0], [9, 2, 0], [9, -1, 0], [9, 0, 3], [9, 0, 1]], dtype=np.float64)
     target = np.array([[1, 0], [0, 1], [1, 1], [-1, 0], [0, -1]], dtype=np.float64)
-    nearest = nearest_of_others(gram(source), np.array([0, 1, 2, 3, 4]))
+    nearest = nearest_of_others(gram(centre(source)), np.array([0, 1, 2, 3, 4]))
     assert nearest[:2].tolist() == [1, 0]
     assert nearest[3:].tolist() == [4, 3]
-    errors = neighbour_errors(gram(target), nearest)
+    errors = neighbour_errors(gram(centre(target)), nearest)
     # A right angle costs 2, and so do (0, -1) and (-1, 0) of each other.
     assert errors[[0, 1, 3, 4]] == pytest.approx([2, 2, 2, 2], abs=1e-6)
-    together = nearest_of_others(gram(source), np.array([0, 0, 1, 2, 3]))
+    together = nearest_of_others(gram(centre(source)), np.array([0, 0, 1, 2, 3]))
     assert 1 not in together[:1]

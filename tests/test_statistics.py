@@ -23,7 +23,7 @@ from simulated_trials import (
 )
 
 from nlareport.batches import ActivationBatch
-from nlareport.geometry import best_constant_mse, fve_nrm, mean_direction
+from nlareport.geometry import best_constant_mse, centre, fve_nrm, mean_direction
 from nlareport.power import Z_INTERVAL, n_for_equivalence, power_to_see, smallest_seen, standard_error
 from nlareport.rows import PairId
 from nlareport.stages.baseline import Answers, estimate
@@ -203,7 +203,9 @@ def test_the_best_constant_has_fve_meannorm_0(n_items, width, seed, offset):
     geometry = measure_pair(gold)
     places = np.arange(n_items)
     everywhere = np.ones(n_items, dtype=np.bool_)
-    answers = Answers(CELL, CELL, "best_constant", best_constant_mse(gold.vectors), everywhere, geometry.variance_nrm)
+    answers = Answers(
+        CELL, CELL, "best_constant", best_constant_mse(centre(gold.vectors)), everywhere, geometry.variance_nrm
+    )
     (row,) = estimate([answers], places, 10, 1)
     mean_error = (1 - row.fve_nrm) * geometry.variance_nrm
     assert 1 - mean_error / (2 * (1 - geometry.mean_norm)) == pytest.approx(0, abs=1e-9)

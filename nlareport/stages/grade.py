@@ -10,22 +10,21 @@ import numpy as np
 from jaxtyping import Float
 
 from nlareport.batches import ActivationBatch
-from nlareport.geometry import best_constant_mse
+from nlareport.geometry import Centred, best_constant_mse
 from nlareport.measure_rows import Activation, SubsetRange
 from nlareport.rows import PairId
 
 N_GROUPS = 4
 
 
-def atypicalities(gold: ActivationBatch) -> list[Activation]:
-    """1 - cos of every gold to their mean direction, in the batch's order.
+def atypicalities(gold: ActivationBatch, centred: Centred) -> list[Activation]:
+    """1 - cos of every gold to their mean direction, in the batch's order; `centred` is the batch about its mean.
 
     Raises:
-        TooFewItems: the batch is empty.
-        ZeroVector: an activation, or their mean, has norm 0.
+        ZeroVector: the mean has norm 0.
     """
     # Half the squared distance, not 1 - cos: where all share a direction, a cosine near 1 has lost its digits.
-    values = best_constant_mse(gold.vectors) / 2.0
+    values = best_constant_mse(centred) / 2.0
     return [
         Activation(item_id, gold.pair_id, value)
         for item_id, value in zip(gold.item_ids.tolist(), values.tolist(), strict=True)

@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float64, Int, Int64
+from jaxtyping import Float64, Int64
 
 from nlareport.batches import ActivationBatch
-from nlareport.geometry import Centred, centre, unit_rows
+from nlareport.geometry import Centred, unit_rows
 from nlareport.measure_rows import Resemblance
 from nlareport.rows import PairId
 
@@ -39,16 +39,6 @@ class CentredGolds:
     documents: Int64[np.ndarray, " item"]
     """The number of each gold's document."""
     about: Centred
-
-    @classmethod
-    def of(cls, gold: ActivationBatch, document_index: Int[np.ndarray, " item"]) -> "CentredGolds":
-        """The golds about their mean; `document_index` gives the document of each row.
-
-        Raises:
-            TooFewItems: the batch is empty.
-            ZeroVector: a gold has norm 0.
-        """
-        return cls(gold.pair_id, gold.item_ids, document_index.astype(np.int64), centre(gold.vectors))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64, Int
 
-from nlareport.batches import ActivationBatch
-from nlareport.geometry import Gram, best_constant_mse, gram
+from nlareport.geometry import Centred, Gram, best_constant_mse, gram
 from nlareport.resampling import document_codes
 from nlareport.rows import Baseline, Item, LearningCurve, Pair, PairId, Score
 from nlareport.stages import baseline, neighbour, ridge
@@ -31,7 +30,7 @@ class _Measured:
     pairs: list[Pair]
     document_index: Int[np.ndarray, " item"]
     seed: int
-    golds: Mapping[PairId, ActivationBatch]
+    centred: Mapping[PairId, Centred]
     grams: Mapping[PairId, Gram]
 
 
@@ -40,7 +39,7 @@ def score_baselines(
     pairs: list[Pair],
     items: list[Item],
     scores: list[Score],
-    golds: Mapping[PairId, ActivationBatch],
+    centred: Mapping[PairId, Centred],
     variance_draws: VarianceDraws | None,
 ) -> tuple[list[Baseline], list[LearningCurve]]:
     """Every baseline of every cell, on exactly the items the cell scored, and the linear map's learning curve.
@@ -49,11 +48,11 @@ def score_baselines(
 
     Raises:
         TooFewItems: a pair's V is 0.
-        ZeroVector: a gold has norm 0.
+        ZeroVector: the mean direction of a pair's activations has norm 0.
     """
     document_index = document_codes([item.doc_id for item in items])
-    grams = {pair_id: gram(gold.vectors) for pair_id, gold in golds.items()}
-    measured = _Measured(pairs, document_index, work.experiment.sampling.seed, golds, grams)
+    grams = {pair_id: gram(gold) for pair_id, gold in centred.items()}
+    measured = _Measured(pairs, document_index, work.experiment.sampling.seed, centred, grams)
     scored = scored_items(pairs, scores)
     is_scored = {cell: np.array([item.item_id in known for item in items]) for cell, known in scored.items()}
     variances = {pair.pair_id: pair.variance_nrm or 0.0 for pair in pairs}
@@ -99,7 +98,7 @@ def _rows(
 def _constants(measured: _Measured, answers: AnswersOf) -> Iterator[Answers]:
     """The mean direction for every item."""
     for target in measured.pairs:
-        errors = best_constant_mse(measured.golds[target.pair_id].vectors)
+        errors = best_constant_mse(measured.centred[target.pair_id])
         for source in measured.pairs:
             yield answers(source.pair_id, target.pair_id, "best_constant", errors)
 

@@ -1,21 +1,22 @@
 """What stands beside the cells: items graded by a target's properties, measures that need no V, effects.
 
-A part of the score step, which stores what it returns. Golds come in; reconstructions are read one cell at a time.
+A part of the score step, which stores what it returns.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from jaxtyping import Int64
 
 from nlareport.batches import ActivationBatch
+from nlareport.geometry import Centred
 from nlareport.measure_rows import Activation, Effect, Measure, Resemblance, SubsetRange
 from nlareport.resampling import variance_ratios
 from nlareport.rows import Alignment, Item, Pair, PairId, Score
-from nlareport.stages import grade, identify, relate, resemble
+from nlareport.stages import grade, identify, relate
+from nlareport.stages.resemble import CellResemblance
 from nlareport.steps.ablations import VarianceDraws
-from nlareport.steps.work import CellName, Work, among, document_of, scored_items
+from nlareport.steps.work import CellName, Work, document_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +29,19 @@ class Grades:
     """The items of each range, by target and subset."""
 
 
-def grade_items(golds: Mapping[PairId, ActivationBatch], alignments: Mapping[PairId, Sequence[Alignment]]) -> Grades:
+def grade_items(
+    golds: Mapping[PairId, ActivationBatch],
+    centred: Mapping[PairId, Centred],
+    alignments: Mapping[PairId, Sequence[Alignment]],
+) -> Grades:
     """Quarters of the items by left context, by norm and by atypicality, for every target.
 
     Raises:
-        ZeroVector: an activation, or the mean direction of a target's, has norm 0.
+        ZeroVector: the mean direction of a target's activations has norm 0.
     """
     found = Grades()
     for target, gold in golds.items():
-        atypicalities = grade.atypicalities(gold)
+        atypicalities = grade.atypicalities(gold, centred[target])
         places = alignments.get(target, ())
         properties: dict[str, dict[int, float]] = {
             "context": {row.item_id: float(row.token_index) for row in places},
@@ -57,18 +62,13 @@ def measure_cells(
     pairs: Sequence[Pair],
     items: Sequence[Item],
     scores: Sequence[Score],
-    golds: Mapping[PairId, ActivationBatch],
+    resemblances: Mapping[CellName, CellResemblance],
     variance_draws: VarianceDraws | None,
 ) -> dict[type, Sequence[object]]:
-    """The rows of `resemblance`, `measure` and `effect`, by row type.
-
-    Raises:
-        ZeroVector: an activation has norm 0.
-    """
+    """The rows of `resemblance`, `measure` and `effect`, by row type."""
     draws, seed = work.experiment.scoring.bootstrap_draws, work.experiment.sampling.seed
     # The same documents under the same numbers as everywhere in the run, so that all statistics share their draws.
     documents = document_of(items)
-    resemblances = _resemblances(work, pairs, golds, np.array(list(documents.values())), scored_items(pairs, scores))
     rows = {key: found.rows for key, found in resemblances.items()}
     floors = {key: found.others_cosine for key, found in resemblances.items()}
     ratios = variance_ratios({pair.pair_id: pair.variance_nrm for pair in pairs}, variance_draws)
@@ -81,22 +81,3 @@ def measure_cells(
         ],
         Effect: relate.effects([pair.pair_id for pair in pairs], cells),
     }
-
-
-def _resemblances(
-    work: Work,
-    pairs: Sequence[Pair],
-    golds: Mapping[PairId, ActivationBatch],
-    codes: Int64[np.ndarray, " item"],
-    scored: Mapping[CellName, set[int]],
-) -> dict[CellName, resemble.CellResemblance]:
-    """Every cell beside its target's golds; one target's centred golds are held at a time."""
-    found = {}
-    for target in pairs:
-        gold = resemble.CentredGolds.of(golds[target.pair_id], codes)
-        for source in pairs:
-            key = (source.pair_id, target.pair_id)
-            # A penalised item has a score but no vector, and so no resemblance.
-            answers = among(work.activations.read_reconstructions(*key), scored[key])
-            found[key] = resemble.resemble(source.pair_id, gold, answers)
-    return found

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from nlareport.batches import ActivationBatch
 from nlareport.errors import RunIncomplete
 from nlareport.experiment import Experiment
+from nlareport.geometry import Centred, centre
 from nlareport.measure_rows import Activation, Outlier, SubsetRange
 from nlareport.ports import Row
 from nlareport.render.claims import read_claims
@@ -30,11 +31,12 @@ from nlareport.rows import (
     Score,
 )
 from nlareport.stages import outliers, reconstruct, score, summarize
+from nlareport.stages.resemble import CellResemblance, CentredGolds, resemble
 from nlareport.steps import measures
 from nlareport.steps.ablations import VarianceDraws, n_outstanding, summarize_ablations
 from nlareport.steps.baselines import score_baselines
 from nlareport.steps.plain import n_unread
-from nlareport.steps.work import Work, among, rows_at
+from nlareport.steps.work import CellName, Work, among, rows_at
 from nlareport.store.activations import ActivationStore
 from nlareport.store.database import RunFile
 
@@ -127,13 +129,14 @@ def _score(work: Work, items: list[Item]) -> None:
     found = outliers.find_outliers(alignments, explanations)
     flagged = {row.item_id for row in found}
     items = [replace(item, is_outlier=item.item_id in flagged) for item in items]
-    scores, nulls = _score_cells(work, pairs, items, golds, explanations)
+    centred = {pair_id: centre(gold.vectors) for pair_id, gold in golds.items()}
+    scores, nulls, resemblances = _score_cells(work, pairs, items, golds, centred, explanations)
     variance_draws = _variance_draws(work, pairs, items, golds)
     draws, seed = work.experiment.scoring.bootstrap_draws, work.experiment.sampling.seed
-    grades = measures.grade_items(golds, alignments)
+    grades = measures.grade_items(golds, centred, alignments)
     cells = summarize.summarize(pairs, items, scores, nulls, draws, seed, variance_draws, grades.members)
-    beside = measures.measure_cells(work, pairs, items, scores, golds, variance_draws)
-    baselines, curves = score_baselines(work, pairs, items, scores, golds, variance_draws)
+    beside = measures.measure_cells(work, pairs, items, scores, resemblances, variance_draws)
+    baselines, curves = score_baselines(work, pairs, items, scores, centred, variance_draws)
     drops = summarize_ablations(work, pairs, items, scores, variance_draws)
     with work.run_file.transaction():
         work.run_file.put(pairs, items)
@@ -163,8 +166,10 @@ def _score_cells(
     pairs: list[Pair],
     items: list[Item],
     golds: dict[PairId, ActivationBatch],
+    centred: dict[PairId, Centred],
     explanations: dict[PairId, list[Explanation]],
-) -> tuple[list[Score], list[NullScore]]:
+) -> tuple[list[Score], list[NullScore], dict[CellName, CellResemblance]]:
+    """All that needs a cell's reconstructions, which are read once, one cell at a time."""
     scoring, seed = work.experiment.scoring, work.experiment.sampling.seed
     document_index = document_codes([item.doc_id for item in items])
     offering = {
@@ -173,8 +178,10 @@ def _score_cells(
     }
     scores: list[Score] = []
     nulls: list[NullScore] = []
+    resemblances: dict[CellName, CellResemblance] = {}
     for target in pairs:
         gold = golds[target.pair_id]
+        others = CentredGolds(target.pair_id, gold.item_ids, document_index, centred[target.pair_id])
         for source in pairs:
             answers = work.activations.read_reconstructions(source.pair_id, target.pair_id)
             # The folder may hold answers to texts that no longer count: `scoring.unclean` can change.
@@ -182,7 +189,8 @@ def _score_cells(
             cell = (source.pair_id, target.pair_id, gold, answers)
             scores += score.score_cell(*cell, explanations[source.pair_id], target.variance_nrm or 0.0, scoring.unclean)
             nulls += score.null_scores(*cell, document_index, scoring.permutations, seed)
-    return scores, nulls
+            resemblances[source.pair_id, target.pair_id] = resemble(source.pair_id, others, answers)
+    return scores, nulls, resemblances
 
 
 def _variance_draws(
