@@ -35,11 +35,10 @@ $(VENV)/.site-installed: pyproject.toml
 	$(PYTHON) -m pip install --quiet --no-deps --editable .
 	touch $@
 
-# torch first and by its exact version: a looser range may fetch gigabytes of CUDA libraries.
+# torch by its exact version: a looser range may fetch gigabytes of CUDA libraries.
 $(VENV)/.installed: pyproject.toml
 	test -x $(PYTHON) || python3 -m venv $(VENV)
-	$(PYTHON) -m pip install --quiet torch==2.13.0
-	$(PYTHON) -m pip install --quiet --editable '.[pairs]'
+	$(PYTHON) -m pip install --quiet torch==2.13.0 --editable '.[pairs]'
 	touch $@
 
 $(VENV)/.test-installed: $(VENV)/.installed
