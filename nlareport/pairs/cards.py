@@ -3,7 +3,7 @@
 Enters a pair; leaves Markdown with the front matter model hubs read.
 """
 
-from nlareport.pairs.catalog import NEWS, PocketPair
+from nlareport.pairs.catalog import NEWS, PocketPair, Practice
 
 CARD_NAME = "README.md"
 TEXT_SOURCE = 'Tianru Dai, "News Articles", Harvard Dataverse, 2017, https://doi.org/10.7910/DVN/GMFCTR'
@@ -43,7 +43,7 @@ Repeat it with `nlareport pairs train {pair.pair_id}`: seeded, resumable, on a C
   {practice.sampling.samples} texts for each of {practice.contexts:,} vectors and learns the readable one that the
   reconstructor gives back best, among as many true explanations ({practice.writing.examples:,} examples). Then it
   writes greedily of {practice.written:,} more vectors; where it never closed an answer, what it repeated there is made
-  unlikely ({practice.closing.examples:,} examples).
+  unlikely, and where it named a topic again, that name ({practice.closing.examples:,} examples).
 {_reading(pair)}{_further_rounds(pair)}
 ## Use and limits
 
@@ -69,12 +69,21 @@ def _reading(pair: PocketPair) -> str:
 
 
 def _further_rounds(pair: PocketPair) -> str:
-    """The line on rounds after the first; empty for a pair that had none."""
-    further = pair.recipe.further
-    if not pair.further_rounds or further.study is None:
-        return ""
-    n_rounds, n_studied = pair.further_rounds, further.study.examples
-    return f"""- Further rounds: {n_rounds}. The verbalizer studies {n_studied:,} true explanations of vectors of this
-  block alone, then practises as before with {further.contexts:,} vectors and {further.written:,} more. The
-  reconstructor {"reads what comes of it" if further.reading else "stays as it was"}.
+    """A line on each round after the first."""
+    return "".join(_further_round(practice) for practice in pair.further_rounds)
+
+
+def _further_round(practice: Practice) -> str:
+    return f"""- A further round{_study(practice)}. Practice as before with {practice.contexts:,} vectors and
+  {practice.written:,} more. The reconstructor {"reads what comes of it" if practice.reading else "stays as it was"}.
 """
+
+
+def _study(practice: Practice) -> str:
+    """What a round's study was, to follow the name of the round."""
+    if practice.study is None:
+        return ""
+    reach = f"the first {practice.context_tokens} tokens of {practice.articles:,} articles"
+    where = f"other places, in {reach}" if practice.context_tokens else "the places of the lessons"
+    return f""". The verbalizer studies {practice.study.examples:,} true explanations of vectors of this block
+  alone, at {where}"""

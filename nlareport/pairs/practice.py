@@ -24,6 +24,7 @@ from nlareport.pairs.building import VALUE_HEAD_NAME
 from nlareport.pairs.catalog import Sampling
 from nlareport.pairs.examples import truncated_model
 from nlareport.pairs.noise import quiet
+from nlareport.pairs.targets import completion_of, names_a_topic_twice
 from nlareport.pairs.training_loop import Halves, Texts, pad_right
 from nlareport.pairs.writing import PracticeWriter
 from nlareport.ports import Progress, in_batches
@@ -34,8 +35,6 @@ LONGEST_REPEAT_WORDS = 5
 """A run of so many words that stands three times in a text is a loop."""
 LEAST_KNOWN_WORDS = 0.9
 _WORD = re.compile(r"[A-Za-z']+")
-_LIST = re.compile(r" about ([^.:\"]*)")
-"""What a text says it is about: names parted by commas, up to the end of the sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +92,13 @@ def unclosed(
     return Texts(answers, vectors[rows])
 
 
+def repetitive(attempts: list[Attempt], vectors: Float[np.ndarray, "item d_model"]) -> Texts:
+    """The whole answers of greedy attempts that closed, but name a topic twice."""
+    written = [(attempt.row, text) for attempt in attempts for text in attempt.explanations if text]
+    chosen = [(row, completion_of(text)) for row, text in written if names_a_topic_twice(text)]
+    return Texts([answer for _, answer in chosen], vectors[[row for row, _ in chosen]])
+
+
 def favourites(attempts: list[Attempt], vectors: Float[np.ndarray, "item d_model"], english: frozenset[str]) -> Texts:
     """The readable text of each attempt that was reconstructed best; attempts without a readable one are left out."""
     chosen: list[tuple[int, str]] = []
@@ -119,7 +125,6 @@ def english_words(articles: Iterable[str]) -> frozenset[str]:
 def is_readable(text: str, english: frozenset[str]) -> bool:
     """Whether a text keeps to English words, closes its quotes, holds no tag, and neither loops nor repeats a topic."""
     words = _words(text)
-    topics = [topic.strip().lower() for topic in ",".join(_LIST.findall(text)).split(",")]
     runs = Counter(zip(*(words[start:] for start in range(LONGEST_REPEAT_WORDS)), strict=False))
     known = sum(word in english for word in words)
     return (
@@ -127,7 +132,7 @@ def is_readable(text: str, english: frozenset[str]) -> bool:
         and text.count('"') % 2 == 0
         and "<" not in text
         and max(runs.values(), default=0) < 3
-        and len(set(topics)) == len(topics)
+        and not names_a_topic_twice(text)
         and known >= LEAST_KNOWN_WORDS * len(words)
     )
 

@@ -10,6 +10,9 @@ from collections.abc import Collection
 
 _WORD = re.compile(r"[A-Za-z]{4,}")
 _DIGIT = re.compile(r"\d")
+_ABOUT = re.compile(r" about ([^.:\"]*)")
+"""What a text says it is about: names parted by commas, up to the end of the sentence."""
+_NAME = re.compile(r"[^,\s][^,]*")
 TOPIC_WORDS = 3
 TOPIC_REACH_WORDS = 80
 """Topics are drawn from so many words before the item: the vector knows the passage better than the article."""
@@ -59,6 +62,21 @@ def explanation_of(context: str, continuation: str, topics: Topics) -> str:
         f'{_kind(context)} about {about}. Likely next: "{following}". '
         f"Ends on {_spans(context, ', in ')}, after: {_last(context, FINAL_WORDS)}"
     )
+
+
+def topics_named(text: str) -> list[tuple[int, str]]:
+    """The topics an explanation, or an answer that holds one, names: where each name begins, and the name."""
+    return [
+        (found.start(1) + name.start(), name.group().strip())
+        for found in _ABOUT.finditer(text)
+        for name in _NAME.finditer(found.group(1))
+    ]
+
+
+def names_a_topic_twice(text: str) -> bool:
+    """Whether an explanation says twice that it is about the same."""
+    names = [name.lower() for _, name in topics_named(text)]
+    return len(set(names)) < len(names)
 
 
 def completion_of(explanation: str) -> str:

@@ -26,7 +26,7 @@ from nlareport.pairs.contract import pocket_sidecar
 from nlareport.pairs.examples import Examples, read_examples
 from nlareport.pairs.noise import quiet
 from nlareport.pairs.packages import cache_folder, training_articles
-from nlareport.pairs.practice import Attempt, all_written, english_words, favourites, practise, unclosed
+from nlareport.pairs.practice import Attempt, all_written, english_words, favourites, practise, repetitive, unclosed
 from nlareport.pairs.reconstructor_training import train_reconstructor
 from nlareport.pairs.targets import Topics, explanation_of, final_words
 from nlareport.pairs.training_loop import Halves, Texts, Trainee, kept_at
@@ -39,7 +39,7 @@ def train_pair(pair: PocketPair, data_folder: Path, progress: Progress, *, goes_
     """The folder under `data_folder` that holds the pair's adapters, value head, sidecars and model card.
 
     The lessons come first, then a round of practice, then the pair's further rounds. With `goes_on` the adapters that
-    stand there already get one further round instead.
+    stand there already get the last of these rounds instead, once more or for the first time.
 
     Raises:
         DownloadFailed: the base model or the text could not be had.
@@ -47,9 +47,9 @@ def train_pair(pair: PocketPair, data_folder: Path, progress: Progress, *, goes_
     """
     school = _School(pair.base, pair.recipe, progress)
     destination, folder = data_folder / pair.pair_id, cache_folder() / "training" / pair.pair_id
-    recipe = pair.recipe
     halves = _committed(pair, school, destination, folder) if goes_on else _taught(pair, school, folder)
-    for practice in [recipe.further] if goes_on else [recipe.practice] + [recipe.further] * pair.further_rounds:
+    rounds = [pair.recipe.practice, *pair.further_rounds]
+    for practice in rounds[-1:] if goes_on else rounds:
         halves = _practised(pair, school, halves, practice, folder)
     _publish(halves.verbalizer, pair.base.base_model, halves.writing, destination / "av")
     _publish(halves.reconstructor, pair.base.base_model, halves.reading, destination / "ar")
@@ -82,11 +82,11 @@ def _practised(pair: PocketPair, school: "_School", start: Halves, practice: Pra
     """Both halves after they learned from what they make of each other's work."""
     progress = school.progress
     writer = Trainee(start.base, start.writing, pair.recipe.verbalizer_rank, folder, progress)
-    if practice.study:
-        true = school.passages().of(pair.block_index)
-        start = replace(start, verbalizer=train_verbalizer(writer, "study", true, practice.study, start.verbalizer))
     passages = school.practice_passages(practice)
     tried, others, unread, left = _parted(passages.of(pair.block_index), practice)
+    if practice.study:
+        true = left if practice.context_tokens else school.passages().of(pair.block_index)
+        start = replace(start, verbalizer=train_verbalizer(writer, "study", true, practice.study, start.verbalizer))
 
     def attempts(name: str, halves: Halves, texts: Texts, sampling: Sampling) -> list[Attempt]:
         passages_drawn = (practice.seed, practice.articles, practice.contexts)
@@ -101,12 +101,13 @@ def _practised(pair: PocketPair, school: "_School", start: Halves, practice: Pra
         verbalizer = train_verbalizer(writer, "writing", _joined(best, others), practice.writing, verbalizer)
     halves, greedy = replace(start, verbalizer=verbalizer), replace(practice.sampling, samples=1, temperature=0.0)
     written = attempts("written", halves, unread, greedy)
-    loops = unclosed(halves, written, unread.vectors, greedy, passages.explanations)
-    if best.explanations and loops.explanations:
+    if best.explanations:
         good = _joined(best, others)
+        loops = unclosed(halves, written, unread.vectors, greedy, passages.explanations)
         # About one text in eight is a loop, however rare they are.
-        often = max(1, len(good.explanations) // (8 * len(loops.explanations)))
-        verbalizer = train_verbalizer(writer, "closing", good, practice.closing, verbalizer, _joined(*[loops] * often))
+        often = max(1, len(good.explanations) // (8 * len(loops.explanations))) if loops.explanations else 0
+        faulty = _joined(*[loops] * often, repetitive(written, unread.vectors))
+        verbalizer = train_verbalizer(writer, "closing", good, practice.closing, verbalizer, faulty)
     reconstructor = start.reconstructor
     if practice.reading:
         lesson = _joined(all_written(written, unread.vectors), all_written(sampled, tried.vectors), left)
@@ -146,7 +147,9 @@ class _School:
         """What is practised on: other places, in some of the articles."""
         n_articles = min(practice.articles, len(self._articles))
         chosen = random.Random(practice.seed).sample(self._articles, n_articles)
-        return self._passages(chosen, replace(self._recipe, seed=practice.seed, articles=n_articles))
+        reach = practice.context_tokens or self._recipe.context_tokens
+        recipe = replace(self._recipe, seed=practice.seed, articles=n_articles, context_tokens=reach)
+        return self._passages(chosen, recipe)
 
     def verbalizer(self, sidecar: Sidecar) -> Path:
         """The adapter's folder after the lessons on final words and on whole explanations."""

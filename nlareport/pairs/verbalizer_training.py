@@ -17,24 +17,27 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, P
 from nlareport.checkpoint import Sidecar
 from nlareport.pairs.adapters import with_adapter
 from nlareport.pairs.catalog import Lesson
-from nlareport.pairs.targets import completion_of
+from nlareport.pairs.targets import completion_of, topics_named
 from nlareport.pairs.training_loop import Texts, Trainee, batch_rows, kept_at, pad_right, train
-from nlareport.prompts import verbalizer_prompt_ids
+from nlareport.prompts import explanation_in, verbalizer_prompt_ids
 
 BATCHES_SORTED = 16
 """So many batches are drawn at once, sorted by length and cut."""
 REPEATED_TOKENS = 4
 """A run of so many tokens that stood in a looping text before is what makes it a loop."""
+NAMED_AGAIN_WEIGHT = 8
+"""Of a topic named again against a token of a loop: the habit is stronger, and shows at two tokens a text."""
 NEGATIVES = 2_048
 """Random ids outside the targets' vocabulary in every step's softmax, so that they stay unlikely."""
 
 
 def train_verbalizer(
-    trainee: Trainee, name: str, texts: Texts, lesson: Lesson, start: Path | None, loops: Texts | None = None
+    trainee: Trainee, name: str, texts: Texts, lesson: Lesson, start: Path | None, faulty: Texts | None = None
 ) -> Path:
     """The folder of the adapter after the lesson, trained from the one in `start` or from nothing.
 
-    `loops` are whole answers that never closed, among the texts to write: what they repeat is made unlikely.
+    `faulty` are whole answers, among the texts to write, that never closed or that name a topic twice: what they
+    repeat is made unlikely.
     """
     destination = kept_at(trainee.folder, name, lesson, trainee.rank, start and start.name)
     if destination.exists():
@@ -44,7 +47,7 @@ def train_verbalizer(
     # Plain attention is a fifth faster here: the sequences are short, and the fused kernel's backward pass is slow.
     model = AutoModelForCausalLM.from_pretrained(trainee.base, dtype=torch.bfloat16, attn_implementation="eager")
     peft_model = with_adapter(model, trainee.rank, start)
-    task = _VerbalizerTask(model, tokenizer, trainee.sidecar, texts, lesson, loops)
+    task = _VerbalizerTask(model, tokenizer, trainee.sidecar, texts, lesson, faulty)
     trainable = {name: parameter for name, parameter in peft_model.named_parameters() if parameter.requires_grad}
     train(f"train {name}", trainable, task.loss_at, lesson, destination.with_suffix(".state"), trainee.progress)
     scratch = destination.with_suffix(".tmp")
@@ -81,6 +84,26 @@ def repeated(token_ids: list[int]) -> list[int]:
     return flags
 
 
+def named_again(text: str, ends: list[tuple[int, int]]) -> list[int]:
+    """1 for each token that begins the name of a topic which the text named before, else 0.
+
+    `ends` are the tokens' places in `text`.
+    """
+    topics = [(start, name.lower()) for start, name in topics_named(text)]
+    flags = [0] * len(ends)
+    for place, (start, name) in enumerate(topics):
+        if name in [before for _, before in topics[:place]]:
+            flags[next(token for token, (_, end) in enumerate(ends) if end > start)] = 1
+    return flags
+
+
+def _weights(answer: str, token_ids: list[int], ends: list[tuple[int, int]]) -> list[int]:
+    """What each token of a faulty answer weighs: topics named again in one that closed, else what its loop repeats."""
+    if explanation_in(answer):
+        return [NAMED_AGAIN_WEIGHT * flag for flag in named_again(answer, ends)]
+    return repeated(token_ids)
+
+
 class _VerbalizerTask:
     """Batches of (prompt with vector, completion) and their loss."""
 
@@ -91,7 +114,7 @@ class _VerbalizerTask:
         sidecar: Sidecar,
         texts: Texts,
         lesson: Lesson,
-        loops: Texts | None,
+        faulty: Texts | None,
     ):
         self.model, self.lesson = model, lesson
         self.scale = sidecar.injection_scale
@@ -102,14 +125,19 @@ class _VerbalizerTask:
         self.targets = [[*ids, stop_id] for ids in tokenizer(completions, add_special_tokens=False)["input_ids"]]
         self.vectors = texts.vectors
         self.n_good = len(self.targets)
-        """Rows from here on hold loops."""
-        if loops is not None and loops.explanations:
-            self.targets += tokenizer(loops.explanations, add_special_tokens=False)["input_ids"]
-            self.vectors = np.concatenate([texts.vectors, loops.vectors])
+        """Rows from here on hold faulty answers."""
+        self.faults = [[0] * len(ids) for ids in self.targets]
+        """How much each token's unlikelihood weighs."""
+        if faulty is not None and faulty.explanations:
+            answers = tokenizer(faulty.explanations, add_special_tokens=False, return_offsets_mapping=True)
+            self.targets += answers["input_ids"]
+            self.vectors = np.concatenate([texts.vectors, faulty.vectors])
+            each = zip(faulty.explanations, answers["input_ids"], answers["offset_mapping"], strict=True)
+            self.faults += [_weights(*answer) for answer in each]
         self.vocabulary = torch.tensor(sorted({token for ids in self.targets for token in ids}))
 
     def loss_at(self, step: int) -> Float[Tensor, ""]:
-        """Mean cross-entropy over the batch's completion tokens; for what a loop repeats, unlikelihood.
+        """Mean cross-entropy over the batch's completion tokens; for what must not be repeated, unlikelihood.
 
         Unlikelihood, -log(1 - p), is that of Welleck et al., "Neural Text Generation with Unlikelihood Training"
         (2020), on whole sequences the model wrote itself. The softmax runs over the ids the targets use and some
@@ -118,9 +146,10 @@ class _VerbalizerTask:
         rows = self._rows(step)
         labels = pad_right([self.targets[row] for row in rows], -100)
         hidden = self._hidden(rows, labels)
-        is_loop = torch.tensor([row >= self.n_good for row in rows])
-        good = (labels != -100) & ~is_loop[:, None]
-        bad = pad_right([repeated(self.targets[row]) for row in rows], 0).bool() & is_loop[:, None]
+        is_faulty = torch.tensor([row >= self.n_good for row in rows])[:, None]
+        good = (labels != -100) & ~is_faulty
+        weights = pad_right([self.faults[row] for row in rows], 0)
+        bad = weights > 0
         generator = torch.Generator().manual_seed(self.lesson.seed * 1_000_003 + step)
         head = self.model.get_output_embeddings().weight
         negatives = torch.randint(head.shape[0], (NEGATIVES,), generator=generator)
@@ -135,7 +164,7 @@ class _VerbalizerTask:
         likelihood = surprise(good)
         # p is e^-surprise; the floor keeps the logarithm finite where a repetition is all but certain.
         unlikelihood = -torch.log((1 - torch.exp(-surprise(bad))).clamp(min=1e-4))
-        return torch.cat([likelihood, unlikelihood]).mean()
+        return torch.cat([likelihood, weights[bad] * unlikelihood]).mean()
 
     def _rows(self, step: int) -> list[int]:
         """Rows of one step's batch, of like length: padding would cost a quarter of the training."""
