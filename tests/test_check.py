@@ -1,6 +1,7 @@
 """`nlareport check`: every planted fault is caught and named, sound runs pass, and prose is read as it is written."""
 
 import math
+import re
 import shutil
 from pathlib import Path
 
@@ -65,7 +66,7 @@ def test_the_pocket_run_has_no_fault() -> None:
     lines = result.stdout.splitlines()
     assert len(lines) == sum(1 if template.otherwise is None else 2 for template in claim_templates())
     assert any(line.startswith("holds           above_constant (required): Every diagonal beats") for line in lines)
-    assert any(line.startswith("does not hold   clean: All 480 decodes") for line in lines)
+    assert any(re.match(r"does not hold   clean: All 4\s000 decodes", line) for line in lines)
 
 
 def test_published_figures_have_no_fault_and_say_what_they_cannot_be_asked(published: Path) -> None:
