@@ -155,7 +155,7 @@ SHORT_ROUND = Practice(
     contexts=128,
     writing=Lesson(seed=28, examples=256, learning_rate=2e-4, batch_size=8),
     written=512,
-    closing=Lesson(seed=29, examples=384, learning_rate=2e-4, batch_size=8),
+    closing=Lesson(seed=29, examples=640, learning_rate=4e-4, batch_size=8),
     reading=None,
 )
 """Enough to break the habit of naming one topic three times."""
