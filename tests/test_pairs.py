@@ -322,10 +322,11 @@ def test_what_a_loop_repeats_is_made_unlikely(halves: Halves, tmp_path: Path) ->
 
 def test_a_topic_named_again_is_made_unlikely(halves: Halves, tmp_path: Path) -> None:
     vectors = np.random.default_rng(3).normal(size=(4, 576)).astype(np.float32)
-    good = Texts(['News report about river, bridge, flood. Likely next: "of".'] * 4, vectors)
+    # Of topics these say nothing, so that likelihood alone leaves the habit as it is.
+    good = Texts(["The old bridge over the river."] * 4, vectors)
     written = [
         Attempt(0, ["News report about river, bridge, river."], [0.1]),
-        Attempt(1, [good.explanations[0]], [0.1]),
+        Attempt(1, ["News report about river, bridge, flood."], [0.1]),
     ]
     again = repetitive(written, vectors)
     assert again.explanations == ["<explanation>News report about river, bridge, river.</explanation>"]
@@ -335,7 +336,7 @@ def test_a_topic_named_again_is_made_unlikely(halves: Halves, tmp_path: Path) ->
         free = train_verbalizer(trainee, "free", good, lesson, halves.verbalizer)
         once = train_verbalizer(trainee, "once", good, lesson, halves.verbalizer, again)
         river = again.explanations[0].rindex("river")
-        assert _likelihood(halves, once, again, river) < 0.2 * _likelihood(halves, free, again, river)
+        assert _likelihood(halves, once, again, river) < 0.5 * _likelihood(halves, free, again, river)
 
 
 def test_topics_named_again_are_told_by_their_first_tokens() -> None:
