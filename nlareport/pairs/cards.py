@@ -29,8 +29,8 @@ its `nla_meta.yaml`. `nlareport pairs build {pair.pair_id}` makes ordinary check
 
 ## Training
 
-The recipe, which `nlareport pairs train {pair.pair_id}` follows: seeded, resumable, on a CPU. Where the committed adapters
-came another way is told in `site/pages/pocket-pairs.md`.
+The recipe, which `nlareport pairs train {pair.pair_id}` follows: seeded, resumable, on a CPU. Where the committed
+adapters came another way is told in `site/pages/pocket-pairs.md`.
 
 - Base weights: dequantized from the GGUF file in {", ".join(package.requirement for package in base.packages)}.
 - Text: two of every three news articles of `NewsArticles.csv` in {NEWS.requirement}; the third is what the pair is
