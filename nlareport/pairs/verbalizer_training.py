@@ -37,7 +37,8 @@ def train_verbalizer(
     """The folder of the adapter after the lesson, trained from the one in `start` or from nothing.
 
     `faulty` are whole answers, among the texts to write, that never closed or that name a topic twice: what they
-    repeat is made unlikely.
+    repeat, or what ended them, is made unlikely. They are faults of the verbalizer as it is measured, free to use any
+    token, so the softmax of such a lesson runs over all tokens.
     """
     destination = kept_at(trainee.folder, name, lesson, trainee.rank, start and start.name)
     if destination.exists():
@@ -98,10 +99,14 @@ def named_again(text: str, ends: list[tuple[int, int]]) -> list[int]:
 
 
 def _weights(answer: str, token_ids: list[int], ends: list[tuple[int, int]]) -> list[int]:
-    """What each token of a faulty answer weighs: topics named again in one that closed, else what its loop repeats."""
+    """What each token of a faulty answer weighs: topics named again in one that closed, else what its loop repeats.
+
+    An answer that neither closed nor looped has ended in another tag or too early: its last token.
+    """
     if explanation_in(answer):
         return [NAMED_AGAIN_WEIGHT * flag for flag in named_again(answer, ends)]
-    return repeated(token_ids)
+    flags = repeated(token_ids)
+    return flags if any(flags) else [*flags[:-1], 1]
 
 
 class _VerbalizerTask:
@@ -134,14 +139,16 @@ class _VerbalizerTask:
             self.vectors = np.concatenate([texts.vectors, faulty.vectors])
             each = zip(faulty.explanations, answers["input_ids"], answers["offset_mapping"], strict=True)
             self.faults += [_weights(*answer) for answer in each]
-        self.vocabulary = torch.tensor(sorted({token for ids in self.targets for token in ids}))
+        head_rows = model.get_output_embeddings().weight.shape[0]
+        used = {token for ids in self.targets for token in ids}
+        self.vocabulary = torch.tensor(sorted(used) if faulty is None else range(head_rows))
 
     def loss_at(self, step: int) -> Float[Tensor, ""]:
         """Mean cross-entropy over the batch's completion tokens; for what must not be repeated, unlikelihood.
 
         Unlikelihood, -log(1 - p), is that of Welleck et al., "Neural Text Generation with Unlikelihood Training"
-        (2020), on whole sequences the model wrote itself. The softmax runs over the ids the targets use and some
-        random others: over all of Gemma's 262,144 ids it would cost more than the rest of the model.
+        (2020), on whole sequences the model wrote itself. Without faulty answers the softmax runs over the ids the
+        targets use and some random others: over all of Gemma's 262,144 it costs more than the rest of the model.
         """
         rows = self._rows(step)
         labels = pad_right([self.targets[row] for row in rows], -100)

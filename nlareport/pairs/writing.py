@@ -1,4 +1,4 @@
-"""Lets a verbalizer in training write: many texts quickly, its vocabulary cut to what English news needs.
+"""Lets a verbalizer in training write many texts quickly.
 
 Enters adapters and vectors; leaves explanations. Measuring a pair is the backends' work, with the whole vocabulary.
 """
@@ -32,9 +32,9 @@ LOOP_TOKENS = range(4, 25)
 
 
 class PracticeWriter:
-    """Writes explanations with the verbalizer's adapter merged in, in words that `texts` use."""
+    """Writes explanations with the verbalizer's adapter merged in, in tokens that `texts` use; None: in any."""
 
-    def __init__(self, halves: Halves, texts: Collection[str]):
+    def __init__(self, halves: Halves, texts: Collection[str] | None):
         model = AutoModelForCausalLM.from_pretrained(halves.base, dtype=torch.float32)
         self._model: PreTrainedModel = merged(model, halves.verbalizer).to(torch.bfloat16).eval()
         self._tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(halves.base)
@@ -42,8 +42,11 @@ class PracticeWriter:
         prompt_ids, self._marker = verbalizer_prompt_ids(self._tokenizer, self._sidecar)
         stops = self._model.generation_config.eos_token_id
         stop_id = stops[0] if isinstance(stops, list) else stops
-        self._vocabulary = torch.tensor(sorted({*prompt_ids, stop_id, *_used(self._tokenizer, texts)}))
-        keep_vocabulary(self._model, self._vocabulary)
+        if texts is None:
+            self._vocabulary = torch.arange(self._model.config.vocab_size)
+        else:
+            self._vocabulary = torch.tensor(sorted({*prompt_ids, stop_id, *_used(self._tokenizer, texts)}))
+            keep_vocabulary(self._model, self._vocabulary)
         self._prompt = torch.searchsorted(self._vocabulary, torch.tensor([prompt_ids]))
         self._stop = int(torch.searchsorted(self._vocabulary, torch.tensor(stop_id)))
 

@@ -14,7 +14,5 @@ WITH count_of AS (
 )
 SELECT
     CASE WHEN n > 0 THEN n_clean = n END AS holds,
-    CAST(json_object(
-        'n', n, 'n_clean', n_clean, 'n_unclean', n - n_clean, 'share', CASE WHEN n > 0 THEN n_clean / n END
-    ) AS VARCHAR) AS figures
+    CAST(json_object('n', n, 'n_clean', n_clean, 'n_unclean', n - n_clean) AS VARCHAR) AS figures
 FROM count_of;
