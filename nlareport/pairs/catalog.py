@@ -82,7 +82,7 @@ class Practice:
     written: int = 1_024
     """Vectors of which the verbalizer then writes as when it is measured, for the reconstructor to read."""
     closing: Lesson = Lesson(seed=22, examples=512, learning_rate=2e-4, batch_size=8)
-    """For the verbalizer: the same good texts once more, among those of its answers that repeat themselves."""
+    """For the verbalizer: good texts, among those of its own answers that never closed or that repeat a topic."""
     reading: Lesson | None = Lesson(seed=21, examples=2_560, learning_rate=3e-4, batch_size=16)
     """For the reconstructor: on those, on what was sampled, and on true explanations of the vectors that are left."""
 
