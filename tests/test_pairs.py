@@ -242,8 +242,8 @@ def test_the_card_of_a_pair_tells_its_further_rounds() -> None:
     card = model_card(replace(pair, further_rounds=(MORE_STUDY, WIDER_STUDY, LAST_ROUND)))
     more, wider, last = (part.split("\n## ")[0] for part in card.split("- A further round. ")[1:])
     assert "studies 4,096 true explanations" in more
-    assert "at places of the lessons. Practice" in more
-    assert "at places no lesson reached. Practice" in wider
+    assert "at the places of the lessons. Practice" in more
+    assert "at other places. Practice" in wider
     assert "in the first 512 tokens of 2,048 articles" in wider
     assert last.startswith("Practice as before with 128 vectors")
 
@@ -342,9 +342,11 @@ def test_what_ends_an_answer_in_place_of_its_tag_is_made_unlikely(halves: Halves
     trainee = Trainee(halves.base, halves.writing, 4, tmp_path, Silence())
     lesson = Lesson(seed=1, examples=100, learning_rate=1e-3, batch_size=5)
     flood = ended.explanations[0].index("flood")
+    habit = Texts(["The old bridge over the river. The flood"] * 4, vectors)
     with quiet():
-        free = train_verbalizer(trainee, "free", good, lesson, halves.verbalizer)
-        told = train_verbalizer(trainee, "told", good, lesson, halves.verbalizer, ended)
+        start = train_verbalizer(trainee, "habit", habit, lesson, halves.verbalizer)
+        free = train_verbalizer(trainee, "free", good, lesson, start, Texts([], vectors[:0]))
+        told = train_verbalizer(trainee, "told", good, lesson, start, ended)
         assert _likelihood(halves, told, ended, flood) < 0.5 * _likelihood(halves, free, ended, flood)
 
 

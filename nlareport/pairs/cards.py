@@ -85,9 +85,9 @@ def _study(practice: Practice) -> str:
     """What a round's study was, to follow the name of the round."""
     if practice.study is None:
         return ""
-    where = "no lesson reached" if practice.context_tokens else "of the lessons"
+    where = "other places" if practice.context_tokens else "the places of the lessons"
     return f""". The verbalizer studies {practice.study.examples:,} true explanations of vectors of this block
-  alone, at places {where}"""
+  alone, at {where}"""
 
 
 def _reach(practice: Practice) -> str:

@@ -171,7 +171,7 @@ FRESH_ROUND = Practice(
     closing=Lesson(seed=31, examples=800, learning_rate=3e-4, batch_size=8),
     reading=None,
 )
-"""Text no lesson reached, and enough of the verbalizer's own to meet the faults one answer in a hundred has."""
+"""Places the lessons did not draw, and answers enough to meet the faults that one in a hundred has."""
 
 LAST_ROUND = replace(FRESH_ROUND, study=None)
 """The faults alone."""
