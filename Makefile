@@ -4,6 +4,7 @@ PYTHON := $(VENV)/bin/python
 ITEMS := 120
 RUN := runs/pocket.duckdb
 REPORT := runs/pocket-report
+WORKERS := 2
 
 .PHONY: report test lint site published clean
 
@@ -15,8 +16,9 @@ published: $(VENV)/.installed
 	$(VENV)/bin/nlareport import data/published/18-cross-family.yaml --db runs/18-cross-family.duckdb
 	$(VENV)/bin/nlareport render runs/18-cross-family.duckdb --out runs/18-cross-family-report
 
+# One thread a worker: the models of the tests are too small to keep two busy.
 test: $(VENV)/.test-installed lint
-	$(PYTHON) -m pytest
+	OMP_NUM_THREADS=1 $(PYTHON) -m pytest --numprocesses $(WORKERS) --dist worksteal
 
 lint: $(VENV)/.test-installed
 	$(VENV)/bin/ruff check .

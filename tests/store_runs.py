@@ -126,10 +126,10 @@ def a_small_run() -> RunRows:
 
 
 def make_older(path: Path) -> None:
-    """Turns a run file into one of schema version 1, without the tables that came later and scored as long ago."""
+    """Turns a run file into one of schema version 1, without what came later and scored as long ago."""
     with duckdb.connect(str(path)) as connection:
-        for table in re.findall(r"CREATE TABLE (\w+)", tables_since(1)):
-            connection.execute(f"DROP TABLE {table}")
+        for kind, name in re.findall(r"CREATE (TABLE|VIEW) (\w+)", tables_since(1)):
+            connection.execute(f"DROP {kind} {name}")
         connection.execute("UPDATE run SET schema_version = 1")
         connection.execute(
             """UPDATE run SET environment = json_merge_patch(environment, '{"scored": {"version": null}}')

@@ -322,53 +322,42 @@ def test_a_practising_verbalizer_writes_the_same_for_the_same_seed_and_greedily_
     assert sampled == writer.write(vectors, Sampling(samples=3, temperature=1.0), seed=0)
 
 
-def test_what_a_loop_repeats_is_made_unlikely(halves: Halves, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("habit", "faulty", "fault"),
+    [
+        (
+            "The flood, the flood, the flood, the flood",
+            "<explanation>The flood, the flood, the flood, the flood,",
+            "flood",
+        ),
+        ("The old bridge. The flood", "<explanation>The old bridge. The flood", "flood"),
+        ("News report about river, bridge, river.", completion_of("News report about river, bridge, river."), "river"),
+    ],
+    ids=["what a loop repeats", "what ends an answer in place of its tag", "a topic named again"],
+)
+def test_a_fault_is_made_unlikely(halves: Halves, tmp_path: Path, habit: str, faulty: str, fault: str) -> None:
     vectors = np.random.default_rng(2).normal(size=(4, 576)).astype(np.float32)
+    # These say nothing of what the fault is made of, so that their likelihood alone leaves the habit as it is.
     good = Texts(["The old bridge over the river."] * 4, vectors)
-    loop = Texts(["<explanation>the flood, the flood, the flood, the flood,"], vectors[:1])
     trainee = Trainee(halves.base, halves.writing, 4, tmp_path, Silence())
-    lesson = Lesson(seed=1, examples=200, learning_rate=1e-3, batch_size=5)
+    lesson = Lesson(seed=1, examples=75, learning_rate=1e-3, batch_size=5)
+    answer = Texts([faulty], vectors[:1])
     with quiet():
-        with_loop = train_verbalizer(trainee, "with", good, lesson, halves.verbalizer, loop)
-        without = train_verbalizer(trainee, "without", good, lesson, halves.verbalizer)
-        assert _likelihood(halves, with_loop, loop) < 0.2 * _likelihood(halves, without, loop)
-    assert repeated([1, 2, 3, 4, 1, 2, 3, 4, 9]) == [0, 0, 0, 0, 0, 0, 0, 1, 0]
-
-
-def test_what_ends_an_answer_in_place_of_its_tag_is_made_unlikely(halves: Halves, tmp_path: Path) -> None:
-    vectors = np.random.default_rng(2).normal(size=(4, 576)).astype(np.float32)
-    good = Texts(["The old bridge over the river."] * 4, vectors)
-    ended = Texts(["<explanation>The old bridge over the river. The flood"], vectors[:1])
-    trainee = Trainee(halves.base, halves.writing, 4, tmp_path, Silence())
-    lesson = Lesson(seed=1, examples=100, learning_rate=1e-3, batch_size=5)
-    flood = ended.explanations[0].index("flood")
-    habit = Texts(["The old bridge over the river. The flood"] * 4, vectors)
-    with quiet():
-        start = train_verbalizer(trainee, "habit", habit, lesson, halves.verbalizer)
+        start = train_verbalizer(trainee, "habit", Texts([habit] * 4, vectors), lesson, halves.verbalizer)
         free = train_verbalizer(trainee, "free", good, lesson, start, Texts([], vectors[:0]))
-        told = train_verbalizer(trainee, "told", good, lesson, start, ended)
-        assert _likelihood(halves, told, ended, flood) < 0.5 * _likelihood(halves, free, ended, flood)
+        told = train_verbalizer(trainee, "told", good, lesson, start, answer)
+        place = faulty.rindex(fault)
+        assert _likelihood(halves, told, answer, place) < 0.5 * _likelihood(halves, free, answer, place)
 
 
-def test_a_topic_named_again_is_made_unlikely(halves: Halves, tmp_path: Path) -> None:
-    vectors = np.random.default_rng(3).normal(size=(4, 576)).astype(np.float32)
-    # Of topics these say nothing, so that likelihood alone leaves the habit as it is.
-    good = Texts(["The old bridge over the river."] * 4, vectors)
+def test_faults_are_told_by_their_tokens() -> None:
+    assert repeated([1, 2, 3, 4, 1, 2, 3, 4, 9]) == [0, 0, 0, 0, 0, 0, 0, 1, 0]
     written = [
         Attempt(0, ["News report about river, bridge, river."], [0.1]),
         Attempt(1, ["News report about river, bridge, flood."], [0.1]),
     ]
-    again = repetitive(written, vectors)
-    assert again.explanations == ["<explanation>News report about river, bridge, river.</explanation>"]
-    trainee = Trainee(halves.base, halves.writing, 4, tmp_path, Silence())
-    lesson = Lesson(seed=1, examples=100, learning_rate=1e-3, batch_size=5)
-    habit = Texts(["News report about river, bridge, river."] * 4, vectors)
-    with quiet():
-        start = train_verbalizer(trainee, "habit", habit, lesson, halves.verbalizer)
-        free = train_verbalizer(trainee, "free", good, lesson, start, Texts([], vectors[:0]))
-        once = train_verbalizer(trainee, "once", good, lesson, start, again)
-        river = again.explanations[0].rindex("river")
-        assert _likelihood(halves, once, again, river) < 0.5 * _likelihood(halves, free, again, river)
+    again = repetitive(written, np.zeros((2, 576), dtype=np.float32))
+    assert again.explanations == [completion_of("News report about river, bridge, river.")]
 
 
 def test_topics_named_again_are_told_by_their_first_tokens() -> None:
@@ -382,8 +371,8 @@ def test_topics_named_again_are_told_by_their_first_tokens() -> None:
     assert named_again(text.replace("River", "flood"), [(0, last), (last, last + 5)]) == [0, 0]
 
 
-def _likelihood(halves: Halves, adapter: Path, answer: Texts, start: int | None = None) -> float:
-    """Mean probability of the tokens an answer repeats; with `start`, of the one that reaches beyond that place."""
+def _likelihood(halves: Halves, adapter: Path, answer: Texts, place: int) -> float:
+    """Probability of the answer's token that reaches beyond a place in it."""
     model = merged(AutoModelForCausalLM.from_pretrained(halves.base, dtype=torch.float32), adapter)
     tokenizer = AutoTokenizer.from_pretrained(halves.base)
     prompt, marker = verbalizer_prompt_ids(tokenizer, halves.writing)
@@ -393,10 +382,8 @@ def _likelihood(halves: Halves, adapter: Path, answer: Texts, start: int | None 
     embeddings = injected(model, torch.tensor([[*prompt, *ids]]), marker, answer.vectors, scale)
     with torch.inference_mode():
         predicted = model(inputs_embeds=embeddings).logits[0, len(prompt) - 1 : -1].softmax(-1)
-    chosen = predicted[torch.arange(len(ids)), torch.tensor(ids)]
-    if start is not None:
-        return float(chosen[next(token for token, (_, end) in enumerate(encoded["offset_mapping"]) if end > start)])
-    return float(chosen[torch.tensor(repeated(ids)).bool()].mean())
+    token = next(token for token, (_, end) in enumerate(encoded["offset_mapping"]) if end > place)
+    return float(predicted[token, ids[token]])
 
 
 def test_a_text_that_stands_three_times_in_a_row_is_ended() -> None:

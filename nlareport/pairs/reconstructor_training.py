@@ -16,6 +16,7 @@ from nlareport.pairs.adapters import with_adapter
 from nlareport.pairs.building import VALUE_HEAD_NAME
 from nlareport.pairs.catalog import Lesson
 from nlareport.pairs.examples import truncated_model
+from nlareport.pairs.folders import made_whole
 from nlareport.pairs.training_loop import Texts, Trainee, batch_rows, kept_at, pad_right, train
 from nlareport.prompts import reconstructor_prompt
 
@@ -45,11 +46,10 @@ def train_reconstructor(trainee: Trainee, name: str, texts: Texts, lesson: Lesso
     parameters = {**trainable, "value_head": head.get_parameter("weight")}
     train(f"train {name}", parameters, task.loss_at, lesson, destination.with_suffix(".state"), trainee.progress)
     # The adapter is written last: its folder's name says that the head is there too.
-    scratch = destination.with_suffix(".tmp")
-    # Embeddings are not trained; asked to decide by itself, PEFT would look the base model up on the hub.
-    peft_model.save_pretrained(scratch, save_embedding_layers=False)
-    save_file({"weight": head.weight.detach().contiguous()}, scratch / VALUE_HEAD_NAME)
-    scratch.rename(destination)
+    with made_whole(destination) as folder:
+        # Embeddings are not trained; asked to decide by itself, PEFT would look the base model up on the hub.
+        peft_model.save_pretrained(folder, save_embedding_layers=False)
+        save_file({"weight": head.weight.detach().contiguous()}, folder / VALUE_HEAD_NAME)
     return destination
 
 

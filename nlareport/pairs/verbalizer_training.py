@@ -17,6 +17,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, P
 from nlareport.checkpoint import Sidecar
 from nlareport.pairs.adapters import with_adapter
 from nlareport.pairs.catalog import Lesson
+from nlareport.pairs.folders import made_whole
 from nlareport.pairs.targets import completion_of, topics_named
 from nlareport.pairs.training_loop import Texts, Trainee, batch_rows, kept_at, pad_right, train
 from nlareport.prompts import explanation_in, verbalizer_prompt_ids
@@ -51,10 +52,9 @@ def train_verbalizer(
     task = _VerbalizerTask(model, tokenizer, trainee.sidecar, texts, lesson, faulty)
     trainable = {name: parameter for name, parameter in peft_model.named_parameters() if parameter.requires_grad}
     train(f"train {name}", trainable, task.loss_at, lesson, destination.with_suffix(".state"), trainee.progress)
-    scratch = destination.with_suffix(".tmp")
-    # Embeddings are not trained; asked to decide by itself, PEFT would look the base model up on the hub.
-    peft_model.save_pretrained(scratch, save_embedding_layers=False)
-    scratch.rename(destination)
+    with made_whole(destination) as folder:
+        # Embeddings are not trained; asked to decide by itself, PEFT would look the base model up on the hub.
+        peft_model.save_pretrained(folder, save_embedding_layers=False)
     return destination
 
 

@@ -21,11 +21,11 @@ from nlareport.errors import (
 )
 from nlareport.store.statements import tables_since
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Version of store/sql/schema.sql; a run file says in `run.schema_version` which one it was made under."""
 
 OLDEST_SCHEMA_VERSION = 1
-"""Since then tables have only been added, so an older file needs nothing but the ones it lacks."""
+"""Since then tables and views have only been added, so an older file needs nothing but the ones it lacks."""
 
 STORAGE_VERSION = "v1.4.0"
 """Oldest DuckDB that can read our files: pages open them in the browser with DuckDB-WASM 1.32, which is a 1.4."""
@@ -108,7 +108,7 @@ def _refusal(path: Path, error: duckdb.Error | OSError) -> NlareportError:
 def _add_tables(connection: duckdb.DuckDBPyConnection, path: Path, version: int, read_only: bool) -> None:
     statements_of_tables = tables_since(version)
     if read_only:
-        connection.execute(statements_of_tables.replace("CREATE TABLE", "CREATE TEMP TABLE"))
+        connection.execute(re.sub(r"^CREATE\b", "CREATE TEMP", statements_of_tables, flags=re.MULTILINE))
         return
     with writing(path):
         # One transaction: a process killed on the way leaves the older file whole.

@@ -15,13 +15,13 @@ SQL_FOLDER = files("nlareport.store") / "sql"
 
 
 def schema() -> str:
-    """The statements that make an empty run file's tables."""
+    """The statements that make an empty run file's tables and views."""
     return (SQL_FOLDER / "schema.sql").read_text(encoding="utf-8")
 
 
 def tables_since(version: int) -> str:
-    """The statements that make those tables a run file of an older schema version lacks."""
-    # Tables stand between blank lines, so that each is a whole with its comments.
+    """The statements that make those tables and views a run file of an older schema version lacks."""
+    # They stand between blank lines, so that each is a whole with its comments.
     return "\n\n".join(block for block in schema().split("\n\n") if _since(block) > version)
 
 

@@ -41,25 +41,28 @@ PRIMARY_KEYS: dict[type, tuple[str, ...]] = {
     Pair: ("pair_id",),
     Document: ("doc_id",),
     Item: ("item_id",),
-    Alignment: ("item_id", "pair_id"),
-    Explanation: ("item_id", "source"),
-    Score: ("item_id", "source", "target"),
-    NullScore: ("item_id", "source", "target", "permutation"),
-    Ablation: ("item_id", "source", "target", "method"),
-    PlainReading: ("item_id", "target", "n_words"),
+    Alignment: ("pair_id", "item_id"),
+    Explanation: ("source", "item_id"),
+    Score: ("source", "target", "item_id"),
+    NullScore: ("source", "target", "permutation", "item_id"),
+    Ablation: ("source", "target", "method", "item_id"),
+    PlainReading: ("target", "n_words", "item_id"),
     Cell: ("source", "target", "subset"),
     Baseline: ("source", "target", "method"),
     LearningCurve: ("source", "target", "method", "n_items"),
     AblationCell: ("source", "target", "method"),
-    Outlier: ("item_id", "pair_id", "reason"),
-    Activation: ("item_id", "pair_id"),
+    Outlier: ("pair_id", "reason", "item_id"),
+    Activation: ("pair_id", "item_id"),
     SubsetRange: ("target", "subset"),
-    Resemblance: ("item_id", "source", "target"),
+    Resemblance: ("source", "target", "item_id"),
     Measure: ("source", "target", "measure"),
     Effect: ("pair_id", "role"),
     Claim: ("claim_id",),
 }
-"""Every row type of a run file, in the order tables are filled."""
+"""Every row type of a run file, in the order tables are filled.
+
+A key ends in its item: an index whose keys begin alike for thousands of rows takes a third of the room.
+"""
 
 ColumnTypes = Mapping[str, Any]
 """Column names and polars types; `Any` because beartype cannot check an annotation that names a polars type."""

@@ -1,31 +1,14 @@
 -- The source effects of the additive fit, from the widest model to the narrowest.
--- Asks whether every wider source's lies above every narrower one's. No answer without the fit (see source_effects), or
+-- Asks whether every wider source's lies above every narrower one's. No answer without the fit (see the view additive_fit), or
 -- when no two sources differ in width.
 -- Parameters: none.
 -- Rows: render.contexts.ClaimFigures, exactly one.
 WITH
-crossing AS (
-    SELECT source, target, fve_nrm FROM cell WHERE subset = 'all' AND source <> target AND fve_nrm IS NOT NULL
-),
-whole AS (
-    SELECT (SELECT count(*) FROM pair) AS n, count(*) AS n_cells, avg(fve_nrm) AS level FROM crossing
-),
-sums AS (
-    SELECT
-        p.label,
-        p.ordinal,
-        p.d_model,
-        w.n,
-        w.n_cells,
-        (SELECT sum(fve_nrm) FROM crossing WHERE source = p.pair_id) - (w.n - 1) * w.level AS row_excess,
-        (SELECT sum(fve_nrm) FROM crossing WHERE target = p.pair_id) - (w.n - 1) * w.level AS column_excess
-    FROM pair AS p
-    CROSS JOIN whole AS w
-),
 fitted AS (
-    SELECT *, ((n - 1) * row_excess + column_excess) / (n * (n - 2)) AS source_effect
-    FROM sums
-    WHERE n >= 3 AND n_cells = n * (n - 1)
+    SELECT p.label, p.ordinal, p.d_model, fit.source_effect
+    FROM additive_fit AS fit
+    JOIN pair AS p ON p.pair_id = fit.pair_id
+    WHERE fit.source_effect IS NOT NULL
 ),
 pairing AS (
     SELECT wide.source_effect > narrow.source_effect AS agrees

@@ -1,5 +1,5 @@
--- The tables of a run file, schema version 3. Rows as Python sees them: nlareport/rows.py, nlareport/measure_rows.py.
--- A table that came later says since when: files of an older version get it when they are opened.
+-- The tables of a run file, schema version 4. Rows as Python sees them: nlareport/rows.py, nlareport/measure_rows.py.
+-- What came later says since when: files of an older version get it when they are opened.
 CREATE TABLE run (
     run_id VARCHAR PRIMARY KEY,
     title VARCHAR NOT NULL,
@@ -92,7 +92,7 @@ CREATE TABLE alignment (
     token_index INTEGER NOT NULL,
     char_error INTEGER NOT NULL,
     activation_norm DOUBLE NOT NULL CHECK (isfinite(activation_norm)),
-    PRIMARY KEY (item_id, pair_id)
+    PRIMARY KEY (pair_id, item_id)
 );
 COMMENT ON TABLE alignment IS 'Where each pair''s tokenization meets each item.';
 COMMENT ON COLUMN alignment.item_id IS 'Item.';
@@ -109,7 +109,7 @@ CREATE TABLE explanation (
     n_tokens INTEGER,
     finish VARCHAR CHECK (finish IN ('closed', 'length', 'stop')),
     is_clean BOOLEAN,
-    PRIMARY KEY (item_id, source)
+    PRIMARY KEY (source, item_id)
 );
 COMMENT ON TABLE explanation IS 'What each source''s verbalizer said of each item.';
 COMMENT ON COLUMN explanation.item_id IS 'Item.';
@@ -127,7 +127,7 @@ CREATE TABLE score (
     mse_nrm DOUBLE CHECK (mse_nrm IS NULL OR isfinite(mse_nrm)),
     fve_nrm DOUBLE CHECK (fve_nrm IS NULL OR isfinite(fve_nrm)),
     unscored_reason VARCHAR,
-    PRIMARY KEY (item_id, source, target)
+    PRIMARY KEY (source, target, item_id)
 );
 COMMENT ON TABLE score IS 'One row per item and cell.';
 COMMENT ON COLUMN score.item_id IS 'Item.';
@@ -143,7 +143,7 @@ CREATE TABLE null_score (
     target VARCHAR NOT NULL,
     permutation INTEGER NOT NULL,
     mse_nrm DOUBLE NOT NULL CHECK (isfinite(mse_nrm)),
-    PRIMARY KEY (item_id, source, target, permutation)
+    PRIMARY KEY (source, target, permutation, item_id)
 );
 COMMENT ON TABLE null_score IS 'The same reconstructions against the golds of other documents.';
 COMMENT ON COLUMN null_score.item_id IS 'Item whose explanation was read.';
@@ -159,7 +159,7 @@ CREATE TABLE ablation (
     target VARCHAR NOT NULL,
     method VARCHAR NOT NULL,
     mse_nrm DOUBLE CHECK (mse_nrm IS NULL OR isfinite(mse_nrm)),
-    PRIMARY KEY (item_id, source, target, method)
+    PRIMARY KEY (source, target, method, item_id)
 );
 COMMENT ON TABLE ablation IS 'Explanations changed on purpose and read again: one row per item, cell and change. A text the change leaves as it was is not read again.';
 COMMENT ON COLUMN ablation.item_id IS 'Item.';
@@ -174,7 +174,7 @@ CREATE TABLE plain_reading (
     target VARCHAR NOT NULL,
     n_words INTEGER NOT NULL,
     mse_nrm DOUBLE CHECK (mse_nrm IS NULL OR isfinite(mse_nrm)),
-    PRIMARY KEY (item_id, target, n_words)
+    PRIMARY KEY (target, n_words, item_id)
 );
 COMMENT ON TABLE plain_reading IS 'The plain text before each item, read in an explanation''s place.';
 COMMENT ON COLUMN plain_reading.item_id IS 'Item.';
@@ -286,7 +286,7 @@ CREATE TABLE outlier (
     pair_id VARCHAR NOT NULL,
     reason VARCHAR NOT NULL CHECK (reason IN ('norm', 'near_duplicate', 'sink')),
     value DOUBLE NOT NULL CHECK (isfinite(value)),
-    PRIMARY KEY (item_id, pair_id, reason)
+    PRIMARY KEY (pair_id, reason, item_id)
 );
 COMMENT ON TABLE outlier IS 'Why items are flagged as outliers: one row per item, pair and reason.';
 COMMENT ON COLUMN outlier.item_id IS 'Item.';
@@ -299,7 +299,7 @@ CREATE TABLE activation (
     item_id BIGINT NOT NULL,
     pair_id VARCHAR NOT NULL,
     atypicality DOUBLE NOT NULL CHECK (isfinite(atypicality)),
-    PRIMARY KEY (item_id, pair_id)
+    PRIMARY KEY (pair_id, item_id)
 );
 COMMENT ON TABLE activation IS 'What is told of each pair''s activation at each item beside its norm, which stands in alignment.';
 COMMENT ON COLUMN activation.item_id IS 'Item.';
@@ -330,7 +330,7 @@ CREATE TABLE resemblance (
     centred_cosine DOUBLE CHECK (centred_cosine IS NULL OR isfinite(centred_cosine)),
     n_nearer BIGINT NOT NULL,
     n_others BIGINT NOT NULL,
-    PRIMARY KEY (item_id, source, target)
+    PRIMARY KEY (source, target, item_id)
 );
 COMMENT ON TABLE resemblance IS 'How each reconstruction stands to its own gold and to the golds of other documents.';
 COMMENT ON COLUMN resemblance.item_id IS 'Item.';
@@ -391,3 +391,41 @@ COMMENT ON COLUMN claim.text IS 'The sentence, with its figures filled in.';
 COMMENT ON COLUMN claim.query IS 'Name of the query its figures come from.';
 COMMENT ON COLUMN claim.holds IS 'Whether its check held on this run.';
 COMMENT ON COLUMN claim.figures IS 'JSON: the figures by name.';
+
+-- Since schema version 4.
+-- The additive fit fve = level + source effect + target effect over all cross-model cells. With n pairs, row sum r and
+-- column sum c of a pair, each less (n-1) times the level, its least-squares source effect is
+-- ((n-1) r + c) / (n (n-2)), its target effect ((n-1) c + r) / (n (n-2)).
+CREATE VIEW additive_fit AS
+WITH
+crossing AS (
+    SELECT source, target, fve_nrm FROM cell WHERE subset = 'all' AND source <> target AND fve_nrm IS NOT NULL
+),
+whole AS (
+    SELECT (SELECT count(*) FROM pair) AS n, count(*) AS n_cells, avg(fve_nrm) AS level FROM crossing
+),
+sums AS (
+    SELECT
+        p.pair_id,
+        w.n,
+        w.n >= 3 AND w.n_cells = w.n * (w.n - 1) AS is_whole,
+        (SELECT avg(fve_nrm) FROM crossing WHERE source = p.pair_id) AS mean_as_source,
+        (SELECT avg(fve_nrm) FROM crossing WHERE target = p.pair_id) AS mean_as_target,
+        (SELECT sum(fve_nrm) FROM crossing WHERE source = p.pair_id) - (w.n - 1) * w.level AS row_excess,
+        (SELECT sum(fve_nrm) FROM crossing WHERE target = p.pair_id) - (w.n - 1) * w.level AS column_excess
+    FROM pair AS p
+    CROSS JOIN whole AS w
+)
+SELECT
+    pair_id,
+    mean_as_source,
+    mean_as_target,
+    CASE WHEN is_whole THEN ((n - 1) * row_excess + column_excess) / (n * (n - 2)) END AS source_effect,
+    CASE WHEN is_whole THEN ((n - 1) * column_excess + row_excess) / (n * (n - 2)) END AS target_effect
+FROM sums;
+COMMENT ON VIEW additive_fit IS 'How good each pair writes and reads, two ways: one row per pair, worked out from cell.';
+COMMENT ON COLUMN additive_fit.pair_id IS 'Pair.';
+COMMENT ON COLUMN additive_fit.mean_as_source IS 'Mean fve_nrm of its cross-model cells as source; NULL without such a cell.';
+COMMENT ON COLUMN additive_fit.mean_as_target IS 'Mean fve_nrm of its cross-model cells as target; NULL without such a cell.';
+COMMENT ON COLUMN additive_fit.source_effect IS 'How far it lifts its cells as source; NULL with fewer than three pairs or a cross-model cell missing.';
+COMMENT ON COLUMN additive_fit.target_effect IS 'How far it lifts its cells as target; NULL with fewer than three pairs or a cross-model cell missing.';
