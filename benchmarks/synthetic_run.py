@@ -67,7 +67,7 @@ EXPECTED = ["a verb of saying", "a place name", "the object of the clause", "a f
 def experiment_text(n_items: int, seed: int) -> str:
     """The borrowed protocol with this run's number of items; what is read beside explanations is left out."""
     content = yaml.safe_load(PROTOCOL.read_text(encoding="utf-8"))
-    del content["ablations"], content["ablation_items"], content["plain_words"]
+    del content["ablations"], content["plain_words"]
     content["experiment"] = "synthetic"
     content["title"] = f"Synthetic run of {n_items:,} items: nothing here was measured"
     content["sampling"] |= {"n_items": n_items, "seed": seed}

@@ -16,6 +16,7 @@ from pipeline_runs import scripted_content, write_corpus, write_experiment
 from safetensors.numpy import load_file, save_file
 
 from nlareport.cli import cli
+from nlareport.store.connections import SCHEMA_VERSION
 
 PUBLISHED = Path("data/published/18-cross-family.yaml").resolve()
 
@@ -218,7 +219,7 @@ def test_a_run_file_of_another_schema_version_is_refused(tmp_path: Path) -> None
     with duckdb.connect(str(tmp_path / "p.duckdb")) as connection:
         connection.execute("UPDATE run SET schema_version = 99")
     line = refusal("render", tmp_path / "p.duckdb", "--out", tmp_path / "pages")
-    assert "schema version 99, this nlareport reads versions 1 to 3" in line
+    assert f"schema version 99, this nlareport reads versions 1 to {SCHEMA_VERSION}" in line
 
 
 def test_a_run_file_open_elsewhere_is_refused(tmp_path: Path) -> None:
