@@ -213,6 +213,8 @@ def test_the_whole_run_brings_the_texts(loaded: Served, run_file: Path) -> None:
     assert len(loaded.rows()) == 2
     loaded.ask("SELECT count(*) FROM duckdb_tables() WHERE table_name = 'score'")
     assert loaded.rows() == [["1"]]
+    loaded.ask("SELECT count(mean_as_source) FROM additive_fit")
+    assert loaded.rows() == [["2"]]
     loaded.ask("DELETE FROM score")
     expect(loaded.page.locator("#refusal")).to_contain_text("read-only")
 
