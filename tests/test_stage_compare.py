@@ -226,6 +226,15 @@ def test_as_many_other_items_meet_on_the_mean_of_both_v() -> None:
     assert scale.common_variance == pytest.approx(0.45)
 
 
+@pytest.mark.parametrize(("n_further", "same"), [(1, True), (2, False)])
+def test_single_activations_that_rounding_took_further_are_still_the_same(n_further: int, same: bool) -> None:
+    fve = [0.5] * 20
+    a = run(fve, variance=0.4, norms=[10.0] * 20)
+    b = run(fve, variance=0.4, norms=[10.14] * n_further + [10.01] * (20 - n_further))
+    (scale,) = target_scales(a, b, match_items(placed(list(range(20))), placed(list(range(20)))))
+    assert scale.same_golds is same
+
+
 @pytest.mark.parametrize(("norms", "same"), [([10.0, 30.0], False), ([], None)])
 def test_other_or_unknown_activations_leave_each_run_its_own_v(norms: list[float], same: bool | None) -> None:
     a, b = run([0.5, 0.7], variance=0.4, norms=[10.0, 20.0]), run([0.6, 0.7], variance=0.8, norms=norms)

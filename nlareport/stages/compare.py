@@ -21,8 +21,11 @@ from nlareport.resampling import bootstrap_ratios, percentile_interval
 from nlareport.rows import Cell, Pair, PairId
 
 NORM_TOLERANCE = 0.01
-"""How far, in parts of itself, an activation's norm may be from the other run's to be the same activation: batches
-and devices round bfloat16 otherwise. Another block or another model is off by far more at some item."""
+"""How far, in parts of itself, an activation's norm may be from the other run's to be the same activation: batches,
+devices and numbers of threads round bfloat16 otherwise."""
+ALIKE = 0.95
+"""Of so many of the shared items it must be, in parts of all: rounding takes single ones further (of Gemma-3-270M
+three in 120, by 1.4% at most, with one thread against two), another block or another model nearly all."""
 
 Interval = tuple[float, float]
 
@@ -88,14 +91,14 @@ def compare_cells(
 
 
 def _same_norms(norms_a: pl.DataFrame, norms_b: pl.DataFrame, items: pl.DataFrame) -> dict[PairId, bool]:
-    """For each pair with norms of shared items in both runs, whether they agree at all of them."""
+    """For each pair with norms of shared items in both runs, whether they agree at nearly all of them."""
     a, b = pl.col("activation_norm"), pl.col("activation_norm_b")
     agree = (
         items.select("item_a", "item_b")
         .join(norms_a, left_on="item_a", right_on="item_id")
         .join(norms_b, left_on=["item_b", "pair_id"], right_on=["item_id", "pair_id"], suffix="_b")
         .group_by("pair_id")
-        .agg(((a - b).abs() <= NORM_TOLERANCE * pl.max_horizontal(a, b)).all().alias("agrees"))
+        .agg((((a - b).abs() <= NORM_TOLERANCE * pl.max_horizontal(a, b)).mean() >= ALIKE).alias("agrees"))
     )
     return {PairId(pair_id): agrees for pair_id, agrees in agree.iter_rows()}
 
