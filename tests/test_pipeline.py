@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pipeline_runs
 import pytest
+import torch
 from pipeline_runs import everything, run, scripted_content, write_corpus, write_experiment
 
 from nlareport.errors import CorpusTooShort, RunIncomplete, RunOfAnotherExperiment
@@ -169,6 +170,10 @@ def test_tiny_checkpoints_of_three_architectures_run_through_all_stages(tiny: Pa
     assert all(math.isfinite(alignment.activation_norm) for alignment in rows.alignments)
     assert {pair.injection_scale for pair in rows.pairs} == {150.0, 80_000.0, 30.0}
     assert set(rows.run.environment["checkpoints"]) == {pair.pair_id for pair in rows.pairs}
+    assert rows.run.environment["machine"] == {
+        "threads": torch.get_num_threads(),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+    }
     assert render_run(db, tmp_path / "pages").read_text(encoding="utf-8").startswith("<!")
 
 

@@ -23,7 +23,7 @@ ENGINES: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class EngineSettings:
-    """How models are run; of these only `max_new_tokens` and `dtype` touch the answers."""
+    """How models are run; of these only `max_new_tokens` and `dtype` touch the answers, but for rounding."""
 
     device: str = "auto"
     dtype: str = "bfloat16"
@@ -38,6 +38,11 @@ class Engine(Protocol):
     @property
     def device(self) -> str:
         """Where models really run."""
+        ...
+
+    @property
+    def machine(self) -> Mapping[str, str | int]:
+        """What of this machine decides how sums are rounded, for ``run.environment``."""
         ...
 
     def tokenizer(self, pair: PairSpec) -> Tokenizer:

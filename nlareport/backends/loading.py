@@ -95,6 +95,16 @@ def placement(device: str) -> str:
     return device
 
 
+def machine(device: str) -> dict[str, str | int]:
+    """What of this machine decides how sums are rounded: greedy answers of small models part over less.
+
+    On a CPU the threads that share a sum and the instructions that take it, else the GPU.
+    """
+    if device == "cpu":
+        return {"threads": torch.get_num_threads(), "instructions": torch.backends.cpu.get_cpu_capability()}
+    return {"gpu": torch.cuda.get_device_name()}
+
+
 def load_text_config(directory: Path) -> Any:
     """The configuration of a checkpoint's language model, without any multimodal wrapper.
 

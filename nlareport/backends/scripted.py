@@ -7,7 +7,8 @@ its own reconstructor knows: so the diagonal is best, other pairs understand a p
 
 import hashlib
 import re
-from typing import TypeVar
+from collections.abc import Mapping
+from typing import ClassVar, TypeVar
 
 import numpy as np
 from jaxtyping import Float
@@ -137,6 +138,7 @@ class ScriptedEngine:
     """Answers the ports for any pair, whatever its checkpoints are called; none is opened."""
 
     device = "none"
+    machine: ClassVar[Mapping[str, str | int]] = {}
 
     def __init__(self, settings: EngineSettings) -> None:
         self._settings = settings

@@ -5,7 +5,7 @@ file expects.
 """
 
 from nlareport.backends import EngineSettings
-from nlareport.backends.loading import checkpoint_directory, load_text_config, placement
+from nlareport.backends.loading import checkpoint_directory, load_text_config, machine, placement
 from nlareport.backends.transformers_reading import (
     TransformersExtractor,
     TransformersReconstructor,
@@ -32,6 +32,8 @@ class TransformersEngine:
         self._settings = settings
         self.device = placement(settings.device)
         """Where models really run: ``cpu``, ``cuda``, or ``auto`` for all GPUs."""
+        self.machine = machine(self.device)
+        """What of this machine decides how sums are rounded."""
 
     def tokenizer(self, pair: PairSpec) -> TransformersTokenizer:
         """The base model's tokenizer; errors are those of `TransformersTokenizer`."""

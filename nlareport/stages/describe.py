@@ -19,12 +19,20 @@ FREE_TO_CHANGE = ("title", "series", "scoring", "compute", "ablations", "ablatio
 """Sections that may change between two calls: what was computed stays right, or is only arithmetic to redo."""
 
 
-def describe_run(experiment: Experiment, text: str, schema_version: int, device: str, engine: str) -> Run:
+def describe_run(
+    experiment: Experiment,
+    text: str,
+    schema_version: int,
+    device: str,
+    machine: Mapping[str, str | int],
+    engine: str,
+) -> Run:
     """The row of a run that is about to begin."""
     series = experiment.series
     environment = {
         "engine": engine,
         "device": device,
+        **({"machine": dict(machine)} if machine else {}),
         "dtype": experiment.compute.dtype,
         "batch_size": experiment.compute.batch_size,
         "libraries": {name: version(name) for name in RECORDED_LIBRARIES},

@@ -45,7 +45,7 @@ def opened(
         engine_name, EngineSettings(device, compute.dtype, compute.batch_size, decoding.max_new_tokens)
     )
     was_there = db.exists()
-    begun = describe.describe_run(experiment, text, SCHEMA_VERSION, engine.device, engine_name)
+    begun = describe.describe_run(experiment, text, SCHEMA_VERSION, engine.device, engine.machine, engine_name)
     with RunFile.create_or_open(db, begun) as run_file:
         if was_there:
             refuse_another(stored_experiment(run_file.run(), db), experiment, db)
