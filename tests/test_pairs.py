@@ -406,7 +406,7 @@ def test_a_built_pair_is_an_ordinary_checkpoint(pair_id: str) -> None:
 
 
 def test_pocket_pairs_beat_their_nulls_and_the_best_constant_guess(tmp_path: Path) -> None:
-    # One change to the texts is enough here: twelve take longer than all else together.
+    # One change to the texts is enough here: the run's twelve take a third of its time.
     content = yaml.safe_load(POCKET.read_text()) | {"ablations": ["quotes_blanked"], "plain_words": [8]}
     run(write_experiment(tmp_path, content), tmp_path / "pocket.duckdb", "transformers", limit=32)
     rows = read_run(tmp_path / "pocket.duckdb")
