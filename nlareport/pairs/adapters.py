@@ -27,6 +27,12 @@ def with_adapter(model: PreTrainedModel, rank: int, start: Path | None = None) -
     return get_peft_model(model, config)
 
 
+def save_adapter(model: PeftModel, folder: Path) -> None:
+    """Writes the model's adapter into a folder."""
+    # Embeddings are not trained; asked to decide by itself, PEFT would look the base model up on the hub.
+    model.save_pretrained(folder, save_embedding_layers=False)
+
+
 def merged(model: PreTrainedModel, adapter: Path) -> PreTrainedModel:
     """The model with a trained adapter's folder merged into its weights."""
     return PeftModel.from_pretrained(model, adapter).merge_and_unload()

@@ -24,6 +24,7 @@ def made_whole(destination: Path, *, anew: bool = False) -> Iterator[Path]:
         try:
             scratch.rename(destination)
         except OSError:
+            # Unless another process was first, the disk forbids it.
             if not destination.exists():
                 raise
     finally:

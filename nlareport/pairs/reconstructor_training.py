@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from nlareport.checkpoint import Sidecar
-from nlareport.pairs.adapters import with_adapter
+from nlareport.pairs.adapters import save_adapter, with_adapter
 from nlareport.pairs.building import VALUE_HEAD_NAME
 from nlareport.pairs.catalog import Lesson
 from nlareport.pairs.examples import truncated_model
@@ -45,10 +45,8 @@ def train_reconstructor(trainee: Trainee, name: str, texts: Texts, lesson: Lesso
     }
     parameters = {**trainable, "value_head": head.get_parameter("weight")}
     train(f"train {name}", parameters, task.loss_at, lesson, destination.with_suffix(".state"), trainee.progress)
-    # The adapter is written last: its folder's name says that the head is there too.
     with made_whole(destination) as folder:
-        # Embeddings are not trained; asked to decide by itself, PEFT would look the base model up on the hub.
-        peft_model.save_pretrained(folder, save_embedding_layers=False)
+        save_adapter(peft_model, folder)
         save_file({"weight": head.weight.detach().contiguous()}, folder / VALUE_HEAD_NAME)
     return destination
 

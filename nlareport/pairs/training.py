@@ -105,6 +105,7 @@ def _practised(pair: PocketPair, school: "_School", start: Halves, practice: Pra
     if best.explanations:
         repeating = repetitive(written, unread.vectors)
         good = _joined(best, others, _first(left, len(repeating.explanations)))
+        # About one text in eight is one that did not close, however rare they are.
         open_ended = _repeated(unclosed(halves, written, unread.vectors, greedy), len(good.explanations) // 8)
         faulty = _joined(open_ended, repeating)
         verbalizer = train_verbalizer(writer, "closing", good, practice.closing, verbalizer, faulty)

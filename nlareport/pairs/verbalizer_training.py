@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from nlareport.checkpoint import Sidecar
-from nlareport.pairs.adapters import with_adapter
+from nlareport.pairs.adapters import save_adapter, with_adapter
 from nlareport.pairs.catalog import Lesson
 from nlareport.pairs.folders import made_whole
 from nlareport.pairs.targets import completion_of, topics_named
@@ -53,8 +53,7 @@ def train_verbalizer(
     trainable = {name: parameter for name, parameter in peft_model.named_parameters() if parameter.requires_grad}
     train(f"train {name}", trainable, task.loss_at, lesson, destination.with_suffix(".state"), trainee.progress)
     with made_whole(destination) as folder:
-        # Embeddings are not trained; asked to decide by itself, PEFT would look the base model up on the hub.
-        peft_model.save_pretrained(folder, save_embedding_layers=False)
+        save_adapter(peft_model, folder)
     return destination
 
 
