@@ -6,7 +6,7 @@ RUN := runs/pocket.duckdb
 REPORT := runs/pocket-report
 WORKERS := 2
 
-.PHONY: report test lint site published clean
+.PHONY: report test soak lint site published clean
 
 report: $(VENV)/.installed
 	$(VENV)/bin/nlareport run data/experiments/pocket.yaml --db $(RUN) --limit $(ITEMS)
@@ -19,6 +19,10 @@ published: $(VENV)/.installed
 # One thread a worker: the models of the tests are too small to keep two busy.
 test: $(VENV)/.test-installed lint
 	OMP_NUM_THREADS=1 $(PYTHON) -m pytest --numprocesses $(WORKERS) --dist worksteal
+
+# Faults and trials by the hundred, which `make test` leaves out.
+soak: $(VENV)/.test-installed
+	OMP_NUM_THREADS=1 $(PYTHON) -m pytest --numprocesses $(WORKERS) --dist worksteal -m soak
 
 lint: $(VENV)/.test-installed
 	$(VENV)/bin/ruff check .
