@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
+    from playwright.sync_api import Browser
     from tiny_checkpoints import Architecture, TinyPair
 
 
@@ -26,3 +28,12 @@ def site_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from site_project import build_site_project
 
     return build_site_project(tmp_path_factory.mktemp("project"))
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """The one browser of all tests, without a window. Each test takes a context or a page of its own, and closes it."""
+    from rendered_reports import chromium
+
+    with chromium() as browser:
+        yield browser

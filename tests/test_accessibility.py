@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
-from rendered_reports import chromium, opened, served
+from rendered_reports import opened, served
 from site_project import COMPARISON
 
 PAGES = {
@@ -43,12 +43,6 @@ GRAVE = {"serious", "critical"}
 def address(site_project: Path) -> Iterator[str]:
     with served(site_project / "site/public") as address:
         yield address
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 def grave_violations(page: Page) -> list[str]:

@@ -4,7 +4,6 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,6 @@ import yaml
 from click.testing import CliRunner, Result
 from playwright.sync_api import Browser
 from render_runs import PUBLISHED, write_computed_run
-from rendered_reports import chromium
 
 from nlareport.cli import cli
 from nlareport.comparison import Comparison
@@ -313,12 +311,6 @@ def test_the_site_holds_one_run_against_another_and_links_to_the_reports_it_has(
     result = invoke("site", "--config", tmp_path / "mkdocs.yml")
     assert result.exit_code == 1
     assert "A comparison takes two runs, not 1; write [A, B] under extra.comparisons." in result.stderr
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 from polars.testing import assert_frame_equal
 from render_runs import write_computed_run
-from rendered_reports import chromium, served
+from rendered_reports import served
 
 from nlareport.cli import cli
 from nlareport.render.formats import plus, signed
@@ -111,12 +111,6 @@ def host(runs: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> P
 def address(host: Path) -> Iterator[str]:
     with served(host) as address:
         yield address
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

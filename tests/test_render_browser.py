@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 from render_runs import PUBLISHED, write_computed_run
-from rendered_reports import chromium, served
+from rendered_reports import served
 
 from nlareport.render.formats import signed
 from nlareport.render.items import ItemDetail
@@ -19,12 +19,6 @@ N_ITEMS = 120
 CELL = "smollm2-L20~qwen05-L16"
 DIAGONAL, CROSSING = 0, 1
 """Places in an item's scores of the 2 × 2 run: SmolLM2 read by itself, and by Qwen."""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 from render_runs import write_computed_run
-from rendered_reports import chromium, served
+from rendered_reports import served
 
 from nlareport.pipeline import render_run
 from nlareport.render.contexts import RunHead
@@ -61,12 +61,6 @@ def report(run_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def address(report: Path) -> Iterator[str]:
     with served(report) as address:
         yield address.rstrip("/")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page
-from rendered_reports import RUNS, chromium, opened, write_reports
+from rendered_reports import RUNS, opened, write_reports
 
 NO_SCRIPT = {"java_script_enabled": False, "viewport": {"width": 1280, "height": 900}}
 SHOWN = ".heat.large .value:visible"
@@ -12,12 +12,6 @@ SHOWN = ".heat.large .value:visible"
 @pytest.fixture(scope="module")
 def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return write_reports(tmp_path_factory.mktemp("reports"))
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from urllib.request import urlopen
 import pytest
 from playwright.sync_api import Browser, Page
 from render_runs import PAIRS, run_row
-from rendered_reports import chromium, served
+from rendered_reports import served
 from site_project import COMPARISON, ROOT, RUNS, THIS_CHECKOUT
 
 from nlareport.cli import cli
@@ -55,12 +55,6 @@ def public(site_project: Path) -> Path:
 def address(public: Path) -> Iterator[str]:
     with served(public) as address:
         yield address
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 def card_on(home: str, run_id: str) -> str:
