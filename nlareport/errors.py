@@ -137,7 +137,11 @@ class DownloadFailed(NlareportError):
     """A package that carries a base model or the text could not be fetched or was not what was expected."""
 
 
-class RunFileUnwritable(NlareportError):
+class FileUnwritable(NlareportError):
+    """A file or folder cannot be written: no permission, no space, something else under its name."""
+
+
+class RunFileUnwritable(FileUnwritable):
     """The run file cannot be written: no permission, no such folder, no space."""
 
 

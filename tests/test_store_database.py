@@ -24,12 +24,12 @@ from store_runs import (
 )
 
 from nlareport.errors import (
+    FileUnwritable,
     RowRefused,
     RunFileBusy,
     RunFileMissing,
     RunFileOfAnotherVersion,
     RunFileUnreadable,
-    RunFileUnwritable,
 )
 from nlareport.rows import Ablation, Cell, Claim, Explanation, Item, NullScore, Pair, Run, Score
 from nlareport.store import database
@@ -266,7 +266,7 @@ def test_a_file_from_before_ablations_is_read_as_one_without_any_and_stays_as_it
 
 def test_a_folder_that_cannot_be_is_said_so(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(RunFileUnwritable, match="could not be written"):
+    with pytest.raises(FileUnwritable, match="could not be written"):
         RunFile.create_or_open(tmp_path / "file" / "tiny.duckdb", a_run())
 
 
@@ -336,6 +336,7 @@ def test_the_log_of_a_file_that_is_gone_does_not_enter_the_new_one(path: Path) -
     path.unlink()
     with RunFile.create_or_open(path, a_run()) as run_file:
         assert run_file.count(Score) == 0
+    assert path.with_name("tiny.duckdb.wal.former-1").stat().st_size
 
 
 def test_a_file_another_process_finished_first_is_kept(path: Path) -> None:

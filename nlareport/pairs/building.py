@@ -12,13 +12,13 @@ from pathlib import Path
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
+from nlareport.atomic_files import whole_folder
 from nlareport.checkpoint import SIDECAR_NAME, read_sidecar
 from nlareport.errors import CheckpointMissing
 from nlareport.pairs.adapters import merged
 from nlareport.pairs.bases import build_base
 from nlareport.pairs.catalog import PocketPair
 from nlareport.pairs.examples import truncated_model
-from nlareport.pairs.folders import made_whole
 from nlareport.pairs.noise import quiet
 from nlareport.pairs.packages import cache_folder
 
@@ -73,7 +73,7 @@ def adapters_digest(adapters: Path) -> str:
 
 def _write_checkpoint(model: PreTrainedModel, adapter: Path, base: Path, destination: Path, anew: bool) -> None:
     """Merge in float32, keep bfloat16."""
-    with made_whole(destination, anew=anew) as scratch:
+    with whole_folder(destination, replaces=anew) as scratch:
         merged(model, adapter).to(torch.bfloat16).save_pretrained(scratch)
         AutoTokenizer.from_pretrained(base).save_pretrained(scratch)
         for name in (SIDECAR_NAME, VALUE_HEAD_NAME):

@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
+from nlareport.atomic_files import whole_file, write_whole
 from nlareport.pairs.catalog import Recipe
 from nlareport.ports import Progress
 
@@ -81,13 +82,12 @@ def _read_articles(
         found += _read_batch(batch, start, blocks, tokenizer, model, recipe, generator)
         progress.advance(len(batch))
     found = generator.sample(found, len(found))
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / PLACES_NAME).write_text(json.dumps([(place.article, place.char_end) for place in found]))
-    # The vectors are written last, under another name first: a file that is there says that all before it is whole.
+    places = json.dumps([(place.article, place.char_end) for place in found])
+    write_whole(folder / PLACES_NAME, places.encode())
+    # The vectors are written last: a file that is there says that all before it is whole.
     for row, block in enumerate(blocks):
-        scratch = folder / "vectors.tmp.npy"
-        np.save(scratch, np.stack([place.vectors[row] for place in found]))
-        scratch.rename(_vectors_file(folder, block))
+        with whole_file(_vectors_file(folder, block)) as aside:
+            np.save(aside, np.stack([place.vectors[row] for place in found]))
 
 
 @torch.inference_mode()

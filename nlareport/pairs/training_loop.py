@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from nlareport.atomic_files import whole_file
 from nlareport.checkpoint import Sidecar
 from nlareport.pairs.catalog import Lesson
 from nlareport.ports import Progress
@@ -140,7 +141,5 @@ def _save(
         "optimizer": optimizer.state_dict(),
         "losses": losses,
     }
-    state_file.parent.mkdir(parents=True, exist_ok=True)
-    scratch = state_file.with_suffix(".tmp")
-    torch.save(state, scratch)
-    scratch.replace(state_file)
+    with whole_file(state_file) as aside:
+        torch.save(state, aside)

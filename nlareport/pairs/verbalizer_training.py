@@ -14,10 +14,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
+from nlareport.atomic_files import whole_folder
 from nlareport.checkpoint import Sidecar
 from nlareport.pairs.adapters import save_adapter, with_adapter
 from nlareport.pairs.catalog import Lesson
-from nlareport.pairs.folders import made_whole
 from nlareport.pairs.targets import completion_of, topics_named
 from nlareport.pairs.training_loop import Texts, Trainee, batch_rows, kept_at, pad_right, train
 from nlareport.prompts import explanation_in, verbalizer_prompt_ids
@@ -52,7 +52,7 @@ def train_verbalizer(
     task = _VerbalizerTask(model, tokenizer, trainee.sidecar, texts, lesson, faulty)
     trainable = {name: parameter for name, parameter in peft_model.named_parameters() if parameter.requires_grad}
     train(f"train {name}", trainable, task.loss_at, lesson, destination.with_suffix(".state"), trainee.progress)
-    with made_whole(destination) as folder:
+    with whole_folder(destination) as folder:
         save_adapter(peft_model, folder)
     return destination
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import click
 
+from nlareport.atomic_files import write_whole
 from nlareport.ports import RunReader
 
 NOTE = "<!-- Made by `nlareport site`; do not edit. -->"
@@ -49,9 +50,8 @@ def write_reference(folder: Path, reader: RunReader, query_names: Iterable[str],
         "queries.md": query_catalogue(queries),
         "commands.md": command_reference(commands),
     }
-    folder.mkdir(parents=True, exist_ok=True)
     for name, page in pages.items():
-        (folder / name).write_text(page, encoding="utf-8")
+        write_whole(folder / name, page.encode())
 
 
 def data_dictionary(columns: Sequence[DictionaryColumn]) -> str:

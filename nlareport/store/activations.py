@@ -9,9 +9,10 @@ from pathlib import Path
 
 import polars as pl
 
+from nlareport.atomic_files import write_whole
 from nlareport.batches import ActivationBatch, SourceDocument
 from nlareport.rows import Pair, PairId
-from nlareport.store.parts import part_name, part_paths, read_part, write_part, write_whole
+from nlareport.store.parts import part_name, part_paths, read_part, write_part
 from nlareport.store.stage0 import (
     VECTOR_COLUMN,
     ActivationOrigin,
@@ -38,7 +39,7 @@ class ActivationStore:
         """Keeps texts, so that resuming need not read the corpus again; keeping one again changes nothing.
 
         Raises:
-            RunFileUnwritable: the disk forbids it.
+            FileUnwritable: the disk forbids it.
         """
         if not documents:
             return
@@ -62,7 +63,7 @@ class ActivationStore:
         """Keeps one pair's raw activations; `origins` says for each row where in which document it was read.
 
         Raises:
-            RunFileUnwritable: the disk forbids it.
+            FileUnwritable: the disk forbids it.
             ActivationsDamaged: an earlier part that has to give up one of these items cannot be read.
         """
         if not origins:
@@ -90,7 +91,7 @@ class ActivationStore:
         """Keeps what the batch's pair, the target, reconstructed from the source's explanations.
 
         Raises:
-            RunFileUnwritable: the disk forbids it.
+            FileUnwritable: the disk forbids it.
             ActivationsDamaged: an earlier part that has to give up one of these items cannot be read.
         """
         if not len(batch.item_ids):

@@ -9,12 +9,12 @@ from typing import Any
 
 import polars as pl
 
+from nlareport.atomic_files import write_whole
 from nlareport.errors import BundleInvalid
 from nlareport.rows import Item, Pair, PairId, Run, Score, stratum_of
 from nlareport.store.bundle_formats import BundleFormat
 from nlareport.store.bundle_run import BundleRun, pair_ids, read_run_yaml, run_yaml
 from nlareport.store.bundle_tables import STEMS, Faults, TableFile, read_table, write_table
-from nlareport.store.parts import write_whole
 from nlareport.store.published import document_of, import_published
 from nlareport.store.queries import DuckDBReader
 from nlareport.store.tables import column_types, rows_of
@@ -29,7 +29,7 @@ def export_bundle(run_path: Path, out_dir: Path, bundle_format: BundleFormat) ->
         RunFileUnreadable: it is no run file, or is damaged.
         RunFileOfAnotherVersion: it was written under another schema version.
         RunFileBusy: a writer holds it.
-        RunFileUnwritable: the folder cannot be written.
+        FileUnwritable: the folder cannot be written.
     """
     with DuckDBReader.open(run_path) as reader:
         description = out_dir / "run.yaml"
@@ -53,7 +53,7 @@ def import_run(path: Path, db: Path) -> bool:
         PublishedFiguresInvalid: the figures file is missing or has faults; every fault is listed.
         RunFileTaken: a run file with other content stands at `db`.
         RunFileUnreadable: something that is no run file stands at `db`.
-        RunFileUnwritable: the run file cannot be made there.
+        FileUnwritable: the run file cannot be made there.
     """
     return import_bundle(path, db) if path.is_dir() else import_published(path, db)
 
@@ -65,7 +65,7 @@ def import_bundle(folder: Path, db: Path) -> bool:
         BundleInvalid: a file or column is missing, or the tables contradict each other; every fault is listed.
         RunFileTaken: a run file with other content stands at `db`.
         RunFileUnreadable: something that is no run file stands at `db`.
-        RunFileUnwritable: the run file cannot be made there.
+        FileUnwritable: the run file cannot be made there.
     """
     return store_run(db, bundle_rows(folder))
 

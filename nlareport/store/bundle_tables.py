@@ -10,6 +10,7 @@ from typing import Literal, get_args, get_origin, get_type_hints
 
 import polars as pl
 
+from nlareport.atomic_files import write_whole
 from nlareport.measure_rows import Activation, Effect, Measure, Outlier, Resemblance, SubsetRange
 from nlareport.rows import (
     Ablation,
@@ -27,7 +28,6 @@ from nlareport.rows import (
     Score,
 )
 from nlareport.store.bundle_formats import BundleFormat, read_frame, table_bytes
-from nlareport.store.parts import write_whole
 from nlareport.store.tables import PRIMARY_KEYS, ColumnTypes, column_types, frame_schema, non_finite_columns
 
 STEMS: dict[type, str] = {
@@ -83,7 +83,7 @@ def write_table(folder: Path, row_type: type, frame: pl.DataFrame, bundle_format
     """Writes one table of a bundle, and removes the same table in other formats.
 
     Raises:
-        RunFileUnwritable: the disk forbids it.
+        FileUnwritable: the disk forbids it.
     """
     for stale in get_args(BundleFormat):
         if stale != bundle_format:

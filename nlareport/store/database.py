@@ -3,6 +3,7 @@
 Rows enter as dataclasses and leave as dataclasses. While a `RunFile` is open no other process can open the file.
 """
 
+import itertools
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -13,6 +14,7 @@ from typing import Any
 
 import duckdb
 
+from nlareport.atomic_files import clear_left_over, whole_file
 from nlareport.ports import Row
 from nlareport.rows import PairId, Run
 from nlareport.store import statements
@@ -40,9 +42,11 @@ class RunFile:
             RunFileUnreadable: what stands there is no run file, or is damaged.
             RunFileOfAnotherVersion: it was written under another schema version.
             RunFileBusy: another process holds it.
-            RunFileUnwritable: it cannot be made here.
+            FileUnwritable: it cannot be made here.
         """
-        if not path.exists():
+        if path.exists():
+            clear_left_over(path)
+        else:
             create_run_file(path, run)
         return cls.open(path)
 
@@ -190,22 +194,15 @@ def create_run_file(path: Path, run: Run, *groups: Sequence[object]) -> None:
 
     Raises:
         RowRefused: a row breaks a constraint of its table.
-        RunFileUnwritable: it cannot be made here.
+        FileUnwritable: it cannot be made here.
     """
-    # Made aside and linked into place: a process killed on the way leaves no half file under the real name, and
-    # linking, unlike renaming, never puts itself over a file that another process finished first.
-    aside = path.with_name(f".{path.name}.creating-{os.getpid()}")
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            _discard(aside)
-            _fill(aside, path, replace(run, environment={**run.environment, "duckdb": duckdb.__version__}), groups)
-            if not path.exists():
-                _discard_log(path)
-            with suppress(FileExistsError):
-                os.link(aside, path)
-        finally:
-            _discard(aside)
+    # A link is followed here, and only here: the file is to stand where the link leads.
+    place = Path(os.path.realpath(path))
+    whole = replace(run, environment={**run.environment, "duckdb": duckdb.__version__})
+    with writing(path), whole_file(place, replaces=False) as aside:
+        _fill(aside, path, whole, groups)
+        if not place.exists():
+            _set_aside_log(place)
 
 
 def _fill(aside: Path, path: Path, run: Run, groups: Sequence[Sequence[object]]) -> None:
@@ -226,14 +223,13 @@ def _fill(aside: Path, path: Path, run: Run, groups: Sequence[Sequence[object]])
         connection.close()
 
 
-def _discard(path: Path) -> None:
-    path.unlink(missing_ok=True)
-    _discard_log(path)
-
-
-def _discard_log(path: Path) -> None:
-    """Removes the write-ahead log of a file that is gone; DuckDB would play it into the new one."""
-    path.with_name(f"{path.name}.wal").unlink(missing_ok=True)
+def _set_aside_log(path: Path) -> None:
+    """Gives the write-ahead log of a file that is gone another name; DuckDB would play it into the new one."""
+    log = path.with_name(f"{path.name}.wal")
+    numbers = itertools.count(1)
+    with suppress(FileNotFoundError):
+        kept = next(name for number in numbers if not (name := log.with_name(f"{log.name}.former-{number}")).exists())
+        log.rename(kept)
 
 
 def _columns(row_type: type) -> list[str]:

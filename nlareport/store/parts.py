@@ -4,14 +4,14 @@ A folder of parts is one table: each part is named after the smallest number in 
 and resumed writes the same names.
 """
 
-import os
 from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from nlareport.errors import ActivationsDamaged, RunFileUnwritable
+from nlareport.atomic_files import write_whole
+from nlareport.errors import ActivationsDamaged
 from nlareport.store.tables import ColumnTypes
 
 
@@ -29,7 +29,7 @@ def write_part(path: Path, frame: pl.DataFrame) -> None:
     """Writes a frame as one Parquet file.
 
     Raises:
-        RunFileUnwritable: the disk or the folder's permissions forbid it.
+        FileUnwritable: the disk or the folder's permissions forbid it.
     """
     table = frame.to_arrow()
     # The public stage 0 writes `string` where polars would write `large_string`.
@@ -37,26 +37,6 @@ def write_part(path: Path, frame: pl.DataFrame) -> None:
     sink = pa.BufferOutputStream()
     pq.write_table(table.cast(pa.schema(list(zip(table.column_names, kinds, strict=True)))), sink, compression="zstd")
     write_whole(path, sink.getvalue().to_pybytes())
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Writes a file so that its name shows the old content or the whole new one, even after a crash.
-
-    Raises:
-        RunFileUnwritable: the disk or the folder's permissions forbid it.
-    """
-    aside = path.with_name(f".{path.name}.writing")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with aside.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
-    except OSError as error:
-        raise RunFileUnwritable(
-            f"{path}: could not be written ({error.strerror}); check free space and permissions, then run again."
-        ) from error
 
 
 def column_names(path: Path) -> list[str]:

@@ -9,9 +9,10 @@ import numpy as np
 import polars as pl
 import yaml
 
+from nlareport.atomic_files import write_whole
 from nlareport.batches import ActivationBatch
 from nlareport.rows import PairId
-from nlareport.store.parts import column_names, damaged, part_name, part_paths, read_part, write_part, write_whole
+from nlareport.store.parts import column_names, damaged, part_name, part_paths, read_part, write_part
 from nlareport.store.stage0 import sidecar_path
 
 
@@ -36,7 +37,7 @@ class VectorParts:
 
         Raises:
             ActivationsDamaged: an earlier part that has to give up an item cannot be read.
-            RunFileUnwritable: the disk forbids it.
+            FileUnwritable: the disk forbids it.
         """
         path = self.folder / part_name(frame["item_id"][0])
         ids = frozenset(frame["item_id"])

@@ -102,7 +102,7 @@ def store_run(path: Path, rows: RunRows) -> bool:
         RunFileTaken: a run file with other content stands there; it is left as it is.
         RunFileUnreadable: something that is no run file stands there.
         RowRefused: a row breaks a constraint of its table.
-        RunFileUnwritable: it cannot be made here.
+        FileUnwritable: it cannot be made here.
     """
     if not path.exists():
         create_run_file(path, rows.run, *rows.groups())

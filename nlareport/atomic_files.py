@@ -1,0 +1,259 @@
+"""Files and folders that are there whole or not at all: they are made aside and take their name at the end.
+
+The one way to write what a reader must never meet half done. What is made lies in a hidden folder beside its place,
+locked while its process lives; what a killed process left there is cleared by the next that writes into that folder.
+"""
+
+import errno
+import itertools
+import os
+import re
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from nlareport.errors import FileUnwritable
+
+if sys.platform != "win32":
+    import fcntl
+
+ASIDE = re.compile(r"\..+\.nlareport-(?P<pid>\d+)-\d+")
+"""Names of the folders in which something is being made: nobody else calls a folder so."""
+LONGEST_STEM = 60
+"""Characters of a file's own name in the name of the folder it is made in: names end at 255 bytes."""
+NEW, FORMER = "new", "former"
+"""In such a folder: what is being made, and what it takes the place of."""
+
+NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV, errno.EINVAL}
+"""How file systems say that they know no hard links: exFAT, and some network shares."""
+DISK_ENDED = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO}
+"""Faults of writing, which name no file."""
+NEXT_STEPS = {
+    errno.ENOSPC: "free some space on that disk",
+    errno.EDQUOT: "free some space in your quota",
+    errno.EROFS: "choose a place on a disk that is not read-only",
+    errno.EACCES: "choose a folder you may write to, or change its permissions",
+    errno.EPERM: "choose a folder you may write to, or change its permissions",
+    errno.ENOTDIR: "a file or a broken link stands where a folder is needed: choose another place, or move it away",
+    errno.EEXIST: "a file or a broken link stands where a folder is needed: choose another place, or move it away",
+    errno.EISDIR: "a folder stands under this name: choose another name, or move that folder away",
+    errno.ENAMETOOLONG: "choose a shorter name",
+}
+"""What to do about a refusal of the disk."""
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Writes a file so that its name shows the old content or the whole new one, even after a crash.
+
+    Raises:
+        FileUnwritable: the disk or the folder's permissions forbid it.
+    """
+    with whole_file(path) as aside:
+        aside.write_bytes(content)
+
+
+@contextmanager
+def whole_file(path: Path, *, replaces: bool = True) -> Iterator[Path]:
+    """Where to make a file of the same name, which takes its place when the block ends without an error.
+
+    With `replaces=False` it never takes the place of another: what another process finished first stays, and what was
+    made here is dropped.
+
+    Raises:
+        FileUnwritable: the disk or the folder's permissions forbid it.
+    """
+    with aside_folder(path) as aside:
+        made = aside / NEW / path.name
+        made.parent.mkdir()
+        yield made
+        _settle(made)
+        if replaces:
+            made.replace(path)
+        else:
+            _take_free_name(made, path)
+
+
+@contextmanager
+def whole_folder(path: Path, *, replaces: bool = False) -> Iterator[Path]:
+    """An empty folder to fill, of the same name, which takes its place when the block ends without an error.
+
+    Of two processes that make the same the first one's stays. With `replaces=True` the new one takes the place of a
+    former one, which stays until then.
+
+    Raises:
+        FileUnwritable: the disk or the folder's permissions forbid it.
+    """
+    with aside_folder(path) as aside:
+        made = aside / NEW / path.name
+        made.mkdir(parents=True)
+        yield made
+        for file in made.rglob("*"):
+            if file.is_file():
+                _settle(file)
+        if replaces:
+            (aside / FORMER).mkdir()
+            with suppress(FileNotFoundError):
+                path.rename(aside / FORMER / path.name)
+        try:
+            made.rename(path)
+        except OSError:
+            # Unless another process was first, the disk forbids it.
+            if not path.exists():
+                raise
+
+
+@contextmanager
+def aside_folder(path: Path) -> Iterator[Path]:
+    """An empty hidden folder beside `path`, ours while the block lasts; what is left in it then is dropped.
+
+    Raises:
+        FileUnwritable: the disk or the folder's permissions forbid it, also where that happens within the block.
+    """
+    with disk_faults(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        clear_left_over(path)
+        aside, lock = _claimed(path)
+    try:
+        with disk_faults(path, within=aside):
+            yield aside
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+        if lock is not None:
+            os.close(lock)
+
+
+def clear_left_over(path: Path) -> None:
+    """Removes what killed processes were making in the folder of `path`; what a living one makes stays."""
+    with suppress(OSError):
+        for entry in list(os.scandir(path.parent)):
+            if (found := ASIDE.fullmatch(entry.name)) and entry.is_dir(follow_symlinks=False):
+                _clear(Path(entry), int(found["pid"]))
+            elif (found := _former_pattern(path).fullmatch(entry.name)) and not entry.is_symlink():
+                _clear_unlocked(Path(entry), int(found["pid"] or found["folder_pid"]))
+
+
+@contextmanager
+def disk_faults(path: Path, within: Path | None = None) -> Iterator[None]:
+    """Says in our words why `path` could not be written; what failed elsewhere than `within` stays as it was said.
+
+    Raises:
+        FileUnwritable: the disk or the folder's permissions forbid it.
+    """
+    try:
+        yield
+    except OSError as error:
+        places = [str(name) for name in (error.filename, error.filename2) if name is not None]
+        is_ours = error.errno in DISK_ENDED or any(
+            place == str(path) or place.startswith(str(within)) for place in places
+        )
+        # What the block reads elsewhere is not our business: a model that is missing is no fault of this disk.
+        if within is not None and not is_ours:
+            raise
+        next_step = NEXT_STEPS.get(error.errno or 0, "check the disk")
+        raise FileUnwritable(
+            f"{path}: could not be written ({error.strerror or error}); {next_step}, then run again."
+        ) from error
+
+
+def _settle(file: Path) -> None:
+    """Has the disk keep a file's content before its name changes: after a crash a name must not show half of it."""
+    with file.open("rb+") as written:
+        os.fsync(written.fileno())
+
+
+def _take_free_name(made: Path, path: Path) -> None:
+    """Gives the file its name unless that is taken."""
+    # Linking, unlike renaming, never puts itself over a file that another process finished first.
+    try:
+        os.link(made, path)
+    except FileExistsError:
+        return
+    except OSError as error:
+        if error.errno not in NO_LINKS:
+            raise
+        with suppress(FileExistsError):
+            # Whoever makes the empty file has the name to themselves.
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+            made.replace(path)
+
+
+def _claimed(path: Path) -> tuple[Path, int | None]:
+    """A new folder beside `path`, and the lock on it; no lock where the file system has none."""
+    for number in itertools.count():
+        aside = path.with_name(f".{path.name[:LONGEST_STEM]}.nlareport-{os.getpid()}-{number}")
+        # One that is cleared before it is locked was taken for left over: then the next name is tried.
+        with suppress(FileExistsError, FileNotFoundError, BlockingIOError):
+            aside.mkdir()
+            lock = _locked(aside)
+            if lock is None or os.path.samestat(os.fstat(lock), aside.stat()):
+                return aside, lock
+            os.close(lock)
+    raise AssertionError("numbers never end")
+
+
+def _locked(folder: Path) -> int | None:
+    """The lock on a folder, which ends with its process; None where the file system has none.
+
+    Raises:
+        BlockingIOError: another holds it.
+    """
+    if sys.platform == "win32":
+        return None
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(handle)
+        if isinstance(error, BlockingIOError):
+            raise
+        return None
+    return handle
+
+
+def _clear(aside: Path, pid: int) -> None:
+    """Removes the folder when nobody locks it and its process is gone; what it was about to replace goes back."""
+    try:
+        lock = _locked(aside)
+    except OSError:
+        return
+    try:
+        # Our own are locked, so a folder of our number that is not locked is that of an earlier process.
+        if _is_running(pid) and (lock is None or pid != os.getpid()):
+            return
+        for former in (aside / FORMER).glob("*"):
+            if not os.path.lexists(aside.parent / former.name):
+                former.rename(aside.parent / former.name)
+        shutil.rmtree(aside, ignore_errors=True)
+    finally:
+        if lock is not None:
+            os.close(lock)
+
+
+def _former_pattern(path: Path) -> re.Pattern[str]:
+    """Names under which earlier versions of nlareport made this very file or folder, with the process that did."""
+    name = re.escape(path.name)
+    return re.compile(rf"\.{name}\.creating-(?P<pid>\d+)(\.wal)?|{name}\.(?P<folder_pid>\d+)\.tmp")
+
+
+def _clear_unlocked(left: Path, pid: int) -> None:
+    """Removes what an earlier version left, which knew no locks, when its process is gone."""
+    if not _is_running(pid):
+        if left.is_dir():
+            shutil.rmtree(left, ignore_errors=True)
+        else:
+            left.unlink(missing_ok=True)
+
+
+def _is_running(pid: int) -> bool:
+    """Whether a process has this number; true when that cannot be known."""
+    if sys.platform == "win32":
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True
