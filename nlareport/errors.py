@@ -154,7 +154,11 @@ class RowRefused(NlareportError):
 
 
 class ActivationsDamaged(NlareportError):
-    """A Parquet file beside a run file cannot be read or holds other columns than it should."""
+    """A Parquet file beside a run file is not what was written, or holds other columns than it should."""
+
+
+class ActivationsUnreadable(NlareportError):
+    """A Parquet file beside a run file may be sound, but the disk, its permissions or the memory keep it from us."""
 
 
 class SiteBroken(NlareportError):

@@ -4,7 +4,7 @@ Activations stand in the column layout of the public stage 0, each part with its
 read the other's. A published run file travels without this folder.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -12,7 +12,7 @@ import polars as pl
 from nlareport.atomic_files import write_whole
 from nlareport.batches import ActivationBatch, SourceDocument
 from nlareport.rows import Pair, PairId
-from nlareport.store.parts import part_name, part_paths, read_part, write_part
+from nlareport.store.parts import NO_NOTES, part_name, part_paths, read_part, write_part
 from nlareport.store.stage0 import (
     VECTOR_COLUMN,
     ActivationOrigin,
@@ -35,7 +35,7 @@ class ActivationStore:
         self.folder = run_path.with_suffix(".activations")
         self._parts: dict[Path, VectorParts] = {}
 
-    def write_documents(self, documents: Sequence[SourceDocument]) -> None:
+    def write_documents(self, documents: Sequence[SourceDocument], notes: Mapping[str, str] = NO_NOTES) -> None:
         """Keeps texts, so that resuming need not read the corpus again; keeping one again changes nothing.
 
         Raises:
@@ -45,7 +45,7 @@ class ActivationStore:
             return
         columns = {name: [getattr(document, name) for document in documents] for name in DOCUMENT_COLUMNS}
         frame = pl.DataFrame(columns, schema=DOCUMENT_COLUMNS).sort("source_index", "doc_id")
-        write_part(self.folder / "documents" / part_name(frame["source_index"][0]), frame)
+        write_part(self.folder / "documents" / part_name(frame["source_index"][0]), frame, notes)
 
     def read_documents(self) -> list[SourceDocument]:
         """Every text kept, in corpus order, each once.
@@ -59,8 +59,16 @@ class ActivationStore:
         frame = pl.concat(parts).unique("doc_id", keep="last", maintain_order=True).sort("source_index", "doc_id")
         return [SourceDocument(**record) for record in frame.iter_rows(named=True)]
 
-    def write_activations(self, pair: Pair, batch: ActivationBatch, origins: Sequence[ActivationOrigin]) -> None:
+    def write_activations(
+        self,
+        pair: Pair,
+        batch: ActivationBatch,
+        origins: Sequence[ActivationOrigin],
+        notes: Mapping[str, str] = NO_NOTES,
+    ) -> None:
         """Keeps one pair's raw activations; `origins` says for each row where in which document it was read.
+
+        `notes` say what they were made with, for `part_notes` to give back.
 
         Raises:
             FileUnwritable: the disk forbids it.
@@ -68,8 +76,12 @@ class ActivationStore:
         """
         if not origins:
             return
-        path = self._activations(pair.pair_id).write(stage0_frame(pair, batch, origins))
-        write_whole(sidecar_path(path), sidecar_text(pair, [origin.doc_id for origin in origins]).encode())
+        written = self._activations(pair.pair_id).write(stage0_frame(pair, batch, origins), notes)
+        for path, frame in written.items():
+            # A part of another tool need not say which documents its vectors are of.
+            if "doc_id" not in frame.columns:
+                continue
+            write_whole(sidecar_path(path), sidecar_text(pair, frame["doc_id"].to_list()).encode())
 
     def read_activations(self, pair_id: PairId) -> ActivationBatch:
         """One pair's raw activations in order of item; no rows when there are none.
@@ -87,8 +99,12 @@ class ActivationStore:
         """
         return self._activations(pair_id).item_ids()
 
-    def write_reconstructions(self, source: PairId, batch: ActivationBatch) -> None:
+    def write_reconstructions(
+        self, source: PairId, batch: ActivationBatch, notes: Mapping[str, str] = NO_NOTES
+    ) -> None:
         """Keeps what the batch's pair, the target, reconstructed from the source's explanations.
+
+        `notes` say what they were made with, for `part_notes` to give back.
 
         Raises:
             FileUnwritable: the disk forbids it.
@@ -98,7 +114,7 @@ class ActivationStore:
             return
         item_ids = pl.Series("item_id", batch.item_ids, dtype=pl.Int64)
         frame = pl.DataFrame([item_ids, vector_series("vector", batch)]).sort("item_id")
-        self._reconstructions(source, batch.pair_id).write(frame)
+        self._reconstructions(source, batch.pair_id).write(frame, notes)
 
     def read_reconstructions(self, source: PairId, target: PairId) -> ActivationBatch:
         """One cell's reconstructions in order of item; no rows when there are none.

@@ -3,16 +3,26 @@
 Enters a frame with `item_id` and a vector column; leaves an `ActivationBatch`. Knows no run file.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import polars as pl
-import yaml
 
-from nlareport.atomic_files import write_whole
 from nlareport.batches import ActivationBatch
 from nlareport.rows import PairId
-from nlareport.store.parts import column_names, damaged, part_name, part_paths, read_part, write_part
+from nlareport.store.parts import (
+    NO_NOTES,
+    column_names,
+    damaged,
+    part_name,
+    part_notes,
+    part_paths,
+    read_part,
+    read_whole_part,
+    row_count,
+    write_part,
+)
 from nlareport.store.stage0 import sidecar_path
 
 
@@ -28,75 +38,104 @@ class VectorParts:
         """Items that have a vector here.
 
         Raises:
-            ActivationsDamaged: a part cannot be read.
+            ActivationsDamaged: a part is not what was written.
         """
         return frozenset(item_id for ids in self._ids_by_part().values() for item_id in ids)
 
-    def write(self, frame: pl.DataFrame) -> Path:
-        """Keeps the frame's rows, sorted by item, as one part; earlier vectors of the same items are dropped.
+    def write(self, frame: pl.DataFrame, notes: Mapping[str, str] = NO_NOTES) -> dict[Path, pl.DataFrame]:
+        """Every part that was written, with its rows: the frame as one part, and those that lost items to it.
+
+        `notes` go with the new part; the others keep theirs.
 
         Raises:
-            ActivationsDamaged: an earlier part that has to give up an item cannot be read.
+            ActivationsDamaged: an earlier part that has to give up an item is not what was written.
             FileUnwritable: the disk forbids it.
         """
         path = self.folder / part_name(frame["item_id"][0])
-        ids = frozenset(frame["item_id"])
+        ids, written = frozenset(frame["item_id"]), {}
         for other, held in list(self._ids_by_part().items()):
-            if other != path and held & ids:
-                self._drop(other, held & ids)
-        write_part(path, frame)
+            if other != path and held & ids and (kept := self._without(other, ids)) is not None:
+                written[other] = kept
+        write_part(path, frame, notes)
         self._ids_by_part()[path] = ids
-        return path
+        return {**written, path: frame}
 
     def read(self, pair_id: PairId) -> ActivationBatch:
         """Every vector in order of item; no rows, and width 0, when there are none.
 
         Raises:
-            ActivationsDamaged: a part cannot be read, is of another width, or repeats an item.
+            ActivationsDamaged: a part is not what was written, is of another width, or repeats an item.
         """
-        columns = {self._vector_column: pl.Array}
-        parts = [(path, read_part(path, columns)[self._vector_column].to_numpy()) for path in part_paths(self.folder)]
+        parts = [(path, *self._rows(path)) for path in part_paths(self.folder)]
         if not parts:
             return ActivationBatch(pair_id, np.empty(0, dtype=np.int64), np.empty((0, 0), dtype=np.float32))
-        for path, vectors in parts:
-            if vectors.shape[1] != parts[0][1].shape[1]:
-                raise damaged(path, f"holds vectors of width {vectors.shape[1]}, others {parts[0][1].shape[1]}")
-        item_ids = np.concatenate([_item_ids(path) for path, _ in parts])
+        width = parts[0][2].shape[1]
+        for path, _, vectors in parts:
+            if vectors.shape[1] != width:
+                raise damaged(path, f"holds vectors of width {vectors.shape[1]}, others {width}")
+        _refuse_repeats({path: ids for path, ids, _ in parts})
+        item_ids = np.concatenate([ids for _, ids, _ in parts])
         order = np.argsort(item_ids, kind="stable")
-        self._refuse_repeats(item_ids[order])
-        vectors = np.concatenate([vectors for _, vectors in parts])
+        vectors = np.concatenate([vectors for _, _, vectors in parts])
         return ActivationBatch(pair_id, item_ids[order], vectors[order])
+
+    def _rows(self, path: Path) -> tuple[np.ndarray, np.ndarray]:
+        """A part's items and vectors, row by row; a file of the public stage 0 names no items and numbers its rows."""
+        columns = {self._vector_column: pl.Array}
+        if "item_id" not in column_names(path):
+            frame = read_part(path, columns)
+            item_ids = _numbered(path, len(frame))
+        else:
+            frame = read_part(path, {**columns, "item_id": pl.Int64})
+            item_ids = frame["item_id"].to_numpy()
+        vectors = frame[self._vector_column].to_numpy()
+        if vectors.dtype.kind != "f":
+            raise damaged(path, f"holds vectors of {vectors.dtype}, not of decimal numbers")
+        return item_ids, vectors.astype(np.float32, copy=False)
 
     def _ids_by_part(self) -> dict[Path, frozenset[int]]:
         if self._ids is None:
             self._ids = {path: frozenset(_item_ids(path).tolist()) for path in part_paths(self.folder)}
         return self._ids
 
-    def _drop(self, part: Path, ids: frozenset[int]) -> None:
-        """Takes items out of a part, and the part away when nothing is left of it."""
-        frame = pl.read_parquet(part).filter(~pl.col("item_id").is_in(list(ids)))
-        sidecar = sidecar_path(part)
+    def _without(self, part: Path, ids: frozenset[int]) -> pl.DataFrame | None:
+        """What is left of a part without these items, written in its place; None when nothing is, and it is gone."""
+        frame = read_whole_part(part)
+        if "item_id" not in frame.columns:
+            frame = frame.with_columns(pl.Series("item_id", _numbered(part, len(frame))))
+        frame = frame.filter(~pl.col("item_id").is_in(list(ids)))
         if frame.is_empty():
+            # The part goes last: a sidecar without a part would stay for good.
+            sidecar_path(part).unlink(missing_ok=True)
             part.unlink()
-            sidecar.unlink(missing_ok=True)
             del self._ids_by_part()[part]
-            return
-        write_part(part, frame)
+            return None
+        write_part(part, frame, part_notes(part))
         self._ids_by_part()[part] -= ids
-        if sidecar.exists():
-            meta = {**yaml.safe_load(sidecar.read_text(encoding="utf-8")), "row_count": len(frame)}
-            write_whole(sidecar, yaml.safe_dump(meta, sort_keys=False, allow_unicode=True).encode())
+        return frame
 
-    def _refuse_repeats(self, sorted_ids: np.ndarray) -> None:
-        repeated = sorted_ids[1:][sorted_ids[1:] == sorted_ids[:-1]]
-        if len(repeated):
-            raise damaged(self.folder, f"item {repeated[0]} stands in two parts")
+
+def _refuse_repeats(ids_by_part: Mapping[Path, np.ndarray]) -> None:
+    """Pass when no item stands twice; the part that repeats one is named, so that the other stays."""
+    seen: set[int] = set()
+    for path, item_ids in ids_by_part.items():
+        found = set(item_ids.tolist())
+        if repeated := found & seen:
+            raise damaged(path, f"item {min(repeated)} stands in two parts")
+        if len(found) < len(item_ids):
+            raise damaged(path, "holds an item twice")
+        seen |= found
 
 
 def _item_ids(path: Path) -> np.ndarray:
-    """The items of a part, row by row; a file of the public stage 0 names none and counts its rows instead."""
+    """The items of a part, row by row."""
     if "item_id" in column_names(path):
         return read_part(path, {"item_id": pl.Int64})["item_id"].to_numpy()
+    return _numbered(path, row_count(path))
+
+
+def _numbered(path: Path, n_rows: int) -> np.ndarray:
+    """Items of a file that names none: its rows, counted from the number in its own name."""
     digits = path.stem.removeprefix("part-")
-    first = int(digits) if digits.isdecimal() else 0
-    return np.arange(first, first + pl.scan_parquet(path).select(pl.len()).collect().item(), dtype=np.int64)
+    first = int(digits) if digits.isdecimal() and len(digits) < 16 else 0
+    return np.arange(first, first + n_rows, dtype=np.int64)
