@@ -202,3 +202,20 @@ def test_a_process_killed_while_writing_a_part_leaves_the_old_one(store: Activat
     part = store.folder / QWEN / "part-00000001.parquet"
     assert subprocess.run([sys.executable, "-c", program, str(part)], check=False).returncode == -9
     assert ActivationStore(store.folder.with_suffix(".duckdb")).stored_item_ids(QWEN) == {1, 2}
+
+
+def test_vectors_of_pairs_with_names_of_any_kind_stay_apart_and_in_their_folder(tmp_path: Path) -> None:
+    store = ActivationStore(tmp_path / "deep" / "run.duckdb")
+    pairs = ["..", "../../x", "documents", "reconstructions", "/etc", "a/b", "a--b", "a", "b--c", "c"]
+    for width, pair_id in enumerate(pairs, start=2):
+        pair = a_pair(pair_id, d_model=width)
+        store.write_activations(pair, a_batch([1], width=width, pair_id=pair_id), origins([1]))
+    again = ActivationStore(tmp_path / "deep" / "run.duckdb")
+    for width, pair_id in enumerate(pairs, start=2):
+        assert again.read_activations(pair_id).vectors.shape == (1, width)
+    store.write_reconstructions("a", a_batch([1, 2], pair_id="b--c"))
+    store.write_reconstructions("a--b", a_batch([3], pair_id="c"))
+    assert store.reconstructed_item_ids("a", "b--c") == {1, 2}
+    assert store.reconstructed_item_ids("a--b", "c") == {3}
+    assert [entry.name for entry in tmp_path.iterdir()] == ["deep"]
+    assert [entry.name for entry in (tmp_path / "deep").iterdir()] == ["run.activations"]

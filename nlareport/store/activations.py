@@ -11,6 +11,7 @@ import polars as pl
 
 from nlareport.atomic_files import write_whole
 from nlareport.batches import ActivationBatch, SourceDocument
+from nlareport.file_names import distinct_names, file_name
 from nlareport.rows import Pair, PairId
 from nlareport.store.parts import NO_NOTES, part_name, part_paths, read_part, write_part
 from nlareport.store.stage0 import (
@@ -24,6 +25,8 @@ from nlareport.store.stage0 import (
 from nlareport.store.vector_parts import VectorParts
 
 DOCUMENT_COLUMNS = {"doc_id": pl.String, "corpus": pl.String, "source_index": pl.Int64, "text": pl.String}
+NO_PAIRS = ("documents", "reconstructions")
+"""Folders beside those of the pairs."""
 
 __all__ = ["ActivationOrigin", "ActivationStore"]
 
@@ -133,10 +136,10 @@ class ActivationStore:
         return self._reconstructions(source, target).item_ids()
 
     def _activations(self, pair_id: PairId) -> VectorParts:
-        return self._in_folder(self.folder / pair_id, VECTOR_COLUMN)
+        return self._in_folder(self.folder / distinct_names([pair_id], NO_PAIRS)[pair_id], VECTOR_COLUMN)
 
     def _reconstructions(self, source: PairId, target: PairId) -> VectorParts:
-        return self._in_folder(self.folder / "reconstructions" / f"{source}--{target}", "vector")
+        return self._in_folder(self.folder / "reconstructions" / file_name(source, target), "vector")
 
     def _in_folder(self, folder: Path, vector_column: str) -> VectorParts:
         if folder not in self._parts:
