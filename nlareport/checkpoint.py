@@ -7,13 +7,15 @@ backends.
 
 import hashlib
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from nlareport.errors import CheckpointInvalid, CheckpointMissing
-from nlareport.experiment import mapping_in
+from nlareport.shown import shown
+from nlareport.yaml_files import mapping_in, yaml_text
 
 Role = Literal["av", "ar"]
 
@@ -27,6 +29,9 @@ _ROLES: dict[str, Role] = {
     "reconstructor": "ar",
 }
 _ABSENT = object()
+MOST_SCALE = 1e12
+MOST_WHOLE = 2**31 - 1
+"""Largest whole number of a sidecar: a width, a block or a token id beyond it is a slip."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +65,11 @@ def read_sidecar(directory: Path) -> Sidecar:
 
     Raises:
         CheckpointMissing: there is no such directory, or no ``nla_meta.yaml`` in it.
-        CheckpointInvalid: the file is not YAML or has faults; every fault is listed.
+        CheckpointInvalid: the file is no ordinary file, not UTF-8, not YAML, or has faults; every fault is listed.
     """
     path = directory / SIDECAR_NAME
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise CheckpointMissing(
-            f"{path}: cannot be read ({error.strerror}). Give a checkpoint directory that holds its {SIDECAR_NAME}."
-        ) from error
+    refusal = CheckpointInvalid if os.path.exists(path) else CheckpointMissing
+    text = yaml_text(path, refusal, f"Give a checkpoint directory that holds its {SIDECAR_NAME}.")
     content = mapping_in(text, path, CheckpointInvalid, "sidecar", "`role` and `d_model`")
     return parse_sidecar(content, path)
 
@@ -169,24 +170,24 @@ class _Reading:
 
     def expect(self, key: str, allowed: set[Any]) -> None:
         value = self.at(key)
-        if value is not _ABSENT and (not isinstance(value, str | int) or value not in allowed):
+        if value is not _ABSENT and (type(value) not in (str, int) or value not in allowed):
             choices = " or ".join(str(choice) for choice in sorted(allowed))
-            self.fault(key, f"must be {choices}; it says {value!r}")
+            self.fault(key, f"must be {choices}; it says {shown(value)}")
 
     def role(self) -> Role:
         value = self.at("role")
         if isinstance(value, str) and value in _ROLES:
             return _ROLES[value]
-        said = "is missing" if value is _ABSENT else f"says {value!r}"
+        said = "is missing" if value is _ABSENT else f"says {shown(value)}"
         self.fault("role", f"{said}; it must be `av` or `ar`")
         return "ar"
 
     def integer(self, key: str, minimum: int = 0) -> int:
         value = self.at(key)
-        if isinstance(value, int) and not isinstance(value, bool) and value >= minimum:
+        if isinstance(value, int) and not isinstance(value, bool) and minimum <= value <= MOST_WHOLE:
             return value
-        said = "is missing" if value is _ABSENT else f"says {value!r}"
-        self.fault(key, f"{said}; it must be a whole number of at least {minimum}")
+        said = "is missing" if value is _ABSENT else f"says {shown(value)}"
+        self.fault(key, f"{said}; it must be a whole number from {minimum} to {MOST_WHOLE}")
         return minimum
 
     def block_index(self) -> int:
@@ -215,10 +216,14 @@ class _Reading:
         if isinstance(value, str):
             # YAML 1.1 reads `8e4` as a text.
             value = _number_in(value)
-        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value > 0:
+        if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= MOST_SCALE:
             return float(value)
-        said = "is missing" if value is _ABSENT else f"says {value!r}"
-        self.fault(key, f"{said}; it must be a number above 0, `sqrt_d_model`, or null for the vector's own norm")
+        said = "is missing" if value is _ABSENT else f"says {shown(value)}"
+        self.fault(
+            key,
+            f"{said}; it must be a number above 0 and up to {MOST_SCALE:g}, `sqrt_d_model`, or null for the "
+            "vector's own norm",
+        )
         return None
 
     def text(self, key: str, required: bool) -> str:
@@ -226,7 +231,7 @@ class _Reading:
         if isinstance(value, str) and value:
             return value
         if required or value not in (_ABSENT, None, ""):
-            said = "is missing" if value is _ABSENT else f"says {value!r}"
+            said = "is missing" if value is _ABSENT else f"says {shown(value)}"
             self.fault(key, f"{said}; it must be a text")
         return ""
 
@@ -234,9 +239,9 @@ class _Reading:
         value = self.at(key)
         if value in (_ABSENT, None):
             return None
-        if isinstance(value, list) and all(type(entry) is int and entry >= 0 for entry in value):
+        if isinstance(value, list) and all(type(entry) is int and 0 <= entry <= MOST_WHOLE for entry in value):
             return tuple(value)
-        self.fault(key, f"says {value!r}; it must be a list of token ids, or null")
+        self.fault(key, f"says {shown(value)}; it must be a list of token ids, or null")
         return None
 
     def template(self, spellings: Sequence[str], placeholder: str, required: bool) -> str:

@@ -4,13 +4,13 @@ Enters a YAML file; leaves an `Experiment`, or one error that lists every fault 
 """
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
 
-from nlareport.errors import ExperimentInvalid, NlareportError
+from nlareport.errors import ExperimentInvalid
 from nlareport.rows import WHOLE_TEXT_METHODS, AblationMethod, cut_of
+from nlareport.yaml_files import mapping_in, validation_faults, yaml_text
 
 FOLDERS_OF_A_RUN = {"documents", "reconstructions"}
 """Names that stand beside the pairs' own folders in ``<run>.activations/``."""
@@ -19,17 +19,51 @@ FOLDERS_OF_A_RUN = {"documents", "reconstructions"}
 class Section(BaseModel):
     """A part of the file; a key it does not know is a fault, not a wish granted in silence."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+MOST_WHOLE = 2**31 - 1
+"""Largest whole number that an integer column of a run file holds."""
+
+Index = Annotated[int, Field(ge=0, le=2**63 - 1)]
+
+
+def _is_no_folder(name: str) -> str:
+    """The name, unless a file system takes it for this folder or the one above."""
+    if name in {".", ".."}:
+        raise ValueError("stands for a folder; choose another name")
+    return name
+
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$", max_length=100), AfterValidator(_is_no_folder)]
+"""What names a run or a pair: it stands in addresses and beside file names."""
 
 
 class Series(Section):
     """The series a report belongs to."""
 
     name: str
-    number: int | None = None
+    number: int | None = Field(default=None, ge=-MOST_WHOLE, le=MOST_WHOLE)
 
 
-class HuggingFaceCorpus(Section):
+class Indexed(Section):
+    """A corpus of which the documents from one index to another are read, both included."""
+
+    first_index: Index = 0
+    last_index: Index | None = None
+    """None: to the end of the corpus."""
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "Indexed":
+        if self.last_index is not None and self.first_index > self.last_index:
+            raise ValueError(
+                f"first_index {self.first_index} is above last_index {self.last_index}, so no document lies between "
+                "them; swap them"
+            )
+        return self
+
+
+class HuggingFaceCorpus(Indexed):
     """A slice of a dataset on the hub, read by streaming."""
 
     kind: Literal["huggingface"]
@@ -38,12 +72,11 @@ class HuggingFaceCorpus(Section):
     config: str | None = None
     split: str
     text_column: str
-    first_index: int = Field(ge=0)
-    last_index: int = Field(ge=0)
-    """Inclusive."""
+    first_index: Index
+    last_index: Index
 
 
-class LocalCorpus(Section):
+class LocalCorpus(Indexed):
     """A Parquet, JSONL or plain-text file; in plain text, documents stand between blank lines."""
 
     kind: Literal["local"]
@@ -52,16 +85,12 @@ class LocalCorpus(Section):
     """Relative paths start at the experiment file's folder."""
     split: str = "local"
     text_column: str = "text"
-    first_index: int = Field(default=0, ge=0)
-    last_index: int | None = Field(default=None, ge=0)
 
 
-class PocketCorpus(Section):
+class PocketCorpus(Indexed):
     """The news articles that come as a package, those no pocket pair was trained on."""
 
     kind: Literal["pocket"]
-    first_index: int = Field(default=0, ge=0)
-    last_index: int | None = Field(default=None, ge=0)
 
 
 Corpus = Annotated[HuggingFaceCorpus | LocalCorpus | PocketCorpus, Field(discriminator="kind")]
@@ -70,7 +99,7 @@ Corpus = Annotated[HuggingFaceCorpus | LocalCorpus | PocketCorpus, Field(discrim
 class Sampling(Section):
     """Stage 0: which positions become items."""
 
-    seed: int
+    seed: int = Field(ge=-(2**63), le=2**63 - 1)
     n_items: int = Field(ge=2)
     positions_per_document: int = Field(default=1, ge=1)
     truncation_tokens: int = Field(default=2048, ge=51)
@@ -105,13 +134,13 @@ class Scoring(Section):
 class PairSpec(Section):
     """One NLA pair: what to load and what to call it."""
 
-    pair_id: str = Field(pattern=r"^[A-Za-z0-9._-]+$")
+    pair_id: Name
     label: str
     family: str
     base_model: str
     """Hub id or checkpoint directory the activations are read from."""
-    block_index: int = Field(ge=0)
-    d_model: int = Field(ge=1)
+    block_index: int = Field(ge=0, le=MOST_WHOLE)
+    d_model: int = Field(ge=1, le=MOST_WHOLE)
     injection_scale: float | None = None
     """What the sidecar is expected to say; checked, never used instead of it."""
     verbalizer: str
@@ -131,7 +160,7 @@ def _known_method(name: str) -> str:
 class Experiment(Section):
     """Everything a run is made from."""
 
-    experiment: str = Field(pattern=r"^[A-Za-z0-9._-]+$")
+    experiment: Name
     title: str
     series: Series | None = None
     corpus: Corpus
@@ -173,13 +202,16 @@ def load_experiment(path: Path) -> Experiment:
     Raises:
         ExperimentInvalid: the file is missing, is not YAML, or has faults; every fault is listed.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ExperimentInvalid(
-            f"{path}: cannot be read ({error.strerror}). Give the path of an experiment file."
-        ) from error
-    return parse_experiment(text, path)
+    return parse_experiment(experiment_text(path), path)
+
+
+def experiment_text(path: Path) -> str:
+    """What stands in an experiment file.
+
+    Raises:
+        ExperimentInvalid: it is missing, no ordinary file, too large, or not UTF-8 text.
+    """
+    return yaml_text(path, ExperimentInvalid, "Give the path of an experiment file.")
 
 
 def parse_experiment(text: str, path: Path) -> Experiment:
@@ -193,34 +225,3 @@ def parse_experiment(text: str, path: Path) -> Experiment:
         return Experiment.model_validate(content)
     except ValidationError as error:
         raise ExperimentInvalid("\n".join(validation_faults(error, path))) from error
-
-
-def mapping_in(text: str, path: Path, refusal: type[NlareportError], what: str, keys: str) -> dict[str, Any]:
-    """The mapping a YAML text holds; `what` it should be and some of its `keys` are for the refusal's sentence.
-
-    Raises:
-        NlareportError: as `refusal`: the text is not YAML, or its top level is not a mapping.
-    """
-    try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise refusal(f"{path}: is not YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(content, dict):
-        raise refusal(f"{path}: holds no {what}; the top level must be keys such as {keys}.")
-    return content
-
-
-def validation_faults(error: ValidationError, path: Path) -> list[str]:
-    """One line per fault: file, key, what would be right, and what stands there."""
-    lines = []
-    for fault in error.errors(include_url=False):
-        key = ".".join(str(part) for part in fault["loc"]) or "the file"
-        if fault["type"] == "extra_forbidden":
-            lines.append(f"{path}: {key}: is not a known key; remove it or correct its spelling.")
-        elif fault["type"] == "missing":
-            lines.append(f"{path}: {key}: is missing; add it.")
-        elif not fault["loc"]:
-            lines.append(f"{path}: {fault['msg'].removeprefix('Value error, ')}.")
-        else:
-            lines.append(f"{path}: {key}: {fault['msg'].removeprefix('Value error, ')}; it says {fault['input']!r}.")
-    return lines

@@ -15,7 +15,7 @@ import click
 from nlareport.checks import CheckReport
 from nlareport.comparison import Comparison
 from nlareport.errors import CorpusTooShort
-from nlareport.experiment import load_experiment
+from nlareport.experiment import experiment_text, load_experiment
 from nlareport.ports import Progress
 from nlareport.render.reference import write_reference
 from nlareport.render.site import build_site, read_site_config
@@ -55,7 +55,7 @@ def run_experiment(
         NlareportError: the experiment, a checkpoint, the corpus or the run file is not as it must be; whatever was
             computed before is stored.
     """
-    experiment, text = begin.limited(load_experiment(path), limit), path.read_text(encoding="utf-8")
+    experiment, text = begin.limited(load_experiment(path), limit), experiment_text(path)
     # Asked before any checkpoint is looked for: whoever has only a published run file need not build one.
     if db.exists() and (contents := begin.finished(db, experiment, text)):
         return f"{contents}; nothing was missing"

@@ -58,7 +58,7 @@ def test_a_reference_pair_must_be_one_of_the_pairs() -> None:
 
 
 def test_a_file_that_is_no_yaml_is_refused_in_a_line() -> None:
-    with pytest.raises(ExperimentInvalid, match=r"^my\.yaml: is not YAML: [^\n]*$"):
+    with pytest.raises(ExperimentInvalid, match=r"^my\.yaml, line 1: is not YAML: [^\n]*$"):
         parse_experiment("a: [1", Path("my.yaml"))
 
 

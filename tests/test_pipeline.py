@@ -1,5 +1,6 @@
 """The whole path on scripted and on tiny real pairs: what it computes, that it stops and goes on, what it refuses."""
 
+import json
 import math
 import signal
 import subprocess
@@ -195,11 +196,35 @@ def test_real_models_killed_on_the_way_end_in_the_same_rows(tiny: Path, tmp_path
 
 def test_a_short_corpus_stops_the_run_and_keeps_what_it_gave(scripted: Path, tmp_path: Path) -> None:
     experiment = write_experiment(tmp_path, scripted_content(500))
-    with pytest.raises(CorpusTooShort, match=r"gave 16 items, the experiment asks for 500.*--limit 16"):
+    reason = r"gave 16 items from 20 documents, the experiment asks for 500: 4 of 20 documents .*--limit 16"
+    with pytest.raises(CorpusTooShort, match=reason):
         run(experiment, tmp_path / "run.duckdb")
     assert len(read_run(tmp_path / "run.duckdb").items) == 16
     run(experiment, tmp_path / "run.duckdb", limit=16)
     assert len(read_run(tmp_path / "run.duckdb").scores) == 16 * 4
+
+
+@pytest.mark.parametrize(
+    ("texts", "first_index", "said"),
+    [
+        (
+            ["one two three"] * 38,
+            0,
+            r"38 of 38 documents have fewer than 51 tokens .*Give a corpus of longer",
+        ),
+        (["word " * 60] + ["short"] * 4, 0, r"gave 1 items from 5 documents.*4 of 5 .*a run needs at least 2 items\.$"),
+        (["word " * 60] * 3, 40, r"holds no document from index 40 on.*Lower corpus\.first_index"),
+    ],
+)
+def test_a_corpus_that_gives_no_run_says_why_and_advises_no_limit(
+    texts: list[str], first_index: int, said: str, tmp_path: Path
+) -> None:
+    content = scripted_content(12)
+    content["corpus"]["first_index"] = first_index
+    (tmp_path / "documents.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+    with pytest.raises(CorpusTooShort, match=said) as refusal:
+        run(write_experiment(tmp_path, content), tmp_path / "run.duckdb")
+    assert "--limit" not in str(refusal.value)
 
 
 def test_another_experiment_does_not_mix_into_a_run_file(scripted: Path, tmp_path: Path) -> None:

@@ -129,5 +129,5 @@ def test_a_hub_dataset_without_the_split_is_unreadable(dataset_folder):
 
 def test_without_the_hub_extra_the_reader_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "datasets", None)
-    with pytest.raises(CorpusUnreadable, match=r'pip install "nlareport\[hub\]"'):
+    with pytest.raises(CorpusUnreadable, match=r'pip install "datasets>=5"'):
         next(read_documents(hub_corpus("openbmb/Ultra-FineWeb"), Path(), no_articles))

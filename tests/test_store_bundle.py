@@ -185,7 +185,7 @@ def test_a_folder_with_nothing_in_it_lacks_two_files(tmp_path: Path) -> None:
         ("{}", "title: is missing"),
         ("title: x\npairs: []", "pairs: List should have at least 1 item"),
         ("title: [", "is not YAML"),
-        ("- 1", "valid dictionary"),
+        ("- 1", "holds no run; the top level must be keys such as `title` and `pairs`"),
         ("title: x\npairs: [{pair_id: a}]", "pairs.0.family: is missing"),
     ],
 )

@@ -12,7 +12,7 @@ from nlareport.errors import ExtraMissing
 try:
     from peft import LoraConfig, PeftModel, get_peft_model
 except ModuleNotFoundError as error:
-    raise ExtraMissing('The pocket pairs need PEFT: pip install "nlareport[pairs]".') from error
+    raise ExtraMissing('The pocket pairs need PEFT. Run: pip install "peft>=0.21"') from error
 
 
 def with_adapter(model: PreTrainedModel, rank: int, start: Path | None = None) -> PeftModel:

@@ -5,12 +5,13 @@ made from; whether its rows fit one another is for the audits.
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-import yaml
-
 from nlareport.checks import ClaimCheck
+from nlareport.errors import NlareportError
 from nlareport.rows import Cell, Claim, Pair, Run
+from nlareport.yaml_files import mapping_in
 
 FIGURE_TOLERANCE = 1e-9
 PAIR_FIELDS = ("family", "block_index", "d_model")
@@ -103,10 +104,10 @@ def cell_faults(run: Run, cells: Collection[Cell]) -> list[str]:
 def _listed(run: Run, key: str) -> list[dict[str, Any]]:
     """The mappings under a key of the run's own text; none when it is no such text."""
     try:
-        content = yaml.safe_load(run.experiment_yaml or "")
-    except yaml.YAMLError:
+        content = mapping_in(run.experiment_yaml or "", Path("experiment_yaml"), NlareportError, "run", "`pairs`")
+    except NlareportError:
         return []
-    found = content.get(key) if isinstance(content, dict) else None
+    found = content.get(key)
     return [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []
 
 

@@ -59,7 +59,7 @@ def _hub_texts(corpus: HuggingFaceCorpus) -> Iterator[str]:
         from datasets import load_dataset
     except ImportError as error:
         raise CorpusUnreadable(
-            f'Corpus {corpus.name}: the `datasets` package is not installed. Run: pip install "nlareport[hub]"'
+            f'Corpus {corpus.name}: the `datasets` package is not installed. Run: pip install "datasets>=5"'
         ) from error
     try:
         rows = load_dataset(corpus.name, corpus.config, split=corpus.split, streaming=True)

@@ -19,6 +19,8 @@ from nlareport.rows import Document, Item, stratum_of
 MIN_LEFT_CONTEXT = 50
 """Tokens before an item in the reference tokenization, special tokens counted."""
 
+_TOO_SHORT = "too short"
+
 CONTEXT_CHARS = 400
 """Length of an item's stored context, before it is shortened to a word boundary."""
 
@@ -67,6 +69,19 @@ def sample_document(
         skipped_reason=None if items else _no_candidate(len(tokenization.token_ids)),
     )
     return row, items
+
+
+def skipped_counts(documents: Sequence[Document]) -> str:
+    """How many of the documents gave no item and why, in words; empty when all of them gave one."""
+    n_short = sum((document.skipped_reason or "").startswith(_TOO_SHORT) for document in documents)
+    n_bare = sum(document.skipped_reason is not None for document in documents) - n_short
+    said = []
+    if n_short:
+        said.append(f"have fewer than {MIN_LEFT_CONTEXT + 1} tokens (an item needs {MIN_LEFT_CONTEXT} before it)")
+    if n_bare:
+        said.append(f"have no token of text after the first {MIN_LEFT_CONTEXT}")
+    counts = [n for n in (n_short, n_bare) if n]
+    return " and ".join(f"{n:,} of {len(documents):,} documents {what}" for n, what in zip(counts, said, strict=True))
 
 
 def align(tokenization: Tokenization, char_end: int) -> tuple[int, int]:
@@ -133,5 +148,5 @@ def _context(text: str, token_start: int, char_end: int) -> str:
 
 def _no_candidate(n_tokens: int) -> str:
     if n_tokens <= MIN_LEFT_CONTEXT:
-        return f"too short: {n_tokens} tokens, an item needs {MIN_LEFT_CONTEXT} before it"
+        return f"{_TOO_SHORT}: {n_tokens} tokens, an item needs {MIN_LEFT_CONTEXT} before it"
     return f"no token of text after the first {MIN_LEFT_CONTEXT} tokens"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from nlareport.backends import EngineSettings, load_engine
 from nlareport.errors import PairUnknown, RunOfAnotherExperiment
-from nlareport.experiment import Experiment, PairSpec, parse_experiment
+from nlareport.experiment import Experiment, PairSpec, experiment_text, parse_experiment
 from nlareport.pairs.locating import locate_base_model, locate_pocket_pair, public_name
 from nlareport.ports import Progress
 from nlareport.rows import Explanation, Item, Pair, PairId, Run, Score
@@ -40,7 +40,7 @@ def opened(
         NlareportError: a checkpoint or the run file is not as it must be.
     """
     located = [locate_pocket_pair(pair, progress, anew=anew) for pair in experiment.pairs]
-    compute, decoding, text = experiment.compute, experiment.decoding, path.read_text(encoding="utf-8")
+    compute, decoding, text = experiment.compute, experiment.decoding, experiment_text(path)
     engine = load_engine(
         engine_name, EngineSettings(device, compute.dtype, compute.batch_size, decoding.max_new_tokens)
     )

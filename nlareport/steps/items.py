@@ -36,10 +36,29 @@ def sample_items(work: Work) -> None:
         work.progress.advance(min(n_new, sampling.n_items - n_items))
         n_items += n_new
     if n_items < sampling.n_items:
-        raise CorpusTooShort(
-            f"The corpus gave {n_items} items, the experiment asks for {sampling.n_items}. What was found is stored: "
-            f"widen the corpus's index range, or go on with --limit {n_items}."
+        raise CorpusTooShort(_too_few(work, n_items))
+
+
+def _too_few(work: Work, n_items: int) -> str:
+    """What the corpus gave, why it was no more, and what can be done about it."""
+    documents = work.run_file.rows(Document)
+    if not documents:
+        return (
+            f"The corpus holds no document from index {work.experiment.corpus.first_index} on, so there is nothing to "
+            "measure. Lower corpus.first_index, or give another corpus."
         )
+    skipped = sample.skipped_counts(documents)
+    said = (
+        f"The corpus gave {n_items} items from {len(documents):,} documents, the experiment asks for "
+        f"{work.experiment.sampling.n_items}{f': {skipped}' if skipped else ''}. "
+    )
+    if all(document.skipped_reason for document in documents):
+        return f"{said}Give a corpus of longer documents."
+    more = "Widen the corpus's index range or give a longer corpus"
+    # Fewer than two items are no run, so no --limit would be taken.
+    if n_items < 2:
+        return f"{said}{more}; a run needs at least 2 items."
+    return f"{said}What was found is stored: {more.lower()}, or go on with --limit {n_items}."
 
 
 def _sample_batch(work: Work, tokenizer: Tokenizer, batch: list[SourceDocument], n_items: int) -> int:

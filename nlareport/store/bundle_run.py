@@ -8,11 +8,15 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from nlareport import __version__
-from nlareport.experiment import validation_faults
+from nlareport.errors import BundleInvalid
 from nlareport.rows import Pair, PairId, Run, RunKind
 from nlareport.store.bundle_tables import Faults
 from nlareport.store.connections import OLDEST_SCHEMA_VERSION, SCHEMA_VERSION
 from nlareport.store.tables import column_types
+from nlareport.yaml_files import MOST_BYTES, mapping_in, validation_faults, yaml_text
+
+MOST_RUN_YAML_BYTES = 4 * MOST_BYTES
+"""Of a `run.yaml`, which holds the text of an experiment or of a figures file beside its own."""
 
 
 class _Part(BaseModel):
@@ -98,16 +102,13 @@ _ExactDumper.add_representer(str, _exact_text)
 def read_run_yaml(folder: Path, faults: Faults) -> BundleRun | None:
     """The bundle's `run.yaml`; None when its faults, which are noted, make it useless."""
     path = folder / "run.yaml"
+    advice = "A bundle needs a run.yaml with a title and its pairs."
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        faults.add(path, f"cannot be read ({error.strerror}); a bundle needs one, with a title and its pairs.")
+        text = yaml_text(path, BundleInvalid, advice, MOST_RUN_YAML_BYTES)
+        described = BundleRun.model_validate(mapping_in(text, path, BundleInvalid, "run", "`title` and `pairs`"))
+    except BundleInvalid as error:
+        faults.lines.append(str(error))
         return None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        faults.add(path, f"is not YAML: {' '.join(str(error).split())}")
-        return None
-    try:
-        described = BundleRun.model_validate(content)
     except ValidationError as error:
         faults.lines.extend(validation_faults(error, path))
         return None

@@ -13,6 +13,7 @@ from nlareport.rows import Cell, Document, Explanation, Item, Pair, PairId, Run,
 from nlareport.store.connections import SCHEMA_VERSION
 from nlareport.store.published_figures import PublishedFigures, PublishedSample, parse_published
 from nlareport.store.whole_run import RunRows, store_run
+from nlareport.yaml_files import yaml_text
 
 
 def import_published(source: Path, db: Path) -> bool:
@@ -33,10 +34,7 @@ def published_rows(path: Path) -> RunRows:
     Raises:
         PublishedFiguresInvalid: the file is missing, is not YAML, or has faults; every fault is listed.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise PublishedFiguresInvalid(f"{path}: cannot be read ({error}); give the path of a figures file.") from error
+    text = yaml_text(path, PublishedFiguresInvalid, "Give the path of a figures file, or of a bundle's folder.")
     figures = parse_published(text, path)
     items = {sample.item_id: _item(sample) for sample in figures.samples}
     return RunRows(

@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from nlareport.errors import PublishedFiguresInvalid
-from nlareport.experiment import Series, mapping_in, validation_faults
+from nlareport.experiment import Series
+from nlareport.yaml_files import mapping_in, validation_faults
 
 
 def _known_pair(pair_id: str, info: Any) -> str:  # a ValidationInfo: a protocol beartype cannot check
