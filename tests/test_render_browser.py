@@ -2,6 +2,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -54,7 +55,9 @@ def page(browser: Browser, address: str) -> Iterator[Page]:
     noise: list[str] = []
     tab.on("console", lambda message: noise.append(message.text))
     tab.on("pageerror", lambda error: noise.append(str(error)))
-    tab.on("request", lambda asked: noise.append(asked.url) if not asked.url.startswith((address, "file:")) else None)
+    # The worker that searches has its source from a blob of the page itself.
+    own = (address, "file:", "blob:")
+    tab.on("request", lambda asked: None if asked.url.startswith(own) else noise.append(asked.url))
     tab.on("dialog", lambda dialog: noise.append(dialog.message))
     yield tab
     context.close()
@@ -180,6 +183,62 @@ def test_an_expression_searches_and_a_bad_one_is_named(page: Page, details: list
     page.get_by_label("Search", exact=True).fill("2019$")
     expect(page.locator("#query-fault")).to_be_empty()
     counted(page, sum(bool(item.context) and item.token.endswith("2019") for item in details))
+
+
+ENDLESS = r"([a-z]+[ ,.]?)+#"
+"""Tries every way of cutting a text into words before it fails."""
+
+
+def test_a_search_without_end_is_stopped_and_keeps_the_last_answer(
+    page: Page, details: list[ItemDetail], site: Path
+) -> None:
+    opened(page, "#query=Sports+COLUMN")
+    n_found = sum("Sports column" in "".join(map(str, item.completion)) for item in details)
+    counted(page, n_found)
+    page.get_by_label("regular expression").check()
+    page.get_by_label("Search", exact=True).fill(ENDLESS)
+    fault = page.locator("#query-fault")
+    expect(page.locator("#progress")).to_have_text("Searching")
+    page.locator(".row").nth(1).click()
+    expect(page.locator(".row").nth(1)).to_have_attribute("aria-current", "true")
+    kept = "The list is still that of “Sports COLUMN”."
+    expect(fault).to_have_text(f"Stopped after 2 s: searching these texts for this takes too long. {kept}")
+    counted(page, n_found)
+    expect(page.locator("#progress")).to_be_empty()
+    page.get_by_label("Search", exact=True).fill("(unclosed")
+    expect(fault).to_contain_text(f"Unterminated group. {kept}")
+    page.get_by_label("Search", exact=True).fill("delayed (twice|once)")
+    expect(page.locator("#found-count")).to_have_text(f"{N_ITEMS} items")
+    expect(page.locator(".chosen mark.hit").first).to_have_text("delayed twice")
+    # A link alone must not freeze a reader's page either, wherever it was opened from.
+    page.goto((site / "browse.html").as_uri() + f"#regex=1&query={quote(ENDLESS)}")
+    expect(fault).to_have_text(re.compile("^Stopped after 2 s.* The list is not searched[.]$"))
+    expect(page.locator("#found-count")).to_have_text(f"{N_ITEMS} items")
+
+
+def test_marks_without_end_are_stopped_too(page: Page) -> None:
+    # Found at once, in the first letter of every text; what follows it is sought in vain in all ways.
+    opened(page, f"#regex=1&query={quote('^[^]|' + ENDLESS)}&place=explanation")
+    expect(page.locator(".chosen")).to_contain_text("so nothing is marked here.")
+    expect(page.locator("#query-fault")).to_be_empty()
+    page.get_by_label("Search", exact=True).fill("Sports")
+    expect(page.locator(".chosen mark.hit").first).to_have_text("Sports")
+
+
+@pytest.mark.parametrize(
+    "refusal", ["delete window.Worker", "window.Worker = class { constructor() { throw new Error('no') } }"]
+)
+def test_without_workers_plain_search_stays_and_expressions_say_why_not(
+    page: Page, refusal: str, details: list[ItemDetail]
+) -> None:
+    page.add_init_script(refusal)
+    opened(page, "#query=sports+column")
+    n_found = sum("Sports column" in "".join(map(str, item.completion)) for item in details)
+    counted(page, n_found)
+    expect(page.locator(".chosen mark.hit").first).to_have_text("Sports column")
+    page.get_by_label("regular expression").check()
+    expect(page.locator("#query-fault")).to_contain_text("this browser starts none here. Plain text is searched.")
+    counted(page, n_found)
 
 
 def test_keys_move_search_explain_and_open(page: Page, details: list[ItemDetail]) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, get_args
 
 from nlareport.ports import RunReader, in_batches
+from nlareport.render import report_folder
 from nlareport.render.items import ITEMS_PER_PAGE, ItemDetail, ItemPages, ItemWriter, item_details
 from nlareport.render.report_folder import ReportFolder
 from nlareport.rows import Finish, Pair, Stratum
@@ -21,8 +22,10 @@ TAIL = 64
 SCORE_SCALE = 10_000
 STRATA: tuple[Stratum, ...] = get_args(Stratum)
 NORM_DIGITS = 6
-SCRIPTS = ("data", "texts", "state", "filter", "controls", "list", "detail", "main")
+SCRIPTS = ("data", "texts", "searcher", "worker", "search", "state", "filter", "controls", "list", "detail", "main")
 """In the order they build on each other."""
+POLICY = f"{report_folder.POLICY}; worker-src blob:"
+"""The browser's page searches in a worker whose source is its own."""
 STATES: dict[Finish | None, str] = {"length": "l", "stop": "s", "closed": "u", None: "u"}
 """How an answer that is not clean ended, in one letter; `c` is a clean one, `-` one that nobody judged."""
 
@@ -45,6 +48,7 @@ def render_browser(folder: ReportFolder, reader: RunReader, pages: ItemPages, pa
         "report/browse.html",
         title=f"{folder.run.title}: sample browser",
         scripts=scripts,
+        policy=POLICY,
         pairs=pairs,
         families=sorted({pair.family for pair in pairs}),
         strata=STRATA,

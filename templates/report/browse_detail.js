@@ -4,33 +4,39 @@
 (function (browser) {
   const pane = document.getElementById("chosen");
   const make = browser.element;
-  const MOST_HITS = 200;
   const ENDINGS = { l: "the token budget ran out", s: "it ended without the closing tag", u: "nobody says why" };
 
   // The text with what the search found marked in it.
-  function withHits(text, state, place) {
-    const elsewhere = state.place !== "" && state.place !== place;
-    const { expression } = state.query && !elsewhere ? browser.expression(state) : { expression: null };
-    if (expression === null) return [text];
+  function withHits(text, places) {
     const parts = [];
     let end = 0;
-    for (const match of text.matchAll(new RegExp(expression.source, "gi"))) {
-      if (match[0] === "") continue;
-      parts.push(text.slice(end, match.index), make("mark", { className: "hit" }, match[0]));
-      end = match.index + match[0].length;
-      if (parts.length > 2 * MOST_HITS) break;
+    for (const [from, to] of places) {
+      parts.push(text.slice(end, from), make("mark", { className: "hit" }, text.slice(from, to)));
+      end = to;
     }
     return [...parts, text.slice(end)];
   }
 
-  function contextOf(texts, state) {
+  // What is shown of an item and can be searched, the context first, then an explanation or answer for every pair.
+  function searchedTexts(texts) {
+    return [texts.context === null ? "" : texts.context[0], ...texts.texts.map((text, row) => text ?? texts.answers[row] ?? "")];
+  }
+
+  // Where the search found something in each of them.
+  function marksOf(item, texts, state) {
+    const found = texts ? browser.marks(state, item, searchedTexts(texts), () => browser.repeatDetail(item)) : { places: null, fault: "" };
+    const isSearched = (part) => state.place === "" || (state.place === "context") === (part === 0);
+    return { in: (part) => (found.places && isSearched(part) ? found.places[part] : []), fault: found.fault };
+  }
+
+  function contextOf(texts, places) {
     if (texts === undefined) return make("p", { className: "absent" }, "Reading the texts of this item");
     if (texts === null) return make("p", { className: "absent" }, "The file with this item's texts could not be read.");
     if (texts.context === null) return make("p", { className: "absent" }, "The run file does not hold this item's text.");
     const [before, token] = texts.context;
     return make("blockquote", { className: "context" }, make("p", {},
       make("span", { className: "quiet", ariaHidden: "true" }, "…"),
-      ...withHits(before, state, "context"), token === "" ? null : make("mark", {}, token)));
+      ...withHits(before, places), token === "" ? null : make("mark", {}, token)));
   }
 
   function scoreOf(row, column, item) {
@@ -45,7 +51,7 @@
       make("b", {}, browser.signed(scoreOf(row, cell.column, item))));
   }
 
-  function explanation(pair, item, texts, state) {
+  function explanation(pair, item, texts, state, marks) {
     const row = browser.run.pairs.indexOf(pair);
     const title = make("h3", { className: "source" },
       make("span", {}, `${pair.label} `, make("span", { className: "block" }, `block ${pair.block}`)),
@@ -53,10 +59,10 @@
         chosenScore(row, item, state)));
     const box = make("section", { className: "explanation" }, title);
     if (texts && texts.texts[row] !== null) {
-      box.append(make("p", {}, ...withHits(texts.texts[row], state, "explanation")));
+      box.append(make("p", {}, ...withHits(texts.texts[row], marks.in(row + 1))));
     } else if (texts && texts.answers[row] !== null) {
       box.append(make("p", { className: "absent" }, "No explanation was closed; the answer reads:"),
-        make("p", {}, ...withHits(texts.answers[row], state, "explanation")));
+        make("p", {}, ...withHits(texts.answers[row], marks.in(row + 1))));
     } else if (texts) {
       box.append(make("p", { className: "absent" }, "No text is known."));
     }
@@ -129,14 +135,16 @@
     }
     const texts = browser.textsOf(item, () => browser.repeatDetail(item));
     const sources = comparedSources(state);
+    const marks = marksOf(item, texts, state);
     const focused = pane.contains(document.activeElement) ? document.activeElement.value : undefined;
     pane.replaceChildren(...[
       make("header", {}, make("h2", {}, `Item ${browser.run.ids[item]}`),
         make("a", { href: browser.href(item), id: "open-item" }, "Its own page")),
       isFound ? null : make("p", { className: "note" }, "This item does not pass the filters."),
-      contextOf(texts, state), facts(item, texts), compareBoxes(state),
+      marks.fault === "" ? null : make("p", { className: "note" }, marks.fault),
+      contextOf(texts, marks.in(0)), facts(item, texts), compareBoxes(state),
       make("div", { className: `explanations of-${Math.min(4, sources.length)}` },
-        ...sources.map((pair) => explanation(pair, item, texts, state))),
+        ...sources.map((pair) => explanation(pair, item, texts, state, marks))),
       make("div", { className: "measures" }, matrix(item, state), places(item)),
       ...(texts ? texts.reasons : []).map((reason) => make("p", { className: "note" }, `Unscored: ${reason}.`)),
     ].filter((part) => part !== null));

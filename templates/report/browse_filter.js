@@ -3,8 +3,6 @@
 
 (function (browser) {
   const orders = new Map();
-  let haystacks = null;
-  let lastSearch = { key: "", hits: null, fault: "" };
 
   browser.cellsInView = function (state) {
     return browser.run.cells.filter((cell) =>
@@ -81,65 +79,10 @@
     return found.filter((test) => test !== null);
   }
 
-  browser.results = function (state) {
-    const wanted = tests(state, search(state));
+  // `hits` are what a search left: one byte per item, or null.
+  browser.results = function (state, hits) {
+    const wanted = tests(state, hits);
     if (wanted.length === 0) return order(state);
     return order(state).filter((place) => wanted.every((test) => test(place)));
   };
-
-  browser.needsTexts = (state) => state.query !== "" && haystacks === null;
-
-  // Once every text is there: what is searched, kept in lower case beside what is matched by expressions.
-  browser.gatherTexts = function () {
-    const empty = () => new Array(browser.run.ids.length).fill("");
-    haystacks = { context: empty(), explanation: empty(), lowContext: empty(), lowExplanation: empty() };
-    for (const [place, { context, texts, answers }] of browser.everyText()) {
-      haystacks.context[place] = context === null ? "" : context.join("");
-      haystacks.explanation[place] = texts.map((text, pair) => text ?? answers[pair] ?? "").join("\n");
-      haystacks.lowContext[place] = haystacks.context[place].toLowerCase();
-      haystacks.lowExplanation[place] = haystacks.explanation[place].toLowerCase();
-    }
-  };
-
-  // The expression of a query, or why it is none.
-  browser.expression = function (state) {
-    const source = state.regex ? state.query : state.query.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
-    try {
-      return { expression: new RegExp(source, "i"), fault: "" };
-    } catch (error) {
-      return { expression: null, fault: error.message };
-    }
-  };
-
-  browser.searchFault = () => lastSearch.fault;
-
-  // One byte per item, 1 where it matches; null when nothing is searched or the expression is bad.
-  function search(state) {
-    const key = JSON.stringify([state.query, state.regex, state.place]);
-    if (lastSearch.key === key && haystacks !== null) return lastSearch.hits;
-    lastSearch = { key, hits: null, fault: "" };
-    if (state.query === "") return null;
-    const { expression, fault } = browser.expression(state);
-    lastSearch.fault = fault;
-    if (fault || haystacks === null) return null;
-    lastSearch.hits = state.regex ? scanned(state, (text) => expression.test(text), false)
-      : scanned(state, includes(state.query.toLowerCase()), true);
-    return lastSearch.hits;
-  }
-
-  function includes(needle) {
-    return (text) => text.includes(needle);
-  }
-
-  function scanned(state, matches, low) {
-    const contexts = low ? haystacks.lowContext : haystacks.context;
-    const explanations = low ? haystacks.lowExplanation : haystacks.explanation;
-    const columns = state.place === "context" ? [contexts]
-      : state.place === "explanation" ? [explanations] : [contexts, explanations];
-    const hits = new Uint8Array(browser.run.ids.length);
-    for (const texts of columns) {
-      for (let place = 0; place < texts.length; place += 1) if (!hits[place] && matches(texts[place])) hits[place] = 1;
-    }
-    return hits;
-  }
 })(window.nlaBrowser);

@@ -7,34 +7,52 @@
   const help = document.getElementById("help");
   const keysOn = document.getElementById("keys-on");
   const isNarrow = matchMedia("(max-width: 60rem)");
-  const shown = { list: "", search: "", part: 0 };
+  const shown = { list: "", search: 0, part: 0 };
+  const PAUSE_MS = 300;
   let results = [];
   let chosen = null;
-  let isReading = false;
+  let pause = 0;
 
-  const searchKey = (state) => (state.query === "" ? "" : JSON.stringify([state.query, state.regex, state.place]));
-  // What the list depends on: moving to another item leaves it as it is.
-  const listKey = (state) => JSON.stringify({ ...state, item: "", sources: "", keys: "", part: "" });
+  // What the list depends on beside the search: moving to another item leaves it as it is.
+  const listKey = (state, search) =>
+    JSON.stringify({ ...state, item: "", sources: "", keys: "", part: "", query: "", regex: "", place: "", search });
 
   function show(state) {
     browser.showControls(state);
     keysOn.checked = state.keys !== "off";
-    if (browser.needsTexts(state) && browser.expression(state).fault === "") {
-      readTexts();
+    const started = performance.now();
+    const search = browser.search(state, showReading, () => show(browser.state()));
+    showProgress(search);
+    if (search.isWaiting && shown.list === "") {
+      count.textContent = "Searching all texts";
       return;
     }
-    const started = performance.now();
-    const isSearch = searchKey(state) !== "" && searchKey(state) !== shown.search;
-    const isNew = listKey(state) !== shown.list;
-    if (isNew) results = browser.results(state);
+    const isNew = listKey(state, search.number) !== shown.list;
+    if (isNew) results = browser.results(state, search.hits);
     chosen = chosenIn(state);
     showList(state, isNew);
     // How long the reader's wish took to become the list; painting comes after.
-    if (isNew) performance.measure(isSearch ? "search" : "filter", { start: started });
-    Object.assign(shown, { list: listKey(state), search: searchKey(state) });
+    if (search.hits && search.number !== shown.search) performance.measure("search", { start: search.askedAt });
+    else if (isNew) performance.measure("filter", { start: started });
+    Object.assign(shown, { list: listKey(state, search.number), search: search.number });
     browser.markRow(chosen);
-    browser.showFault(browser.searchFault());
+    browser.showFault(search.fault);
     browser.showDetail(chosen, state, results.includes(chosen));
+  }
+
+  function showReading(done, total) {
+    progress.textContent = `${browser.count(done)} of ${browser.count(total)} files of texts read`;
+  }
+
+  // Most searches are over before a reader could read that they go on.
+  function showProgress(search) {
+    clearTimeout(pause);
+    if (search.isWaiting) {
+      pause = setTimeout(() => { progress.textContent = "Searching"; }, PAUSE_MS);
+      return;
+    }
+    const lost = search.hits ? browser.lostShards() : 0;
+    progress.textContent = lost ? `Texts that could not be read, and are not searched: ${browser.count(lost)} of ${browser.count(browser.run.shards.length)} files.` : "";
   }
 
   function chosenIn(state) {
@@ -53,20 +71,6 @@
   }
 
   const itemCount = (total) => `${browser.count(total)} ${total === 1 ? "item" : "items"}`;
-
-  async function readTexts() {
-    if (isReading) return;
-    isReading = true;
-    count.textContent = "Reading all texts, this once";
-    await browser.loadEveryText((done, total) => {
-      progress.textContent = `${browser.count(done)} of ${browser.count(total)} files of texts read`;
-    });
-    browser.gatherTexts();
-    const lost = browser.lostShards();
-    progress.textContent = lost ? `Texts that could not be read, and are not searched: ${browser.count(lost)} of ${browser.count(browser.run.shards.length)} files.` : "";
-    isReading = false;
-    show(browser.state());
-  }
 
   function choose(place, step) {
     browser.change({ item: String(browser.run.ids[place]), part: "" }, step);
