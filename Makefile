@@ -6,7 +6,7 @@ RUN := runs/pocket.duckdb
 REPORT := runs/pocket-report
 WORKERS := 2
 
-.PHONY: report test soak lint site published clean
+.PHONY: report test soak mutants coverage lint site published clean
 
 report: $(VENV)/.installed
 	$(VENV)/bin/nlareport run data/experiments/pocket.yaml --db $(RUN) --limit $(ITEMS)
@@ -23,6 +23,17 @@ test: $(VENV)/.test-installed lint
 # Faults and trials by the hundred, which `make test` leaves out.
 soak: $(VENV)/.test-installed
 	OMP_NUM_THREADS=1 $(PYTHON) -m pytest --numprocesses $(WORKERS) --dist worksteal -m soak
+
+# Faults put into the arithmetic one at a time: at least 90% of them must fail a test. About half an hour on one core;
+# `mutmut run` goes on where it was stopped.
+mutants: $(VENV)/.mutation-installed
+	rm -rf mutants
+	OMP_NUM_THREADS=1 nice $(PYTHON) -m mutmut run --max-children 1
+	$(PYTHON) benchmarks/mutants.py
+
+# Which lines of nlareport/ the tests run: fails under 95%.
+coverage: $(VENV)/.coverage-installed
+	OMP_NUM_THREADS=1 $(PYTHON) -m pytest --numprocesses $(WORKERS) --dist worksteal --cov --cov-report term-missing:skip-covered
 
 lint: $(VENV)/.test-installed
 	$(VENV)/bin/ruff check .
@@ -49,6 +60,10 @@ $(VENV)/.installed: pyproject.toml
 
 $(VENV)/.test-installed: $(VENV)/.installed
 	$(PYTHON) -m pip install --quiet --editable '.[pairs,hub,test]'
+	touch $@
+
+$(VENV)/.mutation-installed $(VENV)/.coverage-installed: $(VENV)/.%-installed: $(VENV)/.test-installed
+	$(PYTHON) -m pip install --quiet --group $*
 	touch $@
 
 clean:

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from nlareport.errors import TooFewItems
 from nlareport.geometry import unit_rows, variance_nrm
 from nlareport.resampling import (
+    bootstrap_columns,
     bootstrap_means,
     bootstrap_ratios,
     bootstrap_variances,
@@ -15,10 +16,14 @@ from nlareport.resampling import (
     document_weights,
     percentile_interval,
     random_order,
+    variance_ratios,
 )
 
 documents_of_items = st.lists(st.integers(0, 8), min_size=2, max_size=40).map(np.array)
 DERANGEMENT_OF_8 = [5, 7, 4, 2, 0, 1, 3, 6]
+FURTHER_DERANGEMENTS = [[6, 3, 7, 1, 5, 4, 0, 2], [2, 4, 6, 1, 0, 7, 5, 3]]
+DERANGEMENT_OF_3_DOCUMENTS = [5, 0, 3, 4, 6, 2, 1]
+ORDER_OF_6 = [0, 3, 5, 1, 2, 4]
 WEIGHTS_OF_6 = [[1, 2, 3, 0, 0, 0], [1, 1, 1, 1, 2, 0]]
 
 seeds = st.integers(-(2**63), 2**63)
@@ -38,13 +43,48 @@ def test_a_derangement_exists_unless_one_document_holds_more_than_half(documents
 
 
 def test_one_document_with_more_than_half_of_the_items_is_refused():
-    with pytest.raises(TooFewItems, match="more than half"):
+    sentence = (
+        r"^No permutation of 5 items gives each another document's: one document holds more than half of them\. "
+        r"Measure items of more documents\.$"
+    )
+    with pytest.raises(TooFewItems, match=sentence):
         derangement(np.array([0, 0, 0, 1, 2]), seed=1)
 
 
 def test_derangements_are_the_same_on_every_machine():
     assert derangement(np.arange(8), seed=1018).tolist() == DERANGEMENT_OF_8
-    assert derangement(np.arange(8), seed=1018, permutation=1).tolist() != DERANGEMENT_OF_8
+    assert [derangement(np.arange(8), 1018, permutation).tolist() for permutation in (1, 2)] == FURTHER_DERANGEMENTS
+    assert derangement(np.array([4, 7, 4, 9, 7, 9, 9]), seed=1018).tolist() == DERANGEMENT_OF_3_DOCUMENTS
+
+
+def n_cycles(partner: np.ndarray) -> int:
+    seen: set[int] = set()
+    cycles = 0
+    for start in range(len(partner)):
+        cycles += start not in seen
+        while start not in seen:
+            seen.add(start)
+            start = int(partner[start])
+    return cycles
+
+
+def test_derangements_shift_by_every_number_of_places_and_not_by_one_alone():
+    # Six items on a circle, shifted by 1 to 5: by 1 and 5 they form one cycle, by 2 and 4 two, by 3 three.
+    cycles = [n_cycles(derangement(np.arange(6), seed)) for seed in range(1000)]
+    assert np.bincount(cycles, minlength=4) / 1000 == pytest.approx([0, 0.4, 0.4, 0.2], abs=0.05)
+
+
+@given(seeds)
+def test_derangements_of_one_seed_are_not_alike(seed):
+    documents = np.repeat(np.arange(10), 3)
+    several = {tuple(derangement(documents, seed, permutation).tolist()) for permutation in range(5)}
+    assert len(several) == 5
+    assert tuple(derangement(documents, seed).tolist()) == tuple(derangement(documents, seed, 0).tolist())
+    assert tuple(derangement(documents, seed + 1).tolist()) not in several
+
+
+def test_a_random_order_is_the_same_on_every_machine():
+    assert random_order(6, seed=1018, purpose="cards").tolist() == ORDER_OF_6
 
 
 def test_drawn_documents_are_the_same_on_every_machine():
@@ -78,6 +118,40 @@ def test_the_size_of_a_chunk_does_not_change_what_is_drawn(monkeypatch):
     assert np.array_equal(np.concatenate(chunks), whole)
 
 
+def test_a_chunk_holds_at_least_one_draw_and_as_many_entries_as_fit(monkeypatch):
+    monkeypatch.setattr("nlareport.resampling._WEIGHTS_AT_ONCE", 14)
+    assert [len(chunk) for chunk in document_weights(7, 5, 1)] == [2, 2, 1]
+    assert [len(chunk) for chunk in document_weights(15, 3, 1)] == [1, 1, 1]
+
+
+def test_an_interval_leaves_2_5_percent_of_the_draws_on_either_side():
+    # Of 0, 1, …, 1000 the percentiles are whole numbers.
+    assert percentile_interval(np.append(np.arange(1001.0), [np.nan, np.inf])) == (25.0, 975.0)
+    sentence = r"^No bootstrap draw held an item; an interval needs at least two documents with a value\.$"
+    with pytest.raises(TooFewItems, match=sentence):
+        percentile_interval(np.array([np.nan]))
+
+
+def test_columns_are_means_over_the_drawn_documents_items():
+    # The first column has values in documents 0 and 2, the second in 1 alone.
+    columns = [(np.array([1.0, 5.0, 3.0]), np.array([0, 2, 0])), (np.array([7.0]), np.array([1]))]
+    drawn = bootstrap_columns(columns, 3, draws=40, seed=2)
+    weights = np.concatenate(list(document_weights(3, 40, 2)))
+    for (first, second), (zero, one, two) in zip(drawn, weights, strict=True):
+        n_first = 2 * zero + two
+        expected = (4 * zero + 5 * two) / n_first if n_first else np.nan
+        assert first == pytest.approx(expected, nan_ok=True)
+        assert second == pytest.approx(7.0 if one else np.nan, nan_ok=True)
+    assert np.isnan(drawn).any(axis=0).all()
+
+
+def test_v_over_drawn_v_is_above_1_where_less_variance_was_drawn():
+    drawn = {"a": np.array([0.25, 1.0]), "b": np.array([0.5, 0.125]), "c": np.array([1.0, 1.0])}
+    ratios = variance_ratios({"a": 0.5, "b": 0.25, "c": None}, drawn)
+    assert {key: ratio.tolist() for key, ratio in ratios.items()} == {"a": [2.0, 0.5], "b": [0.5, 2.0]}
+    assert variance_ratios({"a": 0.5}, None) == {}
+
+
 def test_all_items_of_a_document_move_together():
     # Documents {0, 0} and {1}: by hand, a resample is AA, AB, BA or BB with means 0, 1/3, 1/3 and 1.
     values, documents = np.array([0.0, 0.0, 1.0]), np.array([0, 0, 1])
@@ -105,7 +179,8 @@ def test_the_interval_does_not_depend_on_row_order():
 
 
 def test_one_document_has_no_interval():
-    with pytest.raises(TooFewItems, match=r"1 document\(s\)"):
+    sentence = r"^An interval over documents was asked of 1 document\(s\); score items of at least two\.$"
+    with pytest.raises(TooFewItems, match=sentence):
         bootstrap_means(np.array([1.0, 2.0]), np.array([4, 4]), draws=100, seed=1)
 
 
@@ -114,6 +189,19 @@ def test_documents_without_a_value_are_drawn_too_when_the_run_is_said_to_have_th
     # A third of the documents each: (1/3)**3 of the draws hold only the empty one.
     assert np.isnan(means).mean() == pytest.approx(1 / 27, abs=0.02)
     assert percentile_interval(means) == (1.0, 3.0)
+
+
+def test_documents_may_be_numbered_in_any_way_when_only_those_with_a_value_are_drawn():
+    values = np.array([1.0, 5.0, 3.0])
+    expected = bootstrap_means(values, np.array([1, 0, 1]), draws=50, seed=3)
+    assert bootstrap_means(values, np.array([90, 7, 90]), draws=50, seed=3).tolist() == expected.tolist()
+    assert np.isfinite(expected).all()
+
+
+def test_the_last_documents_of_a_run_are_drawn_too_when_they_have_no_value():
+    means = bootstrap_means(np.array([1.0, 3.0]), np.array([0, 1]), draws=500, seed=1, n_documents=4)
+    weights = np.concatenate(list(document_weights(4, 500, 1)))
+    assert np.isnan(means).tolist() == (weights[:, :2].sum(axis=1) == 0).tolist()
 
 
 def test_statistics_of_one_run_share_their_draws():

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from nlareport.batches import SourceDocument, Tokenization
 from nlareport.errors import NothingToAlign
 from nlareport.experiment import Sampling
+from nlareport.rows import Document
 from nlareport.stages.sample import align, sample_document, sample_positions
 
 SPECIAL = 1
@@ -83,6 +84,61 @@ def test_a_context_is_at_most_400_characters_and_starts_at_a_word():
         assert item.context.startswith("word")
 
 
+def test_a_document_keeps_where_it_came_from():
+    document = SourceDocument(doc_id="corpus:split:7", corpus="corpus", source_index=7, text=WORDS)
+    row, items = sample_document(document, PatternTokenizer(r"\s*\S+"), sampling(), 0)
+    assert row == Document("corpus:split:7", "corpus", 7, len(WORDS), None)
+    assert [item.doc_id for item in items] == ["corpus:split:7"]
+
+
+def contexts(text: str, pattern: str = r"\s*\S+") -> list[tuple[int, str]]:
+    """(char_end, context) of every token of a text that can be an item."""
+    settings = sampling(positions_per_document=10_000)
+    _, items = sample_document(document_of(text), PatternTokenizer(pattern), settings, 0)
+    return sorted((item.char_end, item.context) for item in items)
+
+
+def test_a_context_of_less_than_400_characters_starts_with_the_text():
+    text = "a bc def " * 60
+    assert [context for end, context in contexts(text) if end <= 400] == [
+        text[:end] for end, _ in contexts(text) if end <= 400
+    ]
+
+
+def test_a_context_starts_at_the_first_word_that_is_whole():
+    text = "a bc def " * 120
+    longer = [(end, context) for end, context in contexts(text) if end > 400]
+    assert longer[0][0] == 404
+    for end, context in longer:
+        cut = text[end - 400 : end]
+        assert context == (cut if text[end - 401].isspace() else re.sub(r"^\S*\s+", "", cut, count=1))
+    # Cut behind a space, before one, and within words.
+    assert {400 - len(context) for _, context in longer} == {0, 1, 3}
+
+
+def test_the_word_that_a_text_starts_with_is_whole_only_while_the_context_reaches_it():
+    text = "ab " + "c" * 4 + " d" * 300
+    found = dict(contexts(text))
+    assert found[399] == text[:399]
+    assert found[401] == text[3:401]
+    assert found[403] == text[3:403]
+    assert found[405] == text[8:405]
+
+
+@pytest.mark.parametrize(("length", "lost"), [(0, 1), (1, 2), (78, 79), (79, 80), (80, 0), (150, 0)])
+def test_a_context_loses_at_most_80_characters_to_start_at_a_word(length, lost):
+    # The cut falls behind the first w of a word that goes on for `length` characters.
+    text = "a " * 50 + "w" + "w" * length + " x "
+    text += "b" * (501 - len(text)) + " c"
+    assert dict(contexts(text))[501] == text[101 + lost : 501]
+
+
+@pytest.mark.parametrize("length", [398, 399, 400, 1000])
+def test_the_token_itself_is_never_cut_from_its_context(length):
+    text = "aaaa " * 60 + "aaaa " + "b" * length
+    assert contexts(text)[-1] == (len(text), text[-max(400, length + 1) :])
+
+
 def test_a_context_without_spaces_keeps_its_400_characters():
     text = "字" * 900
     _, (item,) = sample_document(document_of(text), PatternTokenizer(r".{9}"), sampling(), 0)
@@ -117,18 +173,21 @@ def test_a_long_document_of_special_tokens_is_skipped_with_another_reason():
 
 
 @pytest.mark.parametrize("piece", [(99, 100), (100, 100)], ids=["shared span", "empty span"])
-def test_a_piece_of_a_multi_byte_character_stands_for_the_whole_character(piece):
-    text = "a" * 99 + "漢" + "b"
+@pytest.mark.parametrize("before", ["a" * 99, ""], ids=["in a text", "first of a text"])
+def test_a_piece_of_a_multi_byte_character_stands_for_the_whole_character(before, piece):
+    text = before + "漢" + "b"
+    shift = len(before) - 99
 
     class Pieces(PatternTokenizer):
         special_ids = frozenset({SPECIAL})
 
         def tokenize(self, text: str, max_tokens: int | None) -> Tokenization:
-            starts, ends = zip(*[(0, 0)] * 49, (0, 99), piece, strict=True)
+            spans = [(0, 0)] * 49 + [(0, len(before)), (piece[0] + shift, piece[1] + shift)]
+            starts, ends = zip(*spans, strict=True)
             return Tokenization([SPECIAL] * 50 + [7], list(starts), list(ends))
 
     _, (item,) = sample_document(document_of(text), Pieces(""), sampling(), 0)
-    assert (item.token, item.char_end, item.stratum) == ("漢", 100, "prose")
+    assert (item.token, item.char_end, item.stratum) == ("漢", len(before) + 1, "prose")
 
 
 # "The 漢字 end": BOS, The, ␣ + first byte of 漢, two more bytes of it, 字, ␣end.
@@ -158,7 +217,11 @@ def test_alignment_takes_the_token_that_ends_at_or_contains_the_character(char_e
 
 def test_alignment_ignores_tokens_that_cover_no_text():
     assert align(Tokenization([1, 5, 2], [0, 0, 4], [0, 4, 4]), 4) == (1, 0)
-    with pytest.raises(NothingToAlign, match="no token of text"):
+    sentence = (
+        r"^Character 4 cannot be found again: the tokenization holds no token of text\. "
+        r"Check that the tokenizer returns character offsets\.$"
+    )
+    with pytest.raises(NothingToAlign, match=sentence):
         align(Tokenization([1], [0], [0]), 4)
 
 

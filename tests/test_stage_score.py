@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from nlareport.batches import ActivationBatch
 from nlareport.errors import CheckpointDrift, TooFewItems
+from nlareport.resampling import derangement
 from nlareport.rows import Explanation, PairId, Score
 from nlareport.stages.score import measure_pair, null_scores, score_cell
 
@@ -80,7 +81,11 @@ def test_a_lost_reconstruction_is_unscored_and_says_whose_it_was():
 
 
 def test_a_reconstruction_of_another_width_is_refused():
-    with pytest.raises(CheckpointDrift, match="width 3, its activations have width 2"):
+    sentence = (
+        r"^Pair b: its reconstructor returns vectors of width 3, its activations have width 2\. "
+        r"Check d_model and the checkpoint of each\.$"
+    )
+    with pytest.raises(CheckpointDrift, match=sentence):
         score_cell(SOURCE, TARGET, GOLD, batch(np.ones((4, 3))), clean(0), 0.5, "unscored")
 
 
@@ -114,6 +119,37 @@ def test_nulls_do_not_depend_on_row_order(gold_order, reconstruction_order):
         seed=3,
     )
     assert sorted(shuffled, key=lambda null: (null.permutation, null.item_id)) == expected
+
+
+def test_nulls_are_errors_against_the_golds_that_a_derangement_gives():
+    vectors = np.random.default_rng(5).standard_normal((9, 3))
+    documents = np.array([0, 0, 1, 1, 2, 2, 3, 3, 3])
+    nulls = null_scores(SOURCE, TARGET, batch(vectors), batch(vectors + 1), documents, permutations=3, seed=11)
+    unit = [rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (vectors, vectors + 1)]
+    for null in nulls:
+        partner = derangement(documents, 11, null.permutation)[null.item_id]
+        error = ((unit[0][partner] - unit[1][null.item_id]) ** 2).sum()
+        assert null.mse_nrm == pytest.approx(error, abs=1e-5)
+    assert {(null.source, null.target) for null in nulls} == {(SOURCE, TARGET)}
+    assert [(null.permutation, null.item_id) for null in nulls] == [(p, n) for p in range(3) for n in range(9)]
+
+
+def test_null_permutations_of_a_run_differ_and_so_do_those_of_another_seed():
+    vectors = np.random.default_rng(6).standard_normal((30, 4))
+
+    def errors(seed: int) -> list[tuple[float, ...]]:
+        nulls = null_scores(SOURCE, TARGET, batch(vectors), batch(vectors), np.arange(30) // 2, 4, seed)
+        return [tuple(null.mse_nrm for null in nulls if null.permutation == p) for p in range(4)]
+
+    assert len(set(errors(1) + errors(2))) == 8
+
+
+def test_every_cell_is_shuffled_by_the_same_exchange():
+    vectors = np.random.default_rng(7).standard_normal((6, 3))
+    here = null_scores(SOURCE, TARGET, batch(vectors), batch(vectors), np.arange(6), 2, seed=3)
+    there = null_scores(TARGET, SOURCE, batch(vectors), batch(vectors), np.arange(6), 2, seed=3)
+    assert [null.mse_nrm for null in here] == [null.mse_nrm for null in there]
+    assert {(null.source, null.target) for null in there} == {(TARGET, SOURCE)}
 
 
 def test_an_unscored_item_has_no_null_and_does_not_move_the_others():

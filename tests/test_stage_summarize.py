@@ -194,3 +194,103 @@ def test_a_resampled_v_moves_intervals_and_not_values():
     drawn = cell(summarize([pair(A, 0, variance)], items, scores, [], draws=200, seed=4, variance_draws={A: draws}))
     assert (drawn.ci_low, drawn.ci_high) != (fixed.ci_low, fixed.ci_high)
     assert replace(drawn, ci_low=fixed.ci_low, ci_high=fixed.ci_high) == fixed
+
+
+def test_intervals_follow_the_v_draws_of_the_target_and_not_of_the_source():
+    items = [item(n) for n in range(12)]
+    pairs = [pair(A, 0, 0.5), pair(B, 1, 0.25)]
+    scores = [
+        score(n, 0.1 + 0.02 * n, s, t, 0.5 if t == A else 0.25) for n in range(12) for s in (A, B) for t in (A, B)
+    ]
+
+    def intervals(variance_draws: dict[PairId, np.ndarray]) -> dict[tuple[PairId, PairId], tuple[float, float]]:
+        cells = summarize(pairs, items, scores, [], draws=200, seed=3, variance_draws=variance_draws)
+        return {(row.source, row.target): (row.ci_low, row.ci_high) for row in cells if row.subset == "all"}
+
+    fixed = intervals({})
+    # Twice the variance in every draw: errors are half as large a share of it.
+    doubled = intervals({A: np.full(200, 1.0)})
+    for source in (A, B):
+        low, high = fixed[source, A]
+        assert doubled[source, A] == pytest.approx((1 - (1 - low) / 2, 1 - (1 - high) / 2))
+        assert doubled[source, B] == fixed[source, B]
+
+
+def test_a_draw_without_variance_is_left_out_of_the_interval():
+    items, scores = [item(n) for n in range(6)], [score(n, 0.1 * n) for n in range(6)]
+    some = np.where(np.arange(200) < 100, 0.5, np.nan)
+    found = cell(summarize(PAIRS, items, scores, [], draws=200, seed=3, variance_draws={A: some}))
+    means = bootstrap_means(np.array([row.fve_nrm for row in scores]), np.arange(6), 200, 3)
+    assert (found.ci_low, found.ci_high) == pytest.approx(percentile_interval(means[:100]))
+
+
+def test_graded_subsets_belong_to_their_target_alone_and_come_last():
+    items = [item(n) for n in range(5)]
+    scores = [score(n, 0.1 * (n + 1), A, t) for n in range(5) for t in (A, B)]
+    graded = {B: {"short": {4, 1}, "none": []}}
+    cells = summarize(PAIRS, items, scores, [], draws=100, seed=1, graded=graded)
+    assert [row.subset for row in cells if row.target == A] == list(SUBSETS)
+    assert [row.subset for row in cells if row.target == B] == [*SUBSETS, "short", "none"]
+    short = cell(cells, A, B, "short")
+    # mse 0.5 and 0.2 of items 4 and 1: fve 0 and 0.6.
+    assert (short.n_scored, short.fve_nrm) == (2, pytest.approx(0.3))
+    assert cell(cells, A, B, "none").n_scored == 0
+
+
+def test_a_run_without_items_has_no_cells():
+    assert summarize(PAIRS, [], [], [], draws=100, seed=1) == []
+
+
+def test_a_tenth_of_the_items_is_cut_from_either_end_before_the_trimmed_mean():
+    fve = [-50.0, -1.0, *[0.2] * 17, 0.6, 0.9, 900.0]
+    scores = [Score(n, A, A, None, value) for n, value in enumerate(fve)]
+    items = [item(n) for n in range(22)]
+    # Two of 22 go at either end.
+    assert cell(summarize(PAIRS, items, scores, [], 100, 1)).trimmed_mean == pytest.approx((17 * 0.2 + 0.6) / 18)
+
+
+def test_half_known_scores_are_filled_in_item_by_item():
+    scores = [Score(0, A, A, 0.1, None), Score(1, A, A, None, 0.4), Score(2, A, A, 0.25, 0.5)]
+    found = cell(summarize(PAIRS, [item(n) for n in range(4)], scores, [], 100, 1))
+    # V is 0.5: fve 0.8, 0.4, 0.5 and mse 0.1, 0.3, 0.25.
+    assert (found.n_scored, found.n_unscored) == (3, 0)
+    assert found.fve_nrm == pytest.approx(1.7 / 3)
+    assert found.median == pytest.approx(0.5)
+    assert found.fve_meannorm == pytest.approx(1 - (0.65 / 3) / (2 * (1 - 0.5**0.5)))
+
+
+def test_a_score_of_0_is_not_below_0():
+    scores = [Score(n, A, A, None, fve) for n, fve in enumerate([0.0, -0.1, 0.5, 0.2])]
+    assert cell(summarize(PAIRS, [item(n) for n in range(4)], scores, [], 100, 1)).share_below_zero == 0.25
+
+
+def test_a_ceiling_of_0_is_no_ceiling():
+    items = [item(0), item(1)]
+    scores = [score(n, mse, s, A) for n in (0, 1) for s, mse in [(A, 0.5), (B, 0.25)]]
+    cells = summarize(PAIRS, items, scores, [], draws=100, seed=1)
+    assert cell(cells, A, A).fve_nrm == 0.0
+    assert cell(cells, B, A).ceiling_fraction is None
+
+
+def test_golds_of_one_direction_have_no_fraction_about_their_best_guess():
+    scores = [score(n, 0.1) for n in range(2)]
+    cells = summarize([pair(A, 0, mean_norm=1 - 1e-13)], [item(0), item(1)], scores, [], draws=100, seed=1)
+    assert cell(cells).fve_meannorm is None
+    assert cell(cells).fve_nrm == pytest.approx(0.8)
+
+
+def test_a_subset_in_one_document_has_no_interval_beside_one_that_has():
+    items = [item(0, document=0, stratum="digits"), item(1, document=0, stratum="digits"), item(2, document=1)]
+    cells = summarize(PAIRS, items, [score(n, 0.1 * n) for n in range(3)], [], draws=200, seed=1)
+    assert cell(cells).ci_low is not None
+    assert cell(cells, subset="digits").fve_nrm == pytest.approx(0.9)
+    assert cell(cells, subset="digits").ci_low is None
+
+
+def test_documents_without_a_score_are_drawn_too():
+    items = [item(n) for n in range(3)]
+    scores = [score(0, 0.1), score(1, 0.4), score(2, None)]
+    found = cell(summarize(PAIRS, items, scores, [], draws=300, seed=9))
+    means = bootstrap_means(np.array([0.8, 0.2]), np.array([0, 1]), 300, 9, n_documents=3)
+    assert np.isnan(means).any()
+    assert (found.ci_low, found.ci_high) == pytest.approx(percentile_interval(means))

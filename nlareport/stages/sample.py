@@ -126,11 +126,11 @@ def _item(document: SourceDocument, tokenization: Tokenization, position: int, i
 
 
 def _token_start(text: str, tokenization: Tokenization, position: int) -> int:
-    """Where the token's text starts, its leading space included, as Gemma, Qwen and Llama count it."""
+    """Where an item's token starts, its leading space included, as Gemma, Qwen and Llama count it."""
     start, end = tokenization.char_starts[position], tokenization.char_ends[position]
-    previous_end = tokenization.char_ends[position - 1] if position > 0 else 0
+    previous_end = tokenization.char_ends[position - 1]
     # Tokenizers that trim offsets leave the space before a word to nobody.
-    if previous_end < start and text[previous_end:start].isspace():
+    if text[previous_end:start].isspace():
         return previous_end
     # A piece of a multi-byte character may be given no character of its own; it then stands for the whole.
     return min(start, max(end - 1, 0))
