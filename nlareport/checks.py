@@ -104,3 +104,5 @@ class CheckReport:
     replications: list[Replication] = field(default_factory=list)
     numbers: list[NumberFinding] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    """What was looked at besides, and is no fault; one sentence each."""

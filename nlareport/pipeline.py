@@ -31,6 +31,7 @@ from nlareport.steps.opening import opened_run
 from nlareport.steps.plain import read_plain_words
 from nlareport.steps.publish import publish_comparison, publish_comparisons, publish_report, publish_reports
 from nlareport.steps.scores import score_run
+from nlareport.steps.vectors import check_vectors
 from nlareport.steps.work import Work
 from nlareport.store.queries import DuckDBReader
 from nlareport.store.whole_run import read_run
@@ -139,7 +140,7 @@ def check_run(file: Path, against: Path | None, prose: Path | None, tolerance: f
         NlareportError: a run file or figures file is missing or damaged.
     """
     with opened_run(file) as reader:
-        found = check_stored(reader)
+        found = check_vectors(check_stored(reader), reader)
         if against is not None:
             with opened_run(against) as earlier:
                 found = check_replication(found, earlier, reader, tolerance)

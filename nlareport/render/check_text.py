@@ -10,7 +10,7 @@ VERDICT_WIDTH = 16
 
 
 def check_lines(report: CheckReport, page: str) -> Iterator[str]:
-    """Claims first, then cells beside an earlier run's, then the numbers of a page."""
+    """Claims first, then cells beside an earlier run's, then the numbers of a page, then notes."""
     for claim in report.claims:
         required = " (required)" if claim.is_required else ""
         yield f"{claim.verdict:{VERDICT_WIDTH}}{claim.claim_id}{required}: {claim.text}"
@@ -19,6 +19,7 @@ def check_lines(report: CheckReport, page: str) -> Iterator[str]:
         yield replication_summary(report.replications)
     for finding in report.numbers:
         yield number_line(finding, page)
+    yield from report.notes
 
 
 def replication_line(cell: Replication) -> str:

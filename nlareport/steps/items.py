@@ -26,6 +26,9 @@ def sample_items(work: Work) -> None:
     known = {document.doc_id for document in work.run_file.rows(Document)}
     n_items = work.run_file.count(Item)
     work.progress.stage("sample positions", sampling.n_items, min(n_items, sampling.n_items))
+    if work.activations.folder.exists():
+        # Texts that stood beside the run file and are gone are read again while the corpus is at hand.
+        document_texts(work)
     if n_items >= sampling.n_items:
         return
     tokenizer = work.engine.tokenizer(work.reference)

@@ -29,6 +29,7 @@ def extract_activations(work: Work) -> None:
         batches = unfinished(items, missing, work.experiment.compute.batch_size * READING_BATCHES)
         if not batches:
             continue
+        work.unscore()
         texts = texts or document_texts(work)
         tokenizer = work.engine.tokenizer(spec)
         row = next(pair for pair in work.run_file.rows(Pair) if pair.pair_id == pair_id)
@@ -99,6 +100,7 @@ def reconstruct_activations(work: Work) -> None:
         work.progress.stage(f"reconstruct {target}", n_total, n_total - sum(len(batch) for _, batch in todo))
         if not todo:
             continue
+        work.unscore()
         with work.engine.reconstructor(spec) as reconstructor:
             for source, batch in todo:
                 found = reconstruct.reconstruct(batch, unclean, target, reconstructor)

@@ -36,6 +36,7 @@ from nlareport.steps import measures
 from nlareport.steps.ablations import VarianceDraws, n_outstanding, summarize_ablations
 from nlareport.steps.baselines import score_baselines
 from nlareport.steps.plain import n_unread
+from nlareport.steps.vectors import lacks_vectors
 from nlareport.steps.work import CellName, Work, among, rows_at
 from nlareport.store.activations import ActivationStore
 from nlareport.store.database import RunFile
@@ -86,8 +87,10 @@ def is_finished(run_file: RunFile, experiment: Experiment) -> bool:
     scored by a later version, so that it is finished as it is.
     """
     can_score_again = ActivationStore(run_file.path).folder.exists()
-    return run_file.count(Item) >= experiment.sampling.n_items and is_scored(
-        run_file, experiment, by_this_version=can_score_again
+    return (
+        run_file.count(Item) >= experiment.sampling.n_items
+        and is_scored(run_file, experiment, by_this_version=can_score_again)
+        and not lacks_vectors(run_file, experiment)
     )
 
 

@@ -43,6 +43,13 @@ class Work:
         """The experiment's pairs in its order."""
         return [(PairId(pair.pair_id), pair) for pair in self.experiment.pairs]
 
+    def unscore(self) -> None:
+        """Has the run scored again: vectors that its scores rest on are about to be computed anew."""
+        run = self.run_file.run()
+        if "scored" in run.environment:
+            kept = {name: fact for name, fact in run.environment.items() if name != "scored"}
+            self.run_file.put([replace(run, environment=kept)])
+
     def items(self) -> list[Item]:
         """The run's items so far."""
         return self.run_file.rows(Item)

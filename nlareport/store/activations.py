@@ -135,6 +135,16 @@ class ActivationStore:
         """
         return self._reconstructions(source, target).item_ids()
 
+    def items_by_part(self, pair_ids: Sequence[PairId]) -> dict[Path, frozenset[int]]:
+        """The items in every part of activations and reconstructions of these pairs.
+
+        Raises:
+            ActivationsDamaged: a part is not what was written.
+        """
+        folders = [self._activations(pair_id) for pair_id in pair_ids]
+        folders += [self._reconstructions(source, target) for source in pair_ids for target in pair_ids]
+        return {path: ids for folder in folders for path, ids in folder.ids_by_part().items()}
+
     def _activations(self, pair_id: PairId) -> VectorParts:
         return self._in_folder(self.folder / distinct_names([pair_id], NO_PAIRS)[pair_id], VECTOR_COLUMN)
 

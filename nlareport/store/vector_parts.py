@@ -40,7 +40,17 @@ class VectorParts:
         Raises:
             ActivationsDamaged: a part is not what was written.
         """
-        return frozenset(item_id for ids in self._ids_by_part().values() for item_id in ids)
+        return frozenset(item_id for ids in self.ids_by_part().values() for item_id in ids)
+
+    def ids_by_part(self) -> dict[Path, frozenset[int]]:
+        """The items of every part.
+
+        Raises:
+            ActivationsDamaged: a part is not what was written.
+        """
+        if self._ids is None:
+            self._ids = {path: frozenset(_item_ids(path).tolist()) for path in part_paths(self.folder)}
+        return self._ids
 
     def write(self, frame: pl.DataFrame, notes: Mapping[str, str] = NO_NOTES) -> dict[Path, pl.DataFrame]:
         """Every part that was written, with its rows: the frame as one part, and those that lost items to it.
@@ -53,11 +63,11 @@ class VectorParts:
         """
         path = self.folder / part_name(frame["item_id"][0])
         ids, written = frozenset(frame["item_id"]), {}
-        for other, held in list(self._ids_by_part().items()):
+        for other, held in list(self.ids_by_part().items()):
             if other != path and held & ids and (kept := self._without(other, ids)) is not None:
                 written[other] = kept
         write_part(path, frame, notes)
-        self._ids_by_part()[path] = ids
+        self.ids_by_part()[path] = ids
         return {**written, path: frame}
 
     def read(self, pair_id: PairId) -> ActivationBatch:
@@ -93,11 +103,6 @@ class VectorParts:
             raise damaged(path, f"holds vectors of {vectors.dtype}, not of decimal numbers")
         return item_ids, vectors.astype(np.float32, copy=False)
 
-    def _ids_by_part(self) -> dict[Path, frozenset[int]]:
-        if self._ids is None:
-            self._ids = {path: frozenset(_item_ids(path).tolist()) for path in part_paths(self.folder)}
-        return self._ids
-
     def _without(self, part: Path, ids: frozenset[int]) -> pl.DataFrame | None:
         """What is left of a part without these items, written in its place; None when nothing is, and it is gone."""
         frame = read_whole_part(part)
@@ -108,10 +113,10 @@ class VectorParts:
             # The part goes last: a sidecar without a part would stay for good.
             sidecar_path(part).unlink(missing_ok=True)
             part.unlink()
-            del self._ids_by_part()[part]
+            del self.ids_by_part()[part]
             return None
         write_part(part, frame, part_notes(part))
-        self._ids_by_part()[part] -= ids
+        self.ids_by_part()[part] -= ids
         return frame
 
 
