@@ -17,10 +17,11 @@ _KINDS = (
     (stat.S_ISBLK, "is a device"),
     (stat.S_ISSOCK, "is a socket"),
 )
+PARQUET = "is a Parquet file"
 # First bytes, where they stand, and what a file that holds them is.
 _SIGNATURES = (
     (b"DUCK", 8, 'is a DuckDB database, as run files are: "nlareport render", "check", "query" and "export" take it'),
-    (b"PAR1", 0, "is a Parquet file"),
+    (b"PAR1", 0, PARQUET),
     (b"ARROW1", 0, "is an Arrow file"),
     (b"\x1f\x8b", 0, "is compressed with gzip: decompress it with gunzip"),
     (b"\x28\xb5\x2f\xfd", 0, "is compressed with zstd: decompress it with unzstd"),

@@ -36,6 +36,13 @@ def shown(value: object) -> str:
     return printable(written).replace("\n", "\\n").replace("\t", "\\t")
 
 
+def brief(error: BaseException) -> str:
+    """What a foreign error says, on one line of bounded length, without the full stop it may end in."""
+    line = printable(" ".join(str(error)[: 10 * MOST_SHOWN].split()))
+    cut = line if len(line) <= 3 * MOST_SHOWN else f"{line[: 3 * MOST_SHOWN]}…"
+    return cut.rstrip(".") or type(error).__name__
+
+
 def printable(text: str) -> str:
     """The text with every character that is no writing as its escape, such as ``\\x1b``; lines stay lines."""
     return _UNSAFE.sub(lambda found: _escape(found[0]), text)

@@ -91,7 +91,11 @@ def _fault_line(fault: Any, path: Path) -> str:
             return f"{path}: {key}: is missing; add it."
         case "string_type" if isinstance(fault["input"], int | float):
             return f"{path}: {key}: should be a text; put {shown(fault['input'])} in quotes."
-    return f"{path}: {said}." if not fault["loc"] else f"{path}: {key}: {said}; it says {shown(fault['input'])}."
+    if not fault["loc"]:
+        return f"{path}: {said}."
+    # What two keys of a part say of each other is in the message; the whole part would hide it.
+    it_says = "" if isinstance(fault["input"], dict) and fault["type"] == "value_error" else shown(fault["input"])
+    return f"{path}: {key}: {said}{it_says and f'; it says {it_says}'}."
 
 
 def _bounded(text: str) -> str:

@@ -52,7 +52,7 @@ def test_a_range_beyond_the_end_gives_what_there_is(tmp_path, ending):
 @pytest.mark.parametrize("ending", [".parquet", ".jsonl"])
 def test_a_missing_column_is_named_with_the_columns_there_are(tmp_path, ending):
     corpus = write_corpus(tmp_path, ending).model_copy(update={"text_column": "content"})
-    with pytest.raises(CorpusUnreadable, match="no column 'content'; there are: n, text"):
+    with pytest.raises(CorpusUnreadable, match="no column 'content'; there are: 'n', 'text'"):
         list(read_documents(corpus, tmp_path, no_articles))
 
 
@@ -71,11 +71,11 @@ def test_a_null_is_an_empty_document_that_keeps_its_index(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("gone.jsonl", None, "there is no file"),
+        ("gone.jsonl", None, "cannot be read .No such file or directory.. Correct corpus.path"),
         ("table.xlsx", b"x", r"ends in \.xlsx; give a \.parquet"),
         ("bad.jsonl", b'{"text": "a"}\n{"text": ', "line 2: is not JSON"),
-        ("list.jsonl", b"[1]", "line 1: is no JSON object"),
-        ("bad.parquet", b"not parquet", "is not a readable Parquet file"),
+        ("list.jsonl", b"[1]", "line 1: begins a JSON array; write one object a line"),
+        ("bad.parquet", b"not parquet", "is no Parquet file. Correct corpus.path"),
         ("latin.txt", "caf\xe9".encode("latin-1"), "is not UTF-8 text"),
     ],
 )
@@ -118,7 +118,7 @@ def test_a_hub_dataset_is_streamed_from_first_to_last_index(dataset_folder):
 
 
 def test_a_hub_dataset_without_the_column_names_those_it_has(dataset_folder):
-    with pytest.raises(CorpusUnreadable, match="no column 'content'; there are: text"):
+    with pytest.raises(CorpusUnreadable, match="no column 'content'; there are: 'text'"):
         list(read_documents(hub_corpus(str(dataset_folder), text_column="content"), Path(), no_articles))
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import tempfile
 from pathlib import Path
@@ -10,14 +11,12 @@ import pytest
 import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from refusals import LONGEST_LINE, refusal_of
 
-from nlareport.errors import ExperimentInvalid, NlareportError
+from nlareport.errors import ExperimentInvalid
 from nlareport.experiment import load_experiment
 from nlareport.given_files import what_it_is
-from nlareport.yaml_files import MOST_BYTES, MOST_FAULTS, mapping_in, yaml_text
-
-LONGEST_LINE = 700
-"""Characters of one line of a refusal: what is quoted is bounded, the rest is ours."""
+from nlareport.yaml_files import MOST_BYTES, mapping_in, yaml_text
 
 
 def read(text: str) -> dict[str, Any]:
@@ -28,14 +27,6 @@ def refused(text: str) -> str:
     with pytest.raises(ExperimentInvalid, match=r"^my\.yaml") as refusal:
         read(text)
     return str(refusal.value)
-
-
-def assert_bounded(error: NlareportError) -> None:
-    """A refusal stays a few lines that any stream can print."""
-    lines = str(error).splitlines()
-    assert 1 <= len(lines) <= MOST_FAULTS + 1
-    assert max(map(len, lines)) <= LONGEST_LINE
-    str(error).encode()
 
 
 @pytest.mark.parametrize(
@@ -125,9 +116,7 @@ def test_a_fault_of_a_value_of_any_size_is_one_short_line(tmp_path: Path) -> Non
     path = tmp_path / "experiment.yaml"
     extras = "".join(f"extra{number}: 1\n" for number in range(500))
     path.write_text(f"{chained('[x, x]', '[OLD, OLD]', 13)}\npairs: *k13\n{extras}")
-    with pytest.raises(ExperimentInvalid, match=r"and \d+ more faults\.$") as refusal:
-        load_experiment(path)
-    assert_bounded(refusal.value)
+    assert re.search(r"and \d+ more faults\.$", str(refusal_of(lambda: load_experiment(path))))
 
 
 @pytest.mark.parametrize(
@@ -145,9 +134,8 @@ def test_a_fault_of_a_value_of_any_size_is_one_short_line(tmp_path: Path) -> Non
 )
 def test_a_file_that_is_no_utf8_text_is_named_for_what_it_is(content: bytes, said: str, tmp_path: Path) -> None:
     (tmp_path / "x.yaml").write_bytes(content)
-    with pytest.raises(ExperimentInvalid, match=said) as refusal:
-        yaml_text(tmp_path / "x.yaml", ExperimentInvalid, "Give a file.")
-    assert_bounded(refusal.value)
+    refusal = refusal_of(lambda: yaml_text(tmp_path / "x.yaml", ExperimentInvalid, "Give a file."))
+    assert re.search(said, str(refusal))
 
 
 def test_a_byte_order_mark_and_windows_line_ends_are_read(tmp_path: Path) -> None:
@@ -212,7 +200,4 @@ def test_what_another_program_dumps_is_read_as_it_was(content: dict[str, Any]) -
 @example(text="!!set {a}")
 @example(text="? ? ?")
 def test_any_text_is_a_mapping_or_one_bounded_refusal(text: str) -> None:
-    try:
-        assert isinstance(read(text), dict)
-    except ExperimentInvalid as refusal:
-        assert_bounded(refusal)
+    refusal_of(lambda: read(text), ExperimentInvalid)

