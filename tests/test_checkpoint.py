@@ -7,7 +7,15 @@ from typing import Any
 import pytest
 import yaml
 
-from nlareport.checkpoint import Sidecar, checkpoint_sha256, parse_sidecar, read_sidecar, sidecar_content
+from nlareport.checkpoint import (
+    MOST_SCALE,
+    MOST_WHOLE,
+    Sidecar,
+    checkpoint_sha256,
+    parse_sidecar,
+    read_sidecar,
+    sidecar_content,
+)
 from nlareport.errors import CheckpointInvalid, CheckpointMissing
 
 SIDECARS = sorted((Path(__file__).parent / "fixtures" / "sidecars").glob("*.yaml"))
@@ -134,11 +142,135 @@ def test_every_fault_is_listed_with_its_key() -> None:
     ]
 
 
-def test_two_different_block_indexes_are_a_fault() -> None:
-    content = released("qwen-ar")
-    content["critic"]["extraction_layer_index"] = 21
-    with pytest.raises(CheckpointInvalid, match=r"says 20, critic.extraction_layer_index says 21"):
-        parsed(content)
+MISSING = object()
+ANY_SCALE = f"it must be a number above 0 and up to {MOST_SCALE:g}, `sqrt_d_model`, or null for the vector's own norm"
+FROM_0, FROM_1 = (f"it must be a whole number from {least} to {MOST_WHOLE}" for least in (0, 1))
+IDS = "it must be a list of token ids, or null"
+
+
+def with_value(content: dict[str, Any], key: str, value: object) -> dict[str, Any]:
+    """The content with a dotted key set, or taken away."""
+    changed = copy.deepcopy(content)
+    *parts, last = key.split(".")
+    inner = changed
+    for part in parts:
+        inner = inner[part]
+    if value is MISSING:
+        del inner[last]
+    else:
+        inner[last] = value
+    return changed
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "value", "sentence"),
+    [
+        ("qwen-av", "kind", "nla", "must be nla_model; it says 'nla'"),
+        ("qwen-av", "kind", None, "must be nla_model; it says None"),
+        ("qwen-av", "schema_version", 3, "must be 1 or 2; it says 3"),
+        ("qwen-av", "schema_version", [2], "must be 1 or 2; it says [2]"),
+        ("qwen-av", "schema_version", True, "must be 1 or 2; it says True"),
+        ("qwen-av", "role", MISSING, "is missing; it must be `av` or `ar`"),
+        ("qwen-av", "role", "AV", "says 'AV'; it must be `av` or `ar`"),
+        ("qwen-av", "role", ["av"], "says ['av']; it must be `av` or `ar`"),
+        ("qwen-av", "d_model", MISSING, f"is missing; {FROM_1}"),
+        ("qwen-av", "d_model", 0, f"says 0; {FROM_1}"),
+        ("qwen-av", "d_model", 3584.0, f"says 3584.0; {FROM_1}"),
+        ("qwen-av", "d_model", True, f"says True; {FROM_1}"),
+        ("qwen-av", "d_model", MOST_WHOLE + 1, f"says {MOST_WHOLE + 1}; {FROM_1}"),
+        ("qwen-av", "extraction_layer_index", MISSING, f"is missing; {FROM_0}"),
+        ("qwen-av", "extraction_layer_index", -1, f"says -1; {FROM_0}"),
+        ("qwen-av", "extraction.injection_scale", MISSING, f"is missing; {ANY_SCALE}"),
+        ("qwen-av", "extraction.injection_scale", 0, f"says 0; {ANY_SCALE}"),
+        ("qwen-av", "extraction.injection_scale", 0.0, f"says 0.0; {ANY_SCALE}"),
+        ("qwen-av", "extraction.injection_scale", "0", f"says 0.0; {ANY_SCALE}"),
+        ("qwen-av", "extraction.injection_scale", -150, f"says -150; {ANY_SCALE}"),
+        ("qwen-av", "extraction.injection_scale", True, f"says True; {ANY_SCALE}"),
+        ("qwen-av", "extraction.injection_scale", math.nan, f"says nan; {ANY_SCALE}"),
+        ("qwen-av", "extraction.injection_scale", "wide", f"says 'wide'; {ANY_SCALE}"),
+        ("qwen-av", "extraction.injection_scale", [150], f"says [150]; {ANY_SCALE}"),
+        ("qwen-ar", "extraction.mse_scale", 0, f"says 0; {ANY_SCALE}"),
+        ("qwen-ar", "extraction.mse_scale", math.inf, f"says inf; {ANY_SCALE}"),
+        ("qwen-av", "tokens.injection_char", MISSING, "is missing; it must be a text"),
+        ("qwen-av", "tokens.injection_char", "", "says ''; it must be a text"),
+        ("qwen-av", "tokens.injection_char", 5, "says 5; it must be a text"),
+        ("qwen-av", "tokens.injection_token_id", MISSING, f"is missing; {FROM_0}"),
+        ("qwen-av", "tokens.injection_left_neighbor_id", None, f"says None; {FROM_0}"),
+        ("qwen-av", "tokens.injection_right_neighbor_id", "5", f"says '5'; {FROM_0}"),
+        ("qwen-ar", "tokens.critic_suffix_ids", [1, -1], f"says [1, -1]; {IDS}"),
+        ("qwen-ar", "tokens.critic_suffix_ids", [1, True], f"says [1, True]; {IDS}"),
+        ("qwen-ar", "tokens.critic_suffix_ids", [MOST_WHOLE + 1], f"says [{MOST_WHOLE + 1}]; {IDS}"),
+        ("qwen-ar", "tokens.critic_suffix_ids", "5", f"says '5'; {IDS}"),
+        ("qwen-av", "prompt_templates.av", MISSING, "is missing; it must be a text"),
+        ("qwen-av", "prompt_templates.av", "Say.", "holds {injection_char} 0 times; it must hold it once"),
+        ("qwen-av", "prompt_templates.ar", "Read.", "holds {explanation} 0 times; it must hold it once"),
+        ("qwen-av", "prompt_templates.ar", 7, "says 7; it must be a text"),
+        ("qwen-ar", "prompt_templates.ar", MISSING, "is missing; it must be a text"),
+        (
+            "qwen-ar",
+            "prompt_templates.ar",
+            "{explanation} {explanation}",
+            "holds {explanation} 2 times; it must hold it once",
+        ),
+        (
+            "qwen-ar",
+            "critic.extraction_layer_index",
+            21,
+            "says 20, critic.extraction_layer_index says 21; both must be the same block index",
+        ),
+    ],
+)
+def test_a_fault_is_said_in_one_sentence(name: str, key: str, value: object, sentence: str) -> None:
+    with pytest.raises(CheckpointInvalid) as caught:
+        parsed(with_value(released(name), key, value))
+    said_of = key.removeprefix("critic.")
+    assert str(caught.value) == f"nla_meta.yaml: {said_of}: {sentence}."
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "value"),
+    [
+        ("qwen-av", "kind", MISSING),
+        ("qwen-av", "schema_version", MISSING),
+        ("qwen-av", "tokens.injection_token_id", 0),
+        ("qwen-av", "tokens.injection_token_id", MOST_WHOLE),
+        ("qwen-av", "extraction_layer_index", 0),
+        ("qwen-ar", "tokens.critic_suffix_ids", [0, MOST_WHOLE]),
+        ("qwen-ar", "tokens.critic_suffix_ids", MISSING),
+        ("qwen-ar", "prompt_templates.av", MISSING),
+        ("qwen-ar", "prompt_templates.av", None),
+        ("qwen-av", "prompt_templates.ar", ""),
+        ("qwen-av", "extraction.injection_scale", "none"),
+        ("qwen-av", "extraction.injection_scale", MOST_SCALE),
+        ("qwen-av", "extraction.injection_scale", 1e-9),
+        ("qwen-ar", "critic", 5),
+    ],
+)
+def test_what_may_be_missing_or_at_the_edge_is_no_fault(name: str, key: str, value: object) -> None:
+    content = with_value(released(name), key, value)
+    if name == "qwen-av" and key == "extraction_layer_index":
+        assert parsed(content).block_index == 0
+    assert parsed(content).role == name.removeprefix("qwen-")
+
+
+def test_the_smallest_width_is_1() -> None:
+    assert parsed(with_value(released("qwen-av"), "d_model", 1)).d_model == 1
+
+
+def test_the_sidecar_of_a_directory_is_its_yaml_file(tmp_path: Path) -> None:
+    (path,) = [path for path in SIDECARS if path.stem == "qwen-ar"]
+    (tmp_path / "nla_meta.yaml").write_bytes(path.read_bytes())
+    assert read_sidecar(tmp_path) == parsed(released("qwen-ar"))
+    assert read_sidecar(tmp_path).injection_char == "㈎"
+    (tmp_path / "nla_meta.yaml").write_text("role: av\n")
+    with pytest.raises(CheckpointInvalid) as caught:
+        read_sidecar(tmp_path)
+    assert f"{tmp_path / 'nla_meta.yaml'}: d_model: is missing; {FROM_1}." in str(caught.value).splitlines()
+
+
+def test_a_reconstructors_block_is_written_in_both_places() -> None:
+    assert sidecar_content(parsed(released("qwen-ar")))["critic"] == {"extraction_layer_index": 20}
+    assert "critic" not in sidecar_content(parsed(released("qwen-av")))
 
 
 def test_a_missing_sidecar_is_named(tmp_path: Path) -> None:
@@ -146,7 +278,13 @@ def test_a_missing_sidecar_is_named(tmp_path: Path) -> None:
         read_sidecar(tmp_path)
 
 
-@pytest.mark.parametrize(("text", "what"), [("a: [", "is not YAML"), ("- 1", "holds no sidecar")])
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("a: [", "is not YAML"),
+        ("- 1", "holds no sidecar; the top level must be keys such as `role` and `d_model`\\.$"),
+    ],
+)
 def test_a_sidecar_that_is_no_mapping_is_refused(tmp_path: Path, text: str, what: str) -> None:
     (tmp_path / "nla_meta.yaml").write_text(text)
     with pytest.raises(CheckpointInvalid, match=what):
