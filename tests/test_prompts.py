@@ -27,10 +27,12 @@ class CharacterTokenizer:
         self.splits = splits
 
     def apply_chat_template(self, conversation: Any, *, tokenize: bool, add_generation_prompt: bool) -> str:
-        assert not tokenize
-        return f"\x02user: {conversation[0]['content']}\n" + ("model: " if add_generation_prompt else "")
+        assert tokenize is False
+        ((role, content),) = [(message["role"], message["content"]) for message in conversation]
+        return f"\x02{role}: {content}\n" + ("model: " if add_generation_prompt else "")
 
     def encode(self, text: str, *, add_special_tokens: bool) -> list[int]:
+        assert isinstance(add_special_tokens, bool)
         ids = [2] if add_special_tokens else []
         for character in text:
             ids += list(character.encode()) if character in self.splits else [ord(character)]
@@ -64,13 +66,23 @@ def test_a_char_split_in_three_is_drift(sidecar: Sidecar) -> None:
 
 
 def test_a_char_of_another_id_is_drift(sidecar: Sidecar) -> None:
-    with pytest.raises(CheckpointDrift, match=r"tokenizes to id 12814, the sidecar says 7\. .*pairs build tiny"):
+    sentence = (
+        r"^Pair tiny: the injection char tokenizes to id 12814, the sidecar says 7\. Use the tokenizer and sidecar "
+        r'that were released together; a pocket pair is rebuilt with "nlareport pairs build tiny"\.$'
+    )
+    with pytest.raises(CheckpointDrift, match=sentence):
         check_against_tokenizer(replace(sidecar, injection_token_id=7), CharacterTokenizer(), "tiny")
+
+
+ONCE = (
+    r"^Pair tiny: the verbalizer prompt holds the injection token 12814 2 times, it must hold it once\. "
+    r"Use the tokenizer, chat template and sidecar that were released together\.$"
+)
 
 
 def test_a_second_marker_in_the_prompt_is_drift(sidecar: Sidecar) -> None:
     twice = replace(sidecar, verbalizer_template="㈎ <concept>{injection_char}</concept>")
-    with pytest.raises(CheckpointDrift, match=r"Pair tiny: the verbalizer prompt holds .* 2 times"):
+    with pytest.raises(CheckpointDrift, match=ONCE):
         check_against_tokenizer(twice, CharacterTokenizer(), "tiny")
 
 
@@ -87,6 +99,55 @@ def test_the_end_of_the_reconstructor_prompt_is_checked(sidecar: Sidecar) -> Non
     check_against_tokenizer(replace(reconstructor, reconstructor_suffix_ids=()), CharacterTokenizer(), "tiny")
     with pytest.raises(CheckpointDrift, match=r"Pair tiny: the reconstructor prompt ends in the ids \[121, 62\]"):
         check_against_tokenizer(replace(reconstructor, reconstructor_suffix_ids=(1, 2)), CharacterTokenizer(), "tiny")
+
+
+class ClosingTokenizer(CharacterTokenizer):
+    """Adds an EOS of 3 as well, where special tokens are added: some tokenizers of T5's kind do."""
+
+    def encode(self, text: str, *, add_special_tokens: bool) -> list[int]:
+        return super().encode(text, add_special_tokens=add_special_tokens) + [3] * add_special_tokens
+
+
+def test_the_reconstructor_prompt_is_checked_with_its_special_tokens(sidecar: Sidecar) -> None:
+    suffix_ids = (*map(ord, "text> <summary>"), 3)
+    reconstructor = replace(sidecar, role="ar", reconstructor_suffix_ids=suffix_ids)
+    check_against_tokenizer(reconstructor, ClosingTokenizer(), "tiny")
+    with pytest.raises(CheckpointDrift, match="the reconstructor prompt ends in the ids"):
+        check_against_tokenizer(reconstructor, CharacterTokenizer(), "tiny")
+
+
+class WithoutTemplate(CharacterTokenizer):
+    """Its chat template adds nothing to what the user says."""
+
+    def apply_chat_template(self, conversation: Any, *, tokenize: bool, add_generation_prompt: bool) -> str:
+        return str(conversation[0]["content"])
+
+
+@pytest.mark.parametrize(
+    ("template", "neighbours", "place"),
+    [
+        ("{injection_char}<", "None and 60", 0),
+        (">{injection_char}", "62 and None", 1),
+        ("{injection_char}", "None and None", 0),
+    ],
+)
+def test_a_marker_at_the_end_of_a_prompt_has_no_neighbour_there(
+    sidecar: Sidecar, template: str, neighbours: str, place: int
+) -> None:
+    sentence = (
+        f"^the injection token stands between the ids {neighbours}, the sidecar says 62 and 60. "
+        "Use the tokenizer, chat template and sidecar that were released together.$"
+    )
+    bare = replace(sidecar, verbalizer_template=template)
+    with pytest.raises(CheckpointDrift, match=sentence):
+        verbalizer_prompt_ids(WithoutTemplate(), bare)
+
+
+def test_a_marker_may_be_followed_by_the_last_token_alone(sidecar: Sidecar) -> None:
+    assert verbalizer_prompt_ids(WithoutTemplate(), replace(sidecar, verbalizer_template=">{injection_char}<")) == (
+        [ord(">"), ord("㈎"), ord("<")],
+        1,
+    )
 
 
 @given(st.text())
@@ -109,6 +170,7 @@ def test_braces_of_an_explanation_stay(sidecar: Sidecar) -> None:
         ("<explanation></explanation>", ""),
         ("One.</explanation>", "One."),
         ("One.</explanation> <explanation>Two.", "One."),
+        ("One.</explanation> Two.</explanation>", "One."),
         ("<explanation>One, and then the budget", None),
         ("No tags at all", None),
         ("", None),
