@@ -1,0 +1,126 @@
+"""Tries every command of an installed nlareport, in an empty folder, as somebody would who has nothing but the package.
+
+Run by the Python it is installed for. Stops at the first command that does not end as it should; knows every command
+by asking the package, so that a new one cannot be forgotten.
+"""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+NLAREPORT = Path(sys.executable).with_name("nlareport")
+SENTENCE = "the river bank of the old town rose by 14 metres in spring and people said it was over again"
+EXPERIMENT = {
+    "experiment": "tried",
+    "title": "Every command tried",
+    "corpus": {"kind": "local", "name": "made-up", "path": "documents.jsonl"},
+    "sampling": {"seed": 3, "n_items": 8, "reference_pair": "small"},
+    "compute": {"batch_size": 4, "dtype": "float32"},
+    "scoring": {"bootstrap_draws": 200},
+    "pairs": [
+        {
+            "pair_id": pair_id,
+            "label": pair_id,
+            "family": pair_id,
+            "base_model": "none",
+            "block_index": 1,
+            "d_model": width,
+            "verbalizer": "none",
+            "reconstructor": "none",
+        }
+        for pair_id, width in (("small", 16), ("large", 24))
+    ],
+}
+TRIED: set[str] = set()
+
+
+def main() -> None:
+    """Every command once, most of them on what an earlier one made."""
+    # Nothing of this checkout, of the user's settings or of an earlier build may help.
+    for name in [name for name in os.environ if name.startswith(("NLAREPORT_", "PYTHON"))]:
+        del os.environ[name]
+    with TemporaryDirectory() as folder:
+        os.chdir(folder)
+        os.environ["NLAREPORT_CACHE"] = str(Path(folder, "cache"))
+        Path("documents.jsonl").write_text("".join(json.dumps({"text": _text(n)}) + "\n" for n in range(12)))
+        # JSON is YAML.
+        Path("experiment.yaml").write_text(json.dumps(EXPERIMENT))
+        said = done("run", "experiment.yaml", "--db", "run.duckdb", "--engine", "scripted")
+        assert "8 items, 16 explanations, 32 scores" in said, said
+        done("render", "run.duckdb", "--out", "report")
+        assert Path("report/index.html").exists()
+        assert "small" in done("query", "run.duckdb", "matrix", "--param", "subset=all", "--format", "csv")
+        done("export", "run.duckdb", "--out", "bundle", "--format", "csv")
+        done("import", "bundle", "--db", "again.duckdb")
+        done("diff", "run.duckdb", "again.duckdb", "--out", "comparison")
+        assert Path("comparison/index.html").exists()
+        done("check", "run.duckdb")
+        serve("run.duckdb")
+        assert "smollm2-L20" in done("pairs", "list")
+        # What only a checkout holds is refused in one sentence.
+        refused("site")
+        for command in (["build"], ["verify"], ["train", "smollm2-L20"]):
+            refused("pairs", *command)
+        assert (missed := commands() - TRIED) == set(), f"never tried: {missed}"
+    print(f"{len(TRIED)} commands tried: {', '.join(sorted(TRIED))}")
+
+
+def done(*arguments: str) -> str:
+    """What a command that must succeed wrote to stdout."""
+    code, out, error = run(arguments)
+    assert code == 0, f"{arguments}: ended in {code}: {error}"
+    return out
+
+
+def refused(*arguments: str) -> None:
+    """A command that must end in one sentence and exit code 1."""
+    code, _, error = run(arguments)
+    said = [line for line in error.splitlines() if line.startswith("nlareport: ")]
+    assert code == 1, f"{arguments}: ended in {code}: {error}"
+    assert len(said) == 1, f"{arguments}: said {error}"
+    assert "Traceback" not in error, f"{arguments}: said {error}"
+
+
+def run(arguments: Sequence[str]) -> tuple[int, str, str]:
+    """Exit code, stdout and stderr of one command."""
+    TRIED.add(" ".join(arguments[: 2 if arguments[0] == "pairs" else 1]))
+    ended = subprocess.run([NLAREPORT, *arguments], capture_output=True, text=True, timeout=600, check=False)
+    return ended.returncode, ended.stdout, ended.stderr
+
+
+def serve(file: str) -> None:
+    """The preview answers with the report, and Ctrl-C ends it."""
+    TRIED.add("serve")
+    with subprocess.Popen([NLAREPORT, "serve", file, "--port", "0"], stdout=subprocess.PIPE, text=True) as preview:
+        address = preview.stdout.readline().split()[-1]
+        with urllib.request.urlopen(address) as answer:
+            assert EXPERIMENT["title"] in answer.read().decode()
+        preview.send_signal(signal.SIGINT)
+        assert preview.wait(timeout=60) == 0
+
+
+def commands() -> set[str]:
+    """The names of all commands, those of a group with the group's."""
+    found = listed(run(["--help"])[1])
+    return (found | {f"pairs {name}" for name in listed(run(["pairs", "--help"])[1])}) - {"pairs"}
+
+
+def listed(help_text: str) -> set[str]:
+    """The commands that a help text lists."""
+    return set(re.findall(r"^  ([a-z][a-z-]*)", help_text.partition("Commands:")[2], re.MULTILINE))
+
+
+def _text(number: int) -> str:
+    words = SENTENCE.split()
+    return " ".join(words[(number * 7 + place) % len(words)] for place in range(90))
+
+
+if __name__ == "__main__":
+    main()
