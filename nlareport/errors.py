@@ -81,6 +81,18 @@ class RunFileBusy(NlareportError):
     """Another process holds the run file open."""
 
 
+class RunFileForeign(NlareportError):
+    """The run file holds a view, a macro, a table or anything else that nlareport did not make."""
+
+
+class RunFileForbidden(NlareportError):
+    """The system does not let us open the run file: no permission, no locks, too many open files."""
+
+
+class RunFileLogRefused(NlareportError):
+    """The write-ahead log beside a run file belongs to another file, or is damaged."""
+
+
 class RunOfAnotherExperiment(NlareportError):
     """The run file belongs to an experiment that differs in something that was already computed."""
 

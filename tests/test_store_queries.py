@@ -20,6 +20,7 @@ from nlareport.errors import (
     RunFileUnreadable,
 )
 from nlareport.rows import Cell, Item, Run
+from nlareport.shown import printable
 from nlareport.store import statements
 from nlareport.store.database import RunFile
 from nlareport.store.queries import DuckDBReader
@@ -136,12 +137,64 @@ def test_free_sql_takes_parameters_and_gives_a_frame(reader: DuckDBReader) -> No
         "SELEC 1",
         "SELECT $missing",
         "SELECT * FROM path",
+        # Variables of Python, by the names they have where the query is run.
+        "SELECT * FROM self",
+        "SELECT * FROM relation",
+        "SELECT * FROM statements",
+        "SELECT getenv('HOME')",
+        "SELECT * FROM enable_logging(storage = 'file', storage_path = '/tmp/nlareport-must-not-be')",
+        "SELECT * FROM duckdb_extensions()",
+        "SELECT * FROM glob('*')",
+        "SELECT * FROM 'pyproject.toml'",
+        "SELECT * FROM read_duckdb('data/pocket.duckdb')",
+        "CREATE TEMP TABLE x AS SELECT 1",
+        "SELECT 1; SELECT 2",
+        "PREPARE p AS SELECT 1",
+        "PRAGMA database_list",
+        "SELECT " + "(" * 5000 + "1" + ")" * 5000,
+        "-- nothing",
+        "SELECT\t'\x1b[2J\u202e' FROM",
     ],
 )
 def test_sql_that_writes_or_reaches_out_is_refused_on_one_line(reader: DuckDBReader, statement: str) -> None:
-    with pytest.raises(QueryFailed, match="DuckDB refused it") as refusal:
+    with pytest.raises(QueryFailed, match=r"DuckDB refused it|write one SELECT statement") as refusal:
         reader.frame(statement)
-    assert "\n" not in str(refusal.value)
+    assert str(refusal.value) == printable(str(refusal.value))
+    assert len(str(refusal.value).splitlines()) == 1
+    assert len(str(refusal.value)) < 600
+
+
+@pytest.mark.parametrize(
+    "question",
+    ["DESCRIBE score", "SUMMARIZE score", "SHOW TABLES", "EXPLAIN SELECT 1", "FROM item", "VALUES (1)", "TABLE item"],
+)
+def test_whatever_asks_is_answered(reader: DuckDBReader, question: str) -> None:
+    assert reader.frame(question).height > 0
+
+
+def test_a_pivot_is_a_question(reader: DuckDBReader) -> None:
+    assert QWEN in reader.frame("PIVOT score ON source USING count(*) GROUP BY target").columns
+
+
+def test_an_answer_without_end_is_refused_and_not_collected(
+    reader: DuckDBReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nlareport.store.queries.LARGEST_ANSWER", 1000)
+    assert reader.frame("SELECT * FROM range(1000)").height == 1000
+    with pytest.raises(QueryFailed, match="gives over 1,000 rows; ask for fewer with LIMIT"):
+        reader.frame("SELECT * FROM range(1000000000000)")
+
+
+def test_nothing_of_this_machine_is_told_but_the_path_that_was_given(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://me:canary@127.0.0.1:1")
+    monkeypatch.setenv("HOME", "/canary")
+    with DuckDBReader.open(path) as reader:
+        settings = str(reader.frame("SELECT * FROM duckdb_settings()").rows())
+        secrets = reader.frame("SELECT * FROM duckdb_secrets()")
+    assert "canary" not in settings
+    assert secrets.is_empty()
 
 
 def test_parameters_a_query_does_not_know_are_refused(reader: DuckDBReader) -> None:
@@ -188,12 +241,12 @@ def test_files_that_are_no_run_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(RunFileMissing, match="no run file stands here"):
         DuckDBReader.open(tmp_path / "none.duckdb")
     (tmp_path / "garbage.duckdb").write_bytes(b"?" * 9000)
-    with pytest.raises(RunFileUnreadable, match="is no run file, or is damaged"):
+    with pytest.raises(RunFileUnreadable, match="is no run file but no DuckDB database; give another path"):
         DuckDBReader.open(tmp_path / "garbage.duckdb")
     (tmp_path / "empty.duckdb").touch()
-    with pytest.raises(RunFileUnreadable, match="is no run file, or is damaged"):
+    with pytest.raises(RunFileUnreadable, match="is no run file but empty"):
         DuckDBReader.open(tmp_path / "empty.duckdb")
-    with pytest.raises(RunFileUnreadable, match="is no run file, or is damaged"):
+    with pytest.raises(RunFileUnreadable, match="is a folder; give the path of a run file"):
         DuckDBReader.open(tmp_path)
 
 
@@ -202,7 +255,7 @@ def test_a_file_of_another_version_is_refused(tmp_path: Path) -> None:
     RunFile.create_or_open(path, a_run()).close()
     with duckdb.connect(str(path)) as connection:
         connection.execute("UPDATE run SET schema_version = 0")
-    with pytest.raises(RunFileOfAnotherVersion, match="make it again, or use the nlareport that wrote it"):
+    with pytest.raises(RunFileOfAnotherVersion, match="use the nlareport that wrote it, or make it again here"):
         DuckDBReader.open(path)
 
 

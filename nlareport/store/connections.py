@@ -1,24 +1,23 @@
-"""Opens a run file, and turns DuckDB's ways of failing into ours.
+"""Opens run files, and nothing but run files: whatever else stands at a path is refused before DuckDB runs any of it.
 
-Leaves a connection to a file that is known to be a run file and has every table of this schema version.
+Leaves a connection to a file that is known to hold only what is nlareport's own, with every table of this schema
+version, and that reaches no other file and no network.
 """
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+import stat
 from pathlib import Path
 
 import duckdb
 
 from nlareport.errors import (
-    NlareportError,
-    RowRefused,
-    RunFileBusy,
+    RunFileForbidden,
     RunFileMissing,
     RunFileOfAnotherVersion,
     RunFileUnreadable,
-    RunFileUnwritable,
 )
+from nlareport.store import refusals
+from nlareport.store.ownership import Entry, catalog, refuse_foreign, refuse_lacking
 from nlareport.store.statements import tables_since
 
 SCHEMA_VERSION = 4
@@ -30,13 +29,33 @@ OLDEST_SCHEMA_VERSION = 1
 STORAGE_VERSION = "v1.4.0"
 """Oldest DuckDB that can read our files: pages open them in the browser with DuckDB-WASM 1.32, which is a 1.4."""
 
-READER_SETTINGS = {
-    # Whoever sends SQL to a run file may read that file and nothing else of this machine or the network.
+SETTINGS = {
+    # Whoever sends SQL, or a file, may reach that file and nothing else of this machine or the network.
     "enable_external_access": "false",
     "autoload_known_extensions": "false",
     "autoinstall_known_extensions": "false",
+    "allow_community_extensions": "false",
+    "allow_persistent_secrets": "false",
+    "python_enable_replacements": "false",
     "lock_configuration": "true",
 }
+
+READER_SETTINGS = {
+    **SETTINGS,
+    # Reading leaves no file anywhere: what does not fit into memory is refused and not laid beside the run file.
+    "temp_directory": "",
+    # Unset, they are taken from environment variables, and any SELECT could read those here.
+    "http_proxy": "none",
+    "secret_directory": "none",
+}
+
+KNOWN_BEGINNINGS = {
+    b"SQLite format 3\0": "a SQLite database",
+    b"PAR1": "a Parquet file",
+    b"PK\x03\x04": "a zip archive",
+    b"\x1f\x8b": "a gzip archive",
+}
+"""What people hand in for run files; DuckDB would open the first two in its own way."""
 
 
 def connect(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
@@ -47,62 +66,129 @@ def connect(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
 
     Raises:
         RunFileMissing: nothing stands at the path.
-        RunFileUnreadable: it is no DuckDB database, holds no run, or is damaged.
-        RunFileOfAnotherVersion: it was written under a schema version this nlareport does not know.
+        RunFileUnreadable: it is no run file, or is damaged.
+        RunFileForeign: it holds something that nlareport did not put there.
+        RunFileLogRefused: the log beside it belongs to another file, or is damaged.
+        RunFileOfAnotherVersion: it was written under a schema version, or by a DuckDB, that is not known here.
         RunFileBusy: another process, or another connection of this one, holds it.
-        RunFileUnwritable: it is older, and the disk forbids to add what it lacks.
+        RunFileForbidden: the system does not let it be opened.
+        RunFileUnwritable: it is to be written, and the disk or its permissions forbid that.
     """
-    if not path.exists():
-        raise RunFileMissing(f'{path}: no run file stands here; make one with "nlareport run" or "nlareport import".')
+    refuse_unusable_name(path)
+    _refuse_other_kinds(path)
+    connection = _open(path, READER_SETTINGS, read_only=True)
     try:
-        connection = duckdb.connect(str(path), read_only=read_only, config=dict(READER_SETTINGS) if read_only else {})
-    except (duckdb.Error, OSError) as error:
-        raise _refusal(path, error) from error
-    try:
-        version = _known_version(connection, path)
+        version, found = _examined(connection, path)
+        if not read_only:
+            # Only now: to open for writing is to play a log into the file for good.
+            connection.close()
+            connection = _open_for_writing(path)
         if version < SCHEMA_VERSION:
             _add_tables(connection, path, version, read_only)
-    except NlareportError:
+            found = catalog(connection, "temp")
+        refuse_lacking(path, found)
+    except BaseException:
         connection.close()
         raise
     return connection
 
 
-@contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Lets DuckDB write within, and says in our words why it would not.
+def in_memory(settings: dict[str, str] | None = None) -> duckdb.DuckDBPyConnection:
+    """A connection to an empty database that is no file and reaches none."""
+    return duckdb.connect(":memory:", config=dict(SETTINGS if settings is None else settings))
+
+
+def make_at(path: Path, block_size: int) -> duckdb.DuckDBPyConnection:
+    """A connection to a new, empty database at a path where nothing stands; it reaches no other file."""
+    # What can be set only once the file is attached, which is itself a reach outside.
+    afterwards = ("enable_external_access", "lock_configuration")
+    connection = in_memory({name: value for name, value in SETTINGS.items() if name not in afterwards})
+    try:
+        place = str(path.absolute()).replace("'", "''")
+        connection.execute(
+            f"ATTACH '{place}' AS run_file (TYPE duckdb, STORAGE_VERSION '{STORAGE_VERSION}', BLOCK_SIZE {block_size})"
+        )
+        connection.execute("USE run_file")
+        for name in afterwards:
+            connection.execute(f"SET {name} = {SETTINGS[name]}")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def refuse_unusable_name(path: Path) -> None:
+    """Pass when DuckDB takes the path for what it is.
 
     Raises:
-        RowRefused: a row breaks a constraint of its table.
-        RunFileUnwritable: the disk or the file's permissions forbid it.
+        RunFileForbidden: it would look elsewhere.
     """
+    # It writes the log of a?b to a.wal?b, and reads a backslash as a slash.
+    if unusable := next((character for character in "?\\" if character in str(path)), None):
+        raise RunFileForbidden(
+            f"{path}: DuckDB cannot keep a file whose path has {unusable} in it; rename the file or folder (and the "
+            ".activations folder beside it), then give the new path."
+        )
+
+
+def _open(path: Path, settings: dict[str, str], *, read_only: bool) -> duckdb.DuckDBPyConnection:
+    with refusals.reading(path):
+        # The whole path: DuckDB takes beginnings such as md: and ~ for more than names.
+        return duckdb.connect(str(path.absolute()), read_only=read_only, config=dict(settings))
+
+
+def _open_for_writing(path: Path) -> duckdb.DuckDBPyConnection:
     try:
-        yield
-    except (duckdb.ConstraintException, duckdb.ConversionException) as error:
-        raise RowRefused(f"{path}: a row was refused and nothing was stored: {first_line(error)}") from error
-    except (duckdb.Error, OSError) as error:
-        raise RunFileUnwritable(
-            f"{path}: could not be written: {first_line(error)}; check free space and permissions, then run again."
+        return _open(path, SETTINGS, read_only=False)
+    except RunFileForbidden as error:
+        # It has just been read, so only writing is forbidden.
+        cause = error.__cause__
+        if isinstance(cause, (duckdb.Error, OSError)) and refusals.is_forbidden(cause):
+            raise refusals.on_writing(path, cause) from cause
+        raise
+
+
+def _refuse_other_kinds(path: Path) -> None:
+    """Pass when what stands at the path begins as a DuckDB database does."""
+    try:
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
+            raise RunFileUnreadable(f"{path}: is a folder; give the path of a run file, such as {path / 'run.duckdb'}.")
+        if not stat.S_ISREG(status.st_mode):
+            raise RunFileUnreadable(f"{path}: is no file but a pipe or device; give the path of a run file.")
+        with path.open("rb") as file:
+            beginning = file.read(16)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise RunFileMissing(
+            f'{path}: no run file stands here; make one with "nlareport run" or "nlareport import".'
         ) from error
+    except OSError as error:
+        raise refusals.on_opening(path, error) from error
+    if beginning[8:12] != b"DUCK":
+        known = [name for start, name in KNOWN_BEGINNINGS.items() if beginning.startswith(start)]
+        what = known[0] if known else "no DuckDB database" if beginning else "empty (0 bytes)"
+        raise RunFileUnreadable(f"{path}: is no run file but {what}; give another path: this file is left as it is.")
 
 
-def first_line(error: BaseException) -> str:
-    """DuckDB's own words, without the drawing of where in the statement it stopped."""
-    return str(error).strip().partition("\n")[0]
-
-
-def _refusal(path: Path, error: duckdb.Error | OSError) -> NlareportError:
-    words = first_line(error)
-    if "different configuration" in words:
-        return RunFileBusy(f"{path}: this process already holds it open for writing; close that connection first.")
-    if "lock" in words.lower():
-        holder = re.search(r"\(PID (\d+)\)", words)
-        who = f"process {holder[1]}" if holder else "another process"
-        return RunFileBusy(f"{path}: {who} holds it open for writing; wait until it is done, or stop it.")
-    return RunFileUnreadable(
-        f"{path}: is no run file, or is damaged ({words}); move it away and make it again with "
-        '"nlareport run" or "nlareport import".'
-    )
+def _examined(connection: duckdb.DuckDBPyConnection, path: Path) -> tuple[int, frozenset[Entry]]:
+    """The schema version of a file in which everything is ours, and what it holds."""
+    with refusals.reading(path):
+        found = catalog(connection)
+    # Before anything foreign is named: nobody should be told to take their own tables out of their own database.
+    if not {"run_id", "schema_version"} <= {entry.column for entry in found if entry.table == "run"}:
+        raise RunFileUnreadable(f"{path}: is a DuckDB file without a run in it; give the path of a run file.")
+    refuse_foreign(path, found)
+    with refusals.reading(path):
+        versions = connection.execute("SELECT schema_version FROM run").fetchall()
+    if not versions:
+        raise RunFileUnreadable(f"{path}: its run table is empty; give the path of another run file.")
+    version = int(versions[0][0])
+    if not OLDEST_SCHEMA_VERSION <= version <= SCHEMA_VERSION:
+        raise RunFileOfAnotherVersion(
+            f"{path}: was written under schema version {version}, this nlareport reads versions "
+            f"{OLDEST_SCHEMA_VERSION} to {SCHEMA_VERSION}; use the nlareport that wrote it, or make it again here."
+        )
+    return version, found
 
 
 def _add_tables(connection: duckdb.DuckDBPyConnection, path: Path, version: int, read_only: bool) -> None:
@@ -110,27 +196,9 @@ def _add_tables(connection: duckdb.DuckDBPyConnection, path: Path, version: int,
     if read_only:
         connection.execute(re.sub(r"^CREATE\b", "CREATE TEMP", statements_of_tables, flags=re.MULTILINE))
         return
-    with writing(path):
+    with refusals.writing(path):
         # One transaction: a process killed on the way leaves the older file whole.
         connection.execute("BEGIN")
         connection.execute(statements_of_tables)
         connection.execute(f"UPDATE run SET schema_version = {SCHEMA_VERSION}")
         connection.execute("COMMIT")
-
-
-def _known_version(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
-    try:
-        found = connection.execute("SELECT schema_version FROM run").fetchall()
-    except duckdb.Error as error:
-        raise RunFileUnreadable(
-            f"{path}: is a DuckDB file without a run in it ({first_line(error)}); give the path of a run file."
-        ) from error
-    if not found:
-        raise RunFileUnreadable(f"{path}: its run table is empty; move it away and make it again.")
-    version = int(found[0][0])
-    if not OLDEST_SCHEMA_VERSION <= version <= SCHEMA_VERSION:
-        raise RunFileOfAnotherVersion(
-            f"{path}: was written under schema version {version}, this nlareport reads versions "
-            f"{OLDEST_SCHEMA_VERSION} to {SCHEMA_VERSION}; make it again, or use the nlareport that wrote it."
-        )
-    return version

@@ -18,8 +18,9 @@ from nlareport.atomic_files import clear_left_over, whole_file
 from nlareport.ports import Row
 from nlareport.rows import PairId, Run
 from nlareport.store import statements
-from nlareport.store.connections import STORAGE_VERSION, connect, writing
+from nlareport.store.connections import connect, make_at, refuse_unusable_name
 from nlareport.store.queries import DuckDBReader
+from nlareport.store.refusals import reading, writing
 from nlareport.store.tables import PRIMARY_KEYS, column_types, frame_of, rows_of, table_of
 
 BLOCK_SIZE = 16_384
@@ -40,6 +41,7 @@ class RunFile:
 
         Raises:
             RunFileUnreadable: what stands there is no run file, or is damaged.
+            RunFileForeign: it holds something that nlareport did not put there.
             RunFileOfAnotherVersion: it was written under another schema version.
             RunFileBusy: another process holds it.
             FileUnwritable: it cannot be made here.
@@ -57,6 +59,7 @@ class RunFile:
         Raises:
             RunFileMissing: nothing stands there.
             RunFileUnreadable: what stands there is no run file, or is damaged.
+            RunFileForeign: it holds something that nlareport did not put there.
             RunFileOfAnotherVersion: it was written under another schema version.
             RunFileBusy: another process holds it.
         """
@@ -173,7 +176,8 @@ class RunFile:
         return [record[0] for record in self._fetch(statements.query_text(query), parameters)]
 
     def _fetch(self, statement: str, parameters: dict[str, Any] | None = None) -> list[tuple[Any, ...]]:
-        return self._connection.execute(statement, parameters).fetchall()
+        with reading(self.path):
+            return self._connection.execute(statement, parameters).fetchall()
 
     def _execute(self, statement: str) -> None:
         with writing(self.path):
@@ -196,6 +200,7 @@ def create_run_file(path: Path, run: Run, *groups: Sequence[object]) -> None:
         RowRefused: a row breaks a constraint of its table.
         FileUnwritable: it cannot be made here.
     """
+    refuse_unusable_name(path)
     # A link is followed here, and only here: the file is to stand where the link leads.
     place = Path(os.path.realpath(path))
     whole = replace(run, environment={**run.environment, "duckdb": duckdb.__version__})
@@ -207,13 +212,8 @@ def create_run_file(path: Path, run: Run, *groups: Sequence[object]) -> None:
 
 def _fill(aside: Path, path: Path, run: Run, groups: Sequence[Sequence[object]]) -> None:
     """Makes the file at `aside`; errors speak of `path`, which it will be."""
-    connection = duckdb.connect(":memory:")
+    connection = make_at(aside, BLOCK_SIZE)
     try:
-        place = str(aside).replace("'", "''")
-        connection.execute(
-            f"ATTACH '{place}' AS run_file (STORAGE_VERSION '{STORAGE_VERSION}', BLOCK_SIZE {BLOCK_SIZE})"
-        )
-        connection.execute("USE run_file")
         run_file = RunFile(connection, path)
         with run_file.transaction():
             connection.execute(statements.schema())

@@ -21,8 +21,9 @@ from nlareport.store import statements
 from nlareport.store.bundle import bundle_description
 from nlareport.store.bundle_formats import BundleFormat, table_bytes
 from nlareport.store.bundle_tables import STEMS
-from nlareport.store.connections import writing
+from nlareport.store.connections import connect, in_memory
 from nlareport.store.queries import DuckDBReader
+from nlareport.store.refusals import writing
 from nlareport.store.tables import PRIMARY_KEYS, table_of
 
 LARGEST_FILE = 95_000_000
@@ -70,7 +71,7 @@ def _copy_run_file(source: Path, copy: Path) -> Path:
             settled = Path(scratch) / "run.duckdb"
             shutil.copyfile(source, settled)
             shutil.copyfile(log, settled.with_name("run.duckdb.wal"))
-            with closing(duckdb.connect(str(settled))) as connection:
+            with closing(connect(settled, read_only=False)) as connection:
                 connection.execute("CHECKPOINT")
             shutil.copyfile(settled, copy)
     return copy
@@ -128,7 +129,7 @@ def _browser_schema() -> str:
 
 def _named_queries() -> list[NamedQuery]:
     """Every query of the store, each with what it needs."""
-    with closing(duckdb.connect()) as connection:
+    with closing(in_memory()) as connection:
         connection.execute(statements.schema())
         connection.execute(statements.console_text("without_texts"))
         names = statements.query_names() + statements.query_names("audits")

@@ -1,6 +1,6 @@
 """Answers queries on one run file: named ones as typed rows, any read-only SQL as a frame.
 
-Nothing here writes, and SQL that comes in reaches no other file and no network.
+Nothing here writes, and SQL that comes in reaches no other file, no variable of Python or the system, and no network.
 """
 
 from collections.abc import Iterator
@@ -14,9 +14,17 @@ import polars as pl
 
 from nlareport.errors import QueryFailed
 from nlareport.ports import Row
+from nlareport.shown import printable
 from nlareport.store import statements
-from nlareport.store.connections import connect, first_line
+from nlareport.store.connections import connect, in_memory
+from nlareport.store.refusals import first_line, is_damage, on_opening
 from nlareport.store.tables import PRIMARY_KEYS, column_types, frame_schema, rows_of, table_of
+
+ASKING = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN, duckdb.StatementType.MULTI)
+"""What may be asked: DESCRIBE, SHOW and SUMMARIZE are SELECT to DuckDB, and a PIVOT is several statements in one."""
+
+LARGEST_ANSWER = 10_000_000
+"""Rows of an answer that are taken into memory."""
 
 
 class DuckDBReader:
@@ -33,6 +41,7 @@ class DuckDBReader:
         Raises:
             RunFileMissing: nothing stands at the path.
             RunFileUnreadable: it is no run file, or is damaged.
+            RunFileForeign: it holds something that nlareport did not put there.
             RunFileOfAnotherVersion: it was written under another schema version.
             RunFileBusy: a writer holds it.
         """
@@ -41,7 +50,7 @@ class DuckDBReader:
     @classmethod
     def empty(cls) -> "DuckDBReader":
         """A reader of the tables of this schema version without a row in them, for what can be asked without a run."""
-        connection = duckdb.connect(":memory:")
+        connection = in_memory()
         connection.execute(statements.schema())
         return cls(connection, Path(":memory:"))
 
@@ -66,7 +75,7 @@ class DuckDBReader:
         """
         relation = self._answer(query, self.sql(query), parameters)
         self._check_columns(query, row_type, relation.columns)
-        with _refusals(query):
+        with self._refusals(query):
             records = relation.fetchall()
         return rows_of(row_type, relation.columns, records)
 
@@ -75,14 +84,16 @@ class DuckDBReader:
 
         Raises:
             QueryUnknown: a single word that names no query.
-            QueryFailed: DuckDB refused it.
+            QueryFailed: DuckDB refused it, or its answer has more rows than are taken into memory.
         """
         single_word = not any(character.isspace() for character in query.strip())
         text = self.sql(query.strip()) if single_word else query
         relation = self._answer(query, text, parameters)
-        with _refusals(query):
-            frame: pl.DataFrame = relation.pl()
-            return frame
+        with self._refusals(query):
+            frame: pl.DataFrame = relation.limit(LARGEST_ANSWER + 1).pl()
+        if frame.height > LARGEST_ANSWER:
+            raise QueryFailed(f"Query {_short(query)}: gives over {LARGEST_ANSWER:,} rows; ask for fewer with LIMIT.")
+        return frame
 
     def table(self, row_type: type) -> pl.DataFrame:
         """A whole table as a frame, ordered by primary key; the same rows give the same frame.
@@ -111,11 +122,24 @@ class DuckDBReader:
         return {name: statements.query_purpose(name) for name in names}
 
     def _answer(self, query: str, text: str, parameters: dict[str, Any]) -> duckdb.DuckDBPyRelation:
-        with _refusals(query):
+        with self._refusals(query):
+            kinds = [statement.type for statement in self._connection.extract_statements(text)]
+            if len(kinds) != 1 or kinds[0] not in ASKING:
+                raise QueryFailed(f"Query {_short(query)}: asks for no table; write one SELECT statement.")
             relation = self._connection.sql(text, params=parameters or None)
         if relation is None:
-            raise QueryFailed(f"Query {_short(query)}: it gives no table; write one SELECT statement.")
+            raise QueryFailed(f"Query {_short(query)}: gives no table; write one SELECT statement.")
         return relation
+
+    @contextmanager
+    def _refusals(self, query: str) -> Iterator[None]:
+        """Turns what DuckDB says against a query into `QueryFailed`, and what it says against the file into ours."""
+        try:
+            yield
+        except duckdb.Error as error:
+            if is_damage(error):
+                raise on_opening(self.path, error) from error
+            raise QueryFailed(f"Query {_short(query)}: DuckDB refused it: {first_line(error)}") from error
 
     def _check_columns(self, query: str, row_type: type, columns: list[str]) -> None:
         fields = column_types(row_type)
@@ -134,16 +158,7 @@ class DuckDBReader:
             )
 
 
-@contextmanager
-def _refusals(query: str) -> Iterator[None]:
-    """Turns what DuckDB says against a query into `QueryFailed`."""
-    try:
-        yield
-    except duckdb.Error as error:
-        raise QueryFailed(f"Query {_short(query)}: DuckDB refused it: {first_line(error)}") from error
-
-
 def _short(query: str) -> str:
     """The query on one line, cut where a message would drown in it."""
-    line = " ".join(query.split())
+    line = printable(" ".join(query.split()))
     return line if len(line) <= 60 else line[:59] + "…"

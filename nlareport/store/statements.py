@@ -13,6 +13,9 @@ from nlareport.errors import QueryUnknown
 
 SQL_FOLDER = files("nlareport.store") / "sql"
 
+CATALOG = (SQL_FOLDER / "opening" / "catalog.sql").read_text(encoding="utf-8")
+"""The query that lists what a database file brings along; not among the named ones, which trust the file."""
+
 
 def schema() -> str:
     """The statements that make an empty run file's tables and views."""

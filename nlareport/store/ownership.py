@@ -1,0 +1,138 @@
+"""Whether everything in a database file is nlareport's own: its tables, its columns, its views as it defines them.
+
+A run file travels, and DuckDB runs what a file brings along: a view that reads a local file, a macro that stands in for
+`avg` or `+`, a default, a trigger. So nothing is asked of a file before its catalog is known to be ours. Takes an open
+connection; knows nothing of rows.
+"""
+
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import duckdb
+
+from nlareport.errors import RunFileForeign, RunFileUnreadable
+from nlareport.shown import shown
+from nlareport.store import statements
+
+SCHEMA = statements.schema()
+
+SYSTEM_DATABASES = ("system", "temp")
+"""What every connection has beside the file."""
+
+HARMLESS_KINDS = ("NOT NULL", "PRIMARY KEY")
+"""Constraints that run nothing and that a later schema may move."""
+
+WHOLE_KINDS = ("schema", "view", "table")
+
+MOST_NAMED = 3
+
+REMOVING = {
+    "schema": "DROP SCHEMA {table} CASCADE",
+    "view": "DROP VIEW {table}",
+    "table": "DROP TABLE {table}",
+    "macro": "DROP MACRO {table}",
+    "type": "DROP TYPE {table}",
+    "sequence": "DROP SEQUENCE {table}",
+    "index": "DROP INDEX {table}",
+    "column": "ALTER TABLE {table} DROP COLUMN {column}",
+    "default": "ALTER TABLE {table} ALTER COLUMN {column} DROP DEFAULT",
+}
+"""The statement that takes each kind of thing out of a file, the outermost kinds first."""
+
+
+class Entry(NamedTuple):
+    """One thing in a catalog."""
+
+    kind: str
+    schema: str
+    table: str
+    """Its name, or that of the table it is part of."""
+    column: str | None = None
+    definition: str | None = None
+    """The type of a column, the expression of a default or a check, the query of a view."""
+
+
+def catalog(connection: duckdb.DuckDBPyConnection, *system: str) -> frozenset[Entry]:
+    """Everything in the open file, and in the system's own databases that are named."""
+    passed_over = set(SYSTEM_DATABASES) - set(system)
+    rows = connection.execute(statements.CATALOG).fetchall()
+    return frozenset(
+        Entry(kind, schema, table, column, definition)
+        for database, schema, kind, table, column, definition in rows
+        if database not in passed_over and kind not in HARMLESS_KINDS
+    )
+
+
+def refuse_foreign(path: Path, found: Iterable[Entry]) -> None:
+    """Pass when all of what is in the file at `path` is ours; an older file may have less of it.
+
+    Raises:
+        RunFileForeign: something is not; it is named.
+    """
+    foreign = sorted(set(found) - _ours(), key=_importance)
+    # What stands in a foreign table or view is told by its name.
+    wholes = {entry[1:3] for entry in foreign if entry.kind in WHOLE_KINDS}
+    foreign = [entry for entry in foreign if entry.kind in WHOLE_KINDS or entry[1:3] not in wholes]
+    if not foreign:
+        return
+    names = ", ".join(f"the {entry.kind.lower()} {_name(entry)}" for entry in foreign[:MOST_NAMED])
+    more = f" and {len(foreign) - MOST_NAMED} more" if len(foreign) > MOST_NAMED else ""
+    raise RunFileForeign(
+        f"{path}: holds {names}{more}, which nlareport did not put there, so nothing of it is run; "
+        f"{_advice(foreign[0])}"
+        'if the file is not yours, ask for its bundle ("nlareport export") and import that.'
+    )
+
+
+def refuse_lacking(path: Path, found: Iterable[Entry]) -> None:
+    """Pass when every table and column of this schema version is in the file.
+
+    Raises:
+        RunFileUnreadable: one is not.
+    """
+    there = {(entry.table, entry.column) for entry in found}
+    lacking = sorted({(entry.table, entry.column) for entry in _ours() if entry.kind in ("view", "column")} - there)
+    if lacking:
+        names = ", ".join(table if column is None else f"{table}.{column}" for table, column in lacking[:MOST_NAMED])
+        raise RunFileUnreadable(
+            f"{path}: is no whole run file, {names} is not in it; put back a copy of the file as nlareport wrote it."
+        )
+
+
+@cache
+def _ours() -> frozenset[Entry]:
+    """The catalog of an empty run file."""
+    with duckdb.connect(":memory:") as connection:
+        for statement in connection.extract_statements(SCHEMA):
+            if statement.type == duckdb.StatementType.CREATE:  # comments take most of the time and are no code
+                connection.execute(statement)
+        return catalog(connection)
+
+
+def _importance(entry: Entry) -> tuple[int, str, str]:
+    kinds = list(REMOVING)
+    place = kinds.index(entry.kind) if entry.kind in kinds else len(kinds)
+    return place, entry.table, entry.column or ""
+
+
+def _name(entry: Entry) -> str:
+    return shown(".".join(part for part in (*_place(entry), entry.column) if part))
+
+
+def _advice(entry: Entry) -> str:
+    if entry.kind not in REMOVING:
+        return ""
+    table = ".".join(_quoted(part) for part in _place(entry))
+    statement = REMOVING[entry.kind].format(table=table, column=_quoted(entry.column or ""))
+    return f"if you added it, take it out with DuckDB, {shown(statement)[1:-1]}; "
+
+
+def _place(entry: Entry) -> tuple[str, ...]:
+    in_own_schema = entry.schema == "main" or entry.kind == "schema"
+    return (entry.table,) if in_own_schema else (entry.schema, entry.table)
+
+
+def _quoted(name: str) -> str:
+    return '"{}"'.format(name.replace('"', '""'))
