@@ -1,5 +1,6 @@
 """Arrays and texts in flight between rooms: what a tokenizer, a verbalizer or a batch of vectors hands on."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -39,6 +40,28 @@ class Completion:
     """Tokens generated, the stop token included."""
     finish: Literal["stop", "length"]
     """`stop`: a stop token ended it; `length`: the token budget did."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingLimits:
+    """What a model can read at all."""
+
+    n_tokens: int | None
+    """The longest sequence it was made for. None when it does not say."""
+    n_known_ids: int | None
+    """Token ids it has an embedding of, from 0. None when there is no bound."""
+
+    def why_unreadable(self, token_ids: Sequence[int]) -> str | None:
+        """What is wrong with a sequence, in words that follow its name; None when it can be read."""
+        if self.n_tokens is not None and len(token_ids) > self.n_tokens:
+            return f"is longer than the {self.n_tokens} tokens that are read"
+        if self.n_known_ids is not None and max(token_ids, default=0) >= self.n_known_ids:
+            return "holds a token without an embedding"
+        return None
+
+
+UNREAD = float("-inf")
+"""Stands in every place of a reconstruction whose text the reconstructor cannot read; no model gives that."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,12 +21,32 @@ class CheckpointInvalid(NlareportError):
     """A sidecar does not say what the contract asks for."""
 
 
+class CheckpointDamaged(NlareportError):
+    """A file of a checkpoint cannot be read as what it is: cut, empty, of wrong types, or leading elsewhere."""
+
+
 class CheckpointDrift(NlareportError):
     """A sidecar and the live tokenizer or model disagree."""
 
 
+class ChatTemplateFails(NlareportError):
+    """A chat template does not render: it raises, is not written in Jinja, or does not end."""
+
+
+class QuantizationUnsupported(NlareportError):
+    """A checkpoint is quantized in a way that cannot be opened here."""
+
+
+class ContextTooShort(NlareportError):
+    """A model is asked to read or write beyond the context it was made for."""
+
+
+class MemoryTooSmall(NlareportError):
+    """A model, or one item of a batch, does not fit into the memory of its device."""
+
+
 class NonFiniteWeights(NlareportError):
-    """A value head, or what it returned, holds a NaN or an infinity."""
+    """A model, its value head, or what they returned holds a NaN or an infinity."""
 
 
 class NonFiniteVector(NlareportError):

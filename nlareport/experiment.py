@@ -120,6 +120,12 @@ class Compute(Section):
     dtype: Literal["float32", "bfloat16", "float16"] = "bfloat16"
 
 
+def overflow_advice(dtype: str) -> str:
+    """What to do about numbers too large for `compute.dtype`; empty for float32, which holds what weights can give."""
+    wider = {"float16": "bfloat16 or float32", "bfloat16": "float32"}.get(dtype)
+    return f"Set compute.dtype to {wider} in the experiment file and give another --db." if wider else ""
+
+
 class Scoring(Section):
     """Choices the protocol leaves open; the report states them."""
 

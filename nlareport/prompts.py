@@ -5,14 +5,28 @@ Knows neither files nor models. `checkpoint.Sidecar` is a `PromptContract`; any 
 """
 
 import re
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
 from typing import Any, Protocol, runtime_checkable
 
-from nlareport.errors import CheckpointDrift
+from nlareport.errors import ChatTemplateFails, CheckpointDrift
+from nlareport.shown import shown
 
 _EXPLANATION = re.compile(r"<explanation>(.*?)</explanation>", re.DOTALL)
 _CLOSING_TAG = "</explanation>"
 # Ends in a letter and in a full stop: only the token that touches the explanation may differ, and no suffix records it.
 _PROBES = ("a snippet of text", "One snippet. Another one.")
+
+_TEMPLATE_ADVICE = "Use the chat template that was released with the verbalizer."
+
+TEMPLATE_SECONDS = 20.0
+"""How long a chat template may take: one that does not end would hold up a run without a word."""
+
+MOST_PROMPT_CHARS = 100_000
+"""Of a rendered prompt; released ones have about 500."""
 
 
 @runtime_checkable
@@ -78,16 +92,52 @@ def fill_verbalizer_template(sidecar: PromptContract) -> str:
     return sidecar.verbalizer_template.replace("{injection_char}", sidecar.injection_char)
 
 
+def verbalizer_prompt(tokenizer: ChatTokenizer, sidecar: PromptContract) -> str:
+    """The verbalizer's whole prompt as text, its chat template rendered.
+
+    Raises:
+        ChatTemplateFails: the template raises, is not written in Jinja, does not end, or gives no prompt.
+    """
+    messages = [{"role": "user", "content": fill_verbalizer_template(sidecar)}]
+    try:
+        with _ending_within(TEMPLATE_SECONDS):
+            text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    except Exception as error:
+        # A template is a program of a stranger's: it may raise anything.
+        raise ChatTemplateFails(
+            f"the chat template cannot be rendered ({shown(str(error))}). {_TEMPLATE_ADVICE}"
+        ) from error
+    if not isinstance(text, str) or not text or len(text) > MOST_PROMPT_CHARS:
+        said = f"{len(text):,} characters" if isinstance(text, str) else "no text"
+        raise ChatTemplateFails(
+            f"the chat template gives {said}; a prompt has 1 to {MOST_PROMPT_CHARS:,}. {_TEMPLATE_ADVICE}"
+        )
+    return text
+
+
 def verbalizer_prompt_ids(tokenizer: ChatTokenizer, sidecar: PromptContract) -> tuple[list[int], int]:
     """The verbalizer's whole prompt as token ids, and the index of the one marker in it.
 
     Raises:
+        ChatTemplateFails: the chat template does not render.
+        CheckpointDrift: the prompt holds two BOS, or not exactly one marker between its two recorded neighbours.
+    """
+    # In two steps: tokenizing inside the template may split the marker. The text already starts with its BOS.
+    ids = list(tokenizer.encode(verbalizer_prompt(tokenizer, sidecar), add_special_tokens=False))
+    if bos_twice(ids, tokenizer):
+        raise CheckpointDrift(
+            f"the verbalizer prompt holds BOS (id {_bos_id(tokenizer)}) twice, and must hold it once. "
+            "Take one out of the chat template or the sidecar's template, as the verbalizer was trained."
+        )
+    return ids, marker_index(ids, sidecar)
+
+
+def marker_index(ids: Sequence[int], sidecar: PromptContract) -> int:
+    """Where the one marker stands in a verbalizer prompt.
+
+    Raises:
         CheckpointDrift: the prompt does not hold exactly one marker between its two recorded neighbours.
     """
-    messages = [{"role": "user", "content": fill_verbalizer_template(sidecar)}]
-    # In two steps: tokenizing inside the template may split the marker. The text already starts with its BOS.
-    text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-    ids = list(tokenizer.encode(text, add_special_tokens=False))
     places = [index for index, token_id in enumerate(ids) if token_id == sidecar.injection_token_id]
     if len(places) != 1:
         raise CheckpointDrift(
@@ -103,7 +153,20 @@ def verbalizer_prompt_ids(tokenizer: ChatTokenizer, sidecar: PromptContract) -> 
             f"{recorded[0]} and {recorded[1]}. "
             "Use the tokenizer, chat template and sidecar that were released together."
         )
-    return ids, place
+    return place
+
+
+def bos_twice(ids: Sequence[int], tokenizer: ChatTokenizer) -> bool:
+    """Whether a prompt holds the beginning of a sequence twice.
+
+    Where the tokenizer adds a BOS by itself it means a beginning wherever it stands. Where it adds none the same token
+    may also begin every turn of a chat, so that only two in a row at the start are too many.
+    """
+    bos_id = _bos_id(tokenizer)
+    if bos_id is None:
+        return False
+    is_added = list(tokenizer.encode("a", add_special_tokens=True))[:1] == [bos_id]
+    return list(ids).count(bos_id) > 1 if is_added else list(ids[:2]) == [bos_id, bos_id]
 
 
 def reconstructor_prompt(sidecar: PromptContract, explanation: str) -> str:
@@ -124,12 +187,16 @@ def explanation_in(completion: str) -> str | None:
     return before.strip() if closing_tag else None
 
 
-def check_against_tokenizer(sidecar: PromptContract, tokenizer: ChatTokenizer, name: str) -> None:
+def check_against_tokenizer(
+    sidecar: PromptContract, tokenizer: ChatTokenizer, name: str
+) -> tuple[list[int], int] | None:
     """Hold a sidecar against the live tokenizer; `name` is the pair that errors speak of.
 
-    Checked are the injection char, an AV's prompt, and the end of an AR's prompt.
+    An AV's gives `verbalizer_prompt_ids`, made once, since a template may write the time; an AR's gives None. Checked
+    are the injection char, an AV's prompt, and the beginning and the end of an AR's prompt.
 
     Raises:
+        ChatTemplateFails: an AV's chat template does not render.
         CheckpointDrift: they disagree; the message says in what, and what to do.
     """
     char_ids = list(tokenizer.encode(sidecar.injection_char, add_special_tokens=False))
@@ -142,11 +209,17 @@ def check_against_tokenizer(sidecar: PromptContract, tokenizer: ChatTokenizer, n
         raise CheckpointDrift(f"Pair {name}: the injection char tokenizes to {said}. {_what_next(name)}")
     if sidecar.role == "av":
         try:
-            verbalizer_prompt_ids(tokenizer, sidecar)
-        except CheckpointDrift as error:
-            raise CheckpointDrift(f"Pair {name}: {error}") from error
-    elif sidecar.reconstructor_suffix_ids is not None:
+            return verbalizer_prompt_ids(tokenizer, sidecar)
+        except (ChatTemplateFails, CheckpointDrift) as error:
+            raise type(error)(f"Pair {name}: {error}") from error
+    if bos_twice(tokenizer.encode(reconstructor_prompt(sidecar, _PROBES[0]), add_special_tokens=True), tokenizer):
+        raise CheckpointDrift(
+            f"Pair {name}: the reconstructor prompt holds BOS (id {_bos_id(tokenizer)}) twice: the tokenizer adds one, "
+            "and the sidecar's template writes one. Take it out of prompt_templates in the sidecar."
+        )
+    if sidecar.reconstructor_suffix_ids is not None:
         _check_suffix(sidecar, tokenizer, sidecar.reconstructor_suffix_ids, name)
+    return None
 
 
 def _check_suffix(sidecar: PromptContract, tokenizer: ChatTokenizer, suffix_ids: tuple[int, ...], name: str) -> None:
@@ -165,3 +238,27 @@ def _what_next(name: str) -> str:
         "Use the tokenizer and sidecar that were released together; a pocket pair is rebuilt with "
         f'"nlareport pairs build {name}".'
     )
+
+
+def _bos_id(tokenizer: ChatTokenizer) -> int | None:
+    bos_id: int | None = getattr(tokenizer, "bos_token_id", None)
+    return bos_id
+
+
+@contextmanager
+def _ending_within(seconds: float) -> Iterator[None]:
+    """Inside, Python code that runs longer is stopped by a `TimeoutError`."""
+    deadline = time.monotonic() + seconds
+
+    def watch(_frame: FrameType, _event: str, _value: object) -> Any:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"it did not end within {seconds:g} s")
+        return watch
+
+    # Traced line by line: a thread or a signal could not stop a loop everywhere this runs.
+    former = sys.gettrace()
+    sys.settrace(watch)
+    try:
+        yield
+    finally:
+        sys.settrace(former)

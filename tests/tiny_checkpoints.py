@@ -35,6 +35,7 @@ ARCHITECTURES: tuple[Architecture, ...] = ("qwen2", "llama", "gemma3", "gemma3_m
 
 N_BLOCKS = 4
 D_MODEL = 32
+MAX_POSITIONS = 1024
 VERBALIZER_TEMPLATE = "Explain the vector.\n\n<concept>{injection_char}</concept>\n\nPlease explain."
 RECONSTRUCTOR_TEMPLATE = "Summary of the following text: <text>{explanation}</text> <summary>"
 SCALES: dict[Architecture, float] = {"qwen2": 150.0, "llama": 30.0, "gemma3": 60_000.0, "gemma3_multimodal": 80_000.0}
@@ -226,7 +227,7 @@ def _tiny_model(architecture: Architecture, n_blocks: int, vocab_size: int) -> A
         "num_hidden_layers": n_blocks,
         "num_attention_heads": 4,
         "num_key_value_heads": 2,
-        "max_position_embeddings": 256,
+        "max_position_embeddings": MAX_POSITIONS,
         "initializer_range": 0.2,
         "bos_token_id": None,
         "eos_token_id": None,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Protocol, cast, runtime_checkable
 
+from nlareport.batches import ReadingLimits
 from nlareport.checkpoint import Sidecar
 from nlareport.errors import EngineUnknown
 from nlareport.experiment import PairSpec
@@ -43,6 +44,22 @@ class Engine(Protocol):
     @property
     def machine(self) -> Mapping[str, str | int]:
         """What of this machine decides how sums are rounded, for ``run.environment``."""
+        ...
+
+    def check(self, pair: PairSpec) -> None:
+        """Pass when all of the pair that can be looked at before any weight is read is sound.
+
+        Raises:
+            NlareportError: it is not; the message says what.
+        """
+        ...
+
+    def prompt_ids(self, pair: PairSpec) -> tuple[int, ...]:
+        """What the pair's AV is asked, as token ids: one value while the engine lives. Empty without a prompt."""
+        ...
+
+    def limits(self, pair: PairSpec) -> ReadingLimits:
+        """What the pair's base model can read at all."""
         ...
 
     def tokenizer(self, pair: PairSpec) -> Tokenizer:

@@ -1,40 +1,123 @@
-"""Holds an open checkpoint against its sidecar: role, tokenizer, width, value head.
+"""Holds a checkpoint against its sidecar: role, tokenizer, prompt, context, width, value head.
 
-Enters a checkpoint directory; leaves its parts, which agree, or an error that says which do not. Reads no block of a
+Takes a checkpoint directory, returns its parts, which agree, or an error that says which do not. Reads no block of a
 model and knows no batch.
 """
 
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 
-from nlareport.backends.loading import VALUE_HEAD_NAME, first_line, load_tokenizer
+from nlareport.backends.checkpoint_files import VALUE_HEAD_NAME, refuse_cut
+from nlareport.backends.configuration import context_tokens, load_text_config, read_stop_ids
+from nlareport.backends.tokenizers import chat_template_file, load_tokenizer
+from nlareport.backends.wall import foreign_errors
 from nlareport.checkpoint import Role, Sidecar, read_sidecar
-from nlareport.errors import CheckpointDrift, CheckpointMissing, NonFiniteWeights
+from nlareport.errors import (
+    ChatTemplateFails,
+    CheckpointDamaged,
+    CheckpointDrift,
+    CheckpointMissing,
+    ContextTooShort,
+    NonFiniteWeights,
+)
+from nlareport.experiment import overflow_advice
 from nlareport.prompts import check_against_tokenizer
+from nlareport.shown import shown
 
 
-def open_contract(directory: Path, role: Role, name: str) -> tuple[Sidecar, Any]:
-    """A checkpoint's sidecar and its tokenizer; `name` is the pair that errors speak of.
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """What one half of a pair says of itself, held against its own tokenizer and configuration."""
+
+    name: str
+    """The pair that errors speak of."""
+    directory: Path
+    sidecar: Sidecar
+    tokenizer: Any
+    config: Any
+    """Transformers' configuration of the language model."""
+    context_tokens: int | None
+    """How many tokens it reads at most; None when it does not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class VerbalizerContract(Contract):
+    """An AV's, with the prompt it is asked: rendered once, so that a date in it stays the same."""
+
+    prompt_ids: tuple[int, ...]
+    marker_index: int
+    stop_ids: tuple[int, ...]
+
+
+def open_verbalizer_contract(directory: Path, name: str, max_new_tokens: int) -> VerbalizerContract:
+    """An AV's contract; `name` is the pair that errors speak of.
 
     Raises:
-        CheckpointMissing: the sidecar, the tokenizer or an AV's chat template is not there.
+        CheckpointMissing: the sidecar, the configuration, the tokenizer, its chat template or a stop id is not there.
+        CheckpointDamaged: one of the files is damaged.
         CheckpointInvalid: the sidecar has faults.
-        CheckpointDrift: the sidecar is of the other role, or disagrees with the tokenizer.
+        CheckpointDrift: the sidecar is of the other role, or disagrees with the tokenizer or the configuration.
+        ChatTemplateFails: the chat template does not render.
+        ContextTooShort: the prompt and an answer of `max_new_tokens` are more than the model reads.
     """
+    contract = _open_contract(directory, "av", name)
+    if not contract.tokenizer.chat_template:
+        raise CheckpointMissing(f"{directory}: has no chat template, and a verbalizer is asked through one.")
+    try:
+        prompt = check_against_tokenizer(contract.sidecar, contract.tokenizer, name)
+    except ChatTemplateFails as error:
+        raise ChatTemplateFails(f"{chat_template_file(directory)}: {error}") from error
+    prompt_ids, place = prompt or ([], 0)
+    if contract.context_tokens is not None and len(prompt_ids) + max_new_tokens > contract.context_tokens:
+        left = contract.context_tokens - len(prompt_ids)
+        advice = f"Set decoding.max_new_tokens to {left} or less." if left > 0 else "Use another verbalizer."
+        raise ContextTooShort(
+            f"Pair {name}: the verbalizer's prompt of {len(prompt_ids)} tokens and {max_new_tokens} new ones are more "
+            f"than the {contract.context_tokens} it reads. {advice}"
+        )
+    return VerbalizerContract(
+        **{field.name: getattr(contract, field.name) for field in fields(Contract)},
+        prompt_ids=tuple(prompt_ids),
+        marker_index=place,
+        stop_ids=tuple(read_stop_ids(directory, contract.config)),
+    )
+
+
+def open_reconstructor_contract(directory: Path, name: str) -> Contract:
+    """An AR's contract; `name` is the pair that errors speak of.
+
+    Raises:
+        CheckpointMissing: the sidecar, the configuration or the tokenizer is not there.
+        CheckpointDamaged: one of the files is damaged.
+        CheckpointInvalid: the sidecar has faults.
+        CheckpointDrift: the sidecar is of the other role, or disagrees with the tokenizer or the configuration.
+    """
+    contract = _open_contract(directory, "ar", name)
+    check_against_tokenizer(contract.sidecar, contract.tokenizer, name)
+    n_blocks = contract.sidecar.block_index + 1
+    if contract.config.num_hidden_layers != n_blocks:
+        raise CheckpointDrift(
+            f"{directory}: has {contract.config.num_hidden_layers} blocks, a reconstructor for block "
+            f"{contract.sidecar.block_index} keeps {n_blocks}. Use the config.json and sidecar released together."
+        )
+    return contract
+
+
+def _open_contract(directory: Path, role: Role, name: str) -> Contract:
     sidecar = read_sidecar(directory)
     if sidecar.role != role:
         raise CheckpointDrift(
             f"Pair {name}: {directory} calls itself an {sidecar.role.upper()}, it is used as the {role.upper()}. "
             "Exchange the two in the experiment file."
         )
-    tokenizer = load_tokenizer(directory)
-    if role == "av" and not tokenizer.chat_template:
-        raise CheckpointMissing(f"{directory}: has no chat template, and a verbalizer is asked through one.")
-    check_against_tokenizer(sidecar, tokenizer, name)
-    return sidecar, tokenizer
+    config = load_text_config(directory)
+    tokenizer = load_tokenizer(directory, config.vocab_size)
+    check_width(sidecar, config, directory)
+    return Contract(name, directory, sidecar, tokenizer, config, context_tokens(config))
 
 
 def check_width(sidecar: Sidecar, config: Any, directory: Path) -> None:
@@ -61,13 +144,18 @@ def load_value_head(directory: Path, d_model: int) -> torch.Tensor:
     path = directory / VALUE_HEAD_NAME
     if not path.exists():
         raise CheckpointMissing(f"{path}: is not there. A reconstructor needs its head; fetch the whole checkpoint.")
-    try:
-        with safe_open(path, framework="pt") as file:
-            if "weight" not in file.keys():  # noqa: SIM118 - the file is no mapping
-                raise CheckpointMissing(f"{path}: holds no `weight` but {', '.join(file.keys()) or 'nothing'}.")
-            weight: torch.Tensor = file.get_tensor("weight").float()
-    except SafetensorError as error:
-        raise CheckpointDrift(f"{path}: is damaged ({first_line(error)}). Fetch it again.") from error
+    refuse_cut(path)
+    damaged = foreign_errors(CheckpointDamaged, f"{path}: is damaged", "Fetch or copy this file again.")
+    with damaged, safe_open(path, framework="pt") as file:
+        names = sorted(file.keys())
+        if "weight" not in names:
+            raise CheckpointMissing(f"{path}: holds no `weight` but {', '.join(names[:3]) or 'nothing'}.")
+        if names != ["weight"]:
+            raise CheckpointDrift(
+                f"{path}: holds {shown(names)}; a head is one `weight`, and without the rest its vectors would be "
+                "others. Give a reconstructor whose head has no bias."
+            )
+        weight: torch.Tensor = file.get_tensor("weight").float()
     if tuple(weight.shape) != (d_model, d_model):
         raise CheckpointDrift(
             f"{path}: has shape {list(weight.shape)}, the sidecar's d_model asks for {d_model} squared."
@@ -78,14 +166,19 @@ def load_value_head(directory: Path, d_model: int) -> torch.Tensor:
     return weight
 
 
-def refuse_non_finite(model: Any, directory: Path) -> None:
-    """Pass when every weight of a model is finite.
+def refuse_non_finite(model: Any, directory: Path, dtype: str) -> None:
+    """Pass when every weight of a model, opened in `dtype`, is finite.
 
     Raises:
         NonFiniteWeights: one is not.
     """
     for name, weight in model.named_parameters():
-        if not bool(weight.isfinite().all()):
-            raise NonFiniteWeights(
-                f"{directory}: the weights of {name} are not all finite. Fetch the checkpoint again."
+        # A weight that was moved off the device for want of memory has no values to look at.
+        if not weight.is_meta and not bool(weight.isfinite().all()):
+            wider = overflow_advice(dtype)
+            advice = (
+                f"{wider} If they are not finite there either, fetch the checkpoint again."
+                if wider
+                else "Fetch the checkpoint again."
             )
+            raise NonFiniteWeights(f"{directory}: the weights of {name} are not all finite in {dtype}. {advice}")

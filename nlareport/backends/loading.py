@@ -1,10 +1,8 @@
-"""Opens checkpoint directories with Transformers: finds them, reads config, tokenizer and weights, refuses surprises.
+"""Opens checkpoint directories with Transformers: reads the configuration and the weights, refuses surprises.
 
-Enters a directory or hub id; leaves torch modules ready for inference. Knows neither prompts nor vectors. Foreign
-errors of Transformers, safetensors and the hub become ours here.
+Takes a directory, returns torch modules ready for inference. Knows neither prompts nor vectors.
 """
 
-import gc
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,18 +10,16 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from huggingface_hub import snapshot_download
-from safetensors import SafetensorError
-from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoTokenizer, GenerationConfig
+from transformers import AutoModel, AutoModelForCausalLM, GenerationConfig
 from transformers.utils import logging as transformers_logging
 
-from nlareport.errors import CheckpointDrift, CheckpointMissing, DeviceMissing
+from nlareport.backends.checkpoint_files import refuse_damaged_weights
+from nlareport.backends.memory import free_memory, is_out_of_memory
+from nlareport.backends.wall import foreign_errors
+from nlareport.errors import CheckpointDrift, CheckpointMissing, DeviceMissing, MemoryTooSmall
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-VALUE_HEAD_NAME = "value_head.safetensors"
 
-_HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
-_TOKENIZER_FILES = ["*.json", "*.yaml", "*.jinja", "*.model", "*.txt"]
 # A multimodal Gemma 3 keeps its language model under a prefix, older files under another one.
 _LANGUAGE_MODEL_KEYS = {
     r"^model\.language_model\.": "model.",
@@ -48,37 +44,13 @@ class OpenModel:
     def close(self) -> None:
         """Free the memory; the object answers no more."""
         self._model = None
-        gc.collect()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        free_memory()
 
     def __enter__(self: _Model) -> _Model:
         return self
 
     def __exit__(self, *exception: object) -> None:
         self.close()
-
-
-def checkpoint_directory(checkpoint: str | Path, *, with_weights: bool = True) -> Path:
-    """Where a checkpoint is on this machine; a hub id is downloaded first, a directory never asks the network.
-
-    Raises:
-        CheckpointMissing: it is neither, or the hub does not hand it over.
-    """
-    directory = Path(checkpoint)
-    if directory.is_dir():
-        return directory
-    if not _HUB_ID.fullmatch(str(checkpoint)):
-        raise CheckpointMissing(f"{checkpoint}: is no directory and no hub id. Give one of them.")
-    patterns = [*_TOKENIZER_FILES, "*.safetensors"] if with_weights else _TOKENIZER_FILES
-    try:
-        # `original/` holds the same weights a second time.
-        return Path(snapshot_download(str(checkpoint), allow_patterns=patterns, ignore_patterns=["original/*"]))
-    except (OSError, ValueError) as error:
-        raise CheckpointMissing(
-            f"{checkpoint}: is no directory here, and the hub does not hand it over ({first_line(error)}). "
-            "Check the name, the network, and that its licence was accepted (HF_TOKEN)."
-        ) from error
 
 
 def placement(device: str) -> str:
@@ -105,30 +77,17 @@ def machine(device: str) -> dict[str, str | int]:
     return {"gpu": torch.cuda.get_device_name()}
 
 
-def load_text_config(directory: Path) -> Any:
-    """The configuration of a checkpoint's language model, without any multimodal wrapper.
+def refuse_unknown_block(directory: Path, config: Any, block_index: int) -> None:
+    """Pass when the model has a block of this index.
 
     Raises:
-        CheckpointMissing: there is no configuration that Transformers knows.
+        CheckpointDrift: it has fewer.
     """
-    try:
-        config = AutoConfig.from_pretrained(directory, trust_remote_code=False, local_files_only=True)
-    except (OSError, ValueError) as error:
-        raise CheckpointMissing(f"{directory}: has no usable config.json ({first_line(error)}).") from error
-    return config.get_text_config()
-
-
-def load_tokenizer(directory: Path) -> Any:
-    """The checkpoint's own tokenizer.
-
-    Raises:
-        CheckpointMissing: there is none that Transformers can open.
-    """
-    try:
-        with quiet():
-            return AutoTokenizer.from_pretrained(directory, trust_remote_code=False, local_files_only=True)
-    except (OSError, ValueError) as error:
-        raise CheckpointMissing(f"{directory}: has no usable tokenizer ({first_line(error)}).") from error
+    if block_index >= config.num_hidden_layers:
+        raise CheckpointDrift(
+            f"{directory}: has {config.num_hidden_layers} blocks, so there is no block {block_index}. "
+            "Correct block_index, or give the base model it was written for."
+        )
 
 
 def load_blocks(directory: Path, config: Any, n_blocks: int, *, device: str, dtype: str) -> Any:
@@ -138,11 +97,7 @@ def load_blocks(directory: Path, config: Any, n_blocks: int, *, device: str, dty
         CheckpointMissing: the directory holds no safetensors weights.
         CheckpointDrift: it has fewer blocks, or a weight is missing, superfluous or of another shape.
     """
-    if n_blocks > config.num_hidden_layers:
-        raise CheckpointDrift(
-            f"{directory}: has {config.num_hidden_layers} blocks, so there is no block {n_blocks - 1}. "
-            "Correct block_index, or give the base model it was written for."
-        )
+    refuse_unknown_block(directory, config, n_blocks - 1)
     first_left_out = n_blocks if n_blocks < config.num_hidden_layers else None
     config.num_hidden_layers = n_blocks
     if getattr(config, "layer_types", None) is not None:
@@ -154,14 +109,13 @@ def load_blocks(directory: Path, config: Any, n_blocks: int, *, device: str, dty
     return model
 
 
-def load_writer(directory: Path, config: Any, *, device: str, dtype: str) -> Any:
-    """The whole language model, which will decode greedily and stop at the stop ids of ``generation_config``.
+def load_writer(directory: Path, config: Any, stop_ids: list[int], *, device: str, dtype: str) -> Any:
+    """The whole language model, which will decode greedily and stop at these ids.
 
     Raises:
-        CheckpointMissing: the directory holds no safetensors weights, or names no stop id.
+        CheckpointMissing: the directory holds no safetensors weights.
         CheckpointDrift: a weight is missing, superfluous or of another shape.
     """
-    stop_ids = _stop_ids(directory, config)
     model, faults = _load(AutoModelForCausalLM, directory, config, device, dtype)
     _refuse(directory, faults, may_miss=None, may_ignore=None, first_left_out=None)
     # Replaced whole: a checkpoint's sampling flags and penalties would otherwise come back as defaults.
@@ -186,29 +140,40 @@ def quiet() -> Iterator[None]:
 
 
 def _load(auto_class: Any, directory: Path, config: Any, device: str, dtype: str) -> tuple[Any, dict[str, Any]]:
-    if not any(path.name != VALUE_HEAD_NAME for path in directory.glob("*.safetensors")):
-        raise CheckpointMissing(
-            f"{directory}: holds no safetensors weights. Pickled weights (.bin) are not opened; convert them."
-        )
+    refuse_damaged_weights(directory)
     place = placement(device)
     try:
-        with quiet():
-            model, faults = auto_class.from_pretrained(
-                directory,
-                config=config,
-                dtype=DTYPES[dtype],
-                device_map=None if place == "cpu" else place,
-                key_mapping=_LANGUAGE_MODEL_KEYS,
-                trust_remote_code=False,
-                use_safetensors=True,
-                local_files_only=True,
-                # Reported below with the rest, instead of an error that names one.
-                ignore_mismatched_sizes=True,
-                output_loading_info=True,
-            )
-    except (OSError, ValueError, SafetensorError) as error:
-        raise CheckpointMissing(f"{directory}: its weights cannot be opened ({first_line(error)}).") from error
+        with (
+            quiet(),
+            foreign_errors(
+                CheckpointMissing, f"{directory}: its weights cannot be opened", "Use files released together."
+            ),
+        ):
+            model, faults = _opened(auto_class, directory, config, place, dtype)
+    except CheckpointMissing as error:
+        if error.__cause__ is None or not is_out_of_memory(error.__cause__):
+            raise
+        raise MemoryTooSmall(
+            f"{directory}: the model does not fit into the memory of {place} in {dtype}. "
+            "Use a device with more memory, or start a run whose compute.dtype takes less."
+        ) from error
     return model.eval().requires_grad_(False), faults
+
+
+def _opened(auto_class: Any, directory: Path, config: Any, place: str, dtype: str) -> Any:
+    return auto_class.from_pretrained(
+        directory,
+        config=config,
+        dtype=DTYPES[dtype],
+        device_map=None if place == "cpu" else place,
+        key_mapping=_LANGUAGE_MODEL_KEYS,
+        trust_remote_code=False,
+        use_safetensors=True,
+        local_files_only=True,
+        # Reported by `_refuse` with the rest, instead of an error that names one.
+        ignore_mismatched_sizes=True,
+        output_loading_info=True,
+    )
 
 
 def _refuse(
@@ -242,20 +207,3 @@ def _refuse(
 def _is_left_out(key: str, first_left_out: int | None) -> bool:
     block = _BLOCK.search(key)
     return first_left_out is not None and block is not None and int(block.group(1)) >= first_left_out
-
-
-def _stop_ids(directory: Path, config: Any) -> list[int]:
-    try:
-        stop_ids = GenerationConfig.from_pretrained(directory, local_files_only=True).eos_token_id
-    except OSError:
-        stop_ids = getattr(config, "eos_token_id", None)
-    if stop_ids is None:
-        raise CheckpointMissing(
-            f"{directory}: its generation_config.json names no eos_token_id, so no answer would end."
-        )
-    return [stop_ids] if isinstance(stop_ids, int) else list(stop_ids)
-
-
-def first_line(error: Exception) -> str:
-    """What a foreign error says, without its tail of advice."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float
 
 from nlareport.backends import EngineSettings
-from nlareport.batches import Completion, Tokenization
+from nlareport.batches import Completion, ReadingLimits, Tokenization
 from nlareport.experiment import PairSpec
 
 _CONCEPT_NAMES = """
@@ -142,6 +142,17 @@ class ScriptedEngine:
 
     def __init__(self, settings: EngineSettings) -> None:
         self._settings = settings
+
+    def check(self, pair: PairSpec) -> None:
+        """A script has nothing that could be damaged."""
+
+    def prompt_ids(self, pair: PairSpec) -> tuple[int, ...]:  # noqa: ARG002 - the port's shape
+        """Nothing: a script is not asked in words."""
+        return ()
+
+    def limits(self, pair: PairSpec) -> ReadingLimits:  # noqa: ARG002 - the port's shape
+        """None: a script reads whatever it is given."""
+        return ReadingLimits(None, None)
 
     def tokenizer(self, pair: PairSpec) -> ScriptedTokenizer:
         """Cuts as this pair does."""

@@ -5,13 +5,22 @@ file expects.
 """
 
 from nlareport.backends import EngineSettings
-from nlareport.backends.loading import checkpoint_directory, load_text_config, machine, placement
+from nlareport.backends.configuration import context_tokens, load_text_config
+from nlareport.backends.contract import (
+    Contract,
+    VerbalizerContract,
+    open_reconstructor_contract,
+    open_verbalizer_contract,
+)
+from nlareport.backends.hub import checkpoint_directory
+from nlareport.backends.loading import machine, placement, refuse_unknown_block
 from nlareport.backends.transformers_reading import (
     TransformersExtractor,
     TransformersReconstructor,
     TransformersTokenizer,
 )
 from nlareport.backends.transformers_writing import TransformersVerbalizer
+from nlareport.batches import ReadingLimits
 from nlareport.checkpoint import Sidecar, checkpoint_sha256, read_sidecar
 from nlareport.errors import CheckpointDrift
 from nlareport.experiment import PairSpec
@@ -34,6 +43,26 @@ class TransformersEngine:
         """Where models really run: ``cpu``, ``cuda``, or ``auto`` for all GPUs."""
         self.machine = machine(self.device)
         """What of this machine decides how sums are rounded."""
+        self._verbalizers: dict[str, VerbalizerContract] = {}
+
+    def check(self, pair: PairSpec) -> None:
+        """Pass when the pair's three checkpoints are sound as far as can be seen without their weights.
+
+        Raises:
+            NlareportError: one of them is not; whatever opening it would raise before its weights are read.
+        """
+        self._check_base(pair)
+        self._verbalizer(pair)
+        self._reconstructor(pair)
+
+    def prompt_ids(self, pair: PairSpec) -> tuple[int, ...]:
+        """What the pair's AV is asked; rendered once, so that a date in it stays the same."""
+        return self._verbalizer(pair).prompt_ids
+
+    def limits(self, pair: PairSpec) -> ReadingLimits:
+        """What the pair's base model can read at all."""
+        config = load_text_config(checkpoint_directory(pair.base_model, with_weights=False))
+        return ReadingLimits(context_tokens(config), config.vocab_size)
 
     def tokenizer(self, pair: PairSpec) -> TransformersTokenizer:
         """The base model's tokenizer; errors are those of `TransformersTokenizer`."""
@@ -47,12 +76,7 @@ class TransformersEngine:
         """
         settings = self._settings
         # Asked of the configuration: it answers before gigabytes of weights are read.
-        d_model = load_text_config(checkpoint_directory(pair.base_model)).hidden_size
-        if d_model != pair.d_model:
-            raise CheckpointDrift(
-                f"Pair {pair.pair_id}: {pair.base_model} has d_model {d_model}, the experiment file says "
-                f"{pair.d_model}. Correct the one that is wrong."
-            )
+        self._check_base(pair)
         return TransformersExtractor(
             pair.base_model,
             pair.block_index,
@@ -68,7 +92,6 @@ class TransformersEngine:
             CheckpointDrift: its sidecar says otherwise than the experiment file.
         """
         settings = self._settings
-        _check_expectations(pair, read_sidecar(checkpoint_directory(pair.verbalizer)))
         return TransformersVerbalizer(
             pair.verbalizer,
             device=settings.device,
@@ -76,6 +99,7 @@ class TransformersEngine:
             batch_size=settings.batch_size,
             max_new_tokens=settings.max_new_tokens,
             name=pair.pair_id,
+            contract=self._verbalizer(pair),
         )
 
     def reconstructor(self, pair: PairSpec) -> TransformersReconstructor:
@@ -85,13 +109,13 @@ class TransformersEngine:
             CheckpointDrift: its sidecar says otherwise than the experiment file.
         """
         settings = self._settings
-        _check_expectations(pair, read_sidecar(checkpoint_directory(pair.reconstructor)))
         return TransformersReconstructor(
             pair.reconstructor,
             device=settings.device,
             dtype=settings.dtype,
             batch_size=settings.batch_size,
             name=pair.pair_id,
+            contract=self._reconstructor(pair),
         )
 
     def sidecar(self, pair: PairSpec) -> Sidecar:
@@ -114,6 +138,30 @@ class TransformersEngine:
             "reconstructor": pair.reconstructor,
         }
         return {name: checkpoint_sha256(checkpoint_directory(where)) for name, where in checkpoints.items()}
+
+    def _check_base(self, pair: PairSpec) -> None:
+        directory = checkpoint_directory(pair.base_model, with_weights=False)
+        config = load_text_config(directory)
+        if config.hidden_size != pair.d_model:
+            raise CheckpointDrift(
+                f"Pair {pair.pair_id}: {pair.base_model} has d_model {config.hidden_size}, the experiment file says "
+                f"{pair.d_model}. Correct the one that is wrong."
+            )
+        refuse_unknown_block(directory, config, pair.block_index)
+        TransformersTokenizer(pair.base_model)
+
+    def _verbalizer(self, pair: PairSpec) -> VerbalizerContract:
+        if pair.verbalizer not in self._verbalizers:
+            directory = checkpoint_directory(pair.verbalizer, with_weights=False)
+            _check_expectations(pair, read_sidecar(directory))
+            opened = open_verbalizer_contract(directory, pair.pair_id, self._settings.max_new_tokens)
+            self._verbalizers[pair.verbalizer] = opened
+        return self._verbalizers[pair.verbalizer]
+
+    def _reconstructor(self, pair: PairSpec) -> Contract:
+        directory = checkpoint_directory(pair.reconstructor, with_weights=False)
+        _check_expectations(pair, read_sidecar(directory))
+        return open_reconstructor_contract(directory, pair.pair_id)
 
 
 def _check_expectations(pair: PairSpec, sidecar: Sidecar) -> None:

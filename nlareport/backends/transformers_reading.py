@@ -4,7 +4,7 @@ Enter texts and token ids; leave token spans and vectors. Batches change speed a
 beyond rounding.
 """
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +12,24 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from nlareport.backends.contract import check_width, load_value_head, open_contract, refuse_non_finite
-from nlareport.backends.loading import (
-    VALUE_HEAD_NAME,
-    OpenModel,
-    checkpoint_directory,
-    load_blocks,
-    load_text_config,
-    load_tokenizer,
+from nlareport.backends.checkpoint_files import VALUE_HEAD_NAME
+from nlareport.backends.configuration import context_tokens, load_text_config
+from nlareport.backends.contract import (
+    Contract,
+    load_value_head,
+    open_reconstructor_contract,
+    refuse_non_finite,
 )
-from nlareport.batches import Tokenization
-from nlareport.errors import CheckpointDrift, CheckpointMissing, NonFiniteWeights
-from nlareport.ports import in_batches
+from nlareport.backends.hub import checkpoint_directory
+from nlareport.backends.loading import OpenModel, load_blocks
+from nlareport.backends.memory import BatchSize
+from nlareport.backends.tokenizers import load_tokenizer
+from nlareport.batches import UNREAD, ReadingLimits, Tokenization
+from nlareport.errors import CheckpointMissing, ContextTooShort, NonFiniteWeights
+from nlareport.experiment import overflow_advice
 from nlareport.prompts import reconstructor_prompt
+
+_PLAIN_SENTENCE = "A snippet of text."
 
 
 class TransformersTokenizer:
@@ -35,9 +40,11 @@ class TransformersTokenizer:
 
         Raises:
             CheckpointMissing: there is none, or it cannot say which characters a token covers.
+            CheckpointDamaged: one of its files is damaged, or it finds no token in text.
+            CheckpointDrift: it is another model's.
         """
         directory = checkpoint_directory(checkpoint, with_weights=False)
-        self._tokenizer = load_tokenizer(directory)
+        self._tokenizer = load_tokenizer(directory, load_text_config(directory).vocab_size)
         if not self._tokenizer.is_fast:
             raise CheckpointMissing(
                 f"{checkpoint}: its tokenizer gives no character offsets. Put its tokenizer.json beside it."
@@ -89,23 +96,32 @@ class TransformersExtractor(OpenModel):
 
         Raises:
             CheckpointMissing: the checkpoint or its weights are not there.
+            CheckpointDamaged: one of its files is damaged.
             CheckpointDrift: the model has no such block, or its files do not fit its configuration.
+            MemoryTooSmall: the model does not fit into memory.
         """
         self.directory = checkpoint_directory(checkpoint)
         config = load_text_config(self.directory)
         self.d_model: int = config.hidden_size
-        self._batch_size = batch_size
+        self._limits = ReadingLimits(context_tokens(config), config.vocab_size)
+        self._batch = BatchSize(batch_size, str(self.directory))
         super().__init__(load_blocks(self.directory, config, block_index + 1, device=device, dtype=dtype))
 
     def extract(self, token_ids: list[list[int]]) -> Float[np.ndarray, "item d_model"]:
         """The output of decoder block `block_index` at the last token of each sequence, float32.
 
+        Where the model overflows, a vector is not finite.
+
         Raises:
-            NonFiniteWeights: a vector holds a NaN or an infinity.
+            ContextTooShort: a sequence is longer than the model reads.
+            MemoryTooSmall: one sequence alone does not fit into memory.
         """
-        vectors = _last_vectors(self._model, token_ids, self._batch_size, self.d_model)
-        _refuse_non_finite_rows(vectors, self.directory)
-        return vectors.numpy()
+        for sequence in token_ids:
+            if reason := self._limits.why_unreadable(sequence):
+                raise ContextTooShort(
+                    f"{self.directory}: an item's text {reason}. Give another --db, whose items leave such texts out."
+                )
+        return _last_vectors(self._model, token_ids, self._batch, self.d_model).numpy()
 
 
 class TransformersReconstructor(OpenModel):
@@ -119,42 +135,58 @@ class TransformersReconstructor(OpenModel):
         dtype: str = "bfloat16",
         batch_size: int = 16,
         name: str | None = None,
+        contract: Contract | None = None,
     ) -> None:
-        """Open an AR; `name` is the pair that errors speak of.
+        """Open an AR; `name` is the pair that errors speak of, `contract` what was already read of it.
 
         Raises:
             CheckpointMissing: the checkpoint or a file of its contract is not there.
+            CheckpointDamaged: one of its files is damaged.
             CheckpointInvalid: its sidecar has faults.
             CheckpointDrift: sidecar, tokenizer and model disagree.
-            NonFiniteWeights: the head or the model holds a NaN or an infinity.
+            NonFiniteWeights: the head or the model holds a NaN or an infinity, or gives one for a plain sentence.
+            MemoryTooSmall: the model does not fit into memory.
         """
         self.directory = checkpoint_directory(checkpoint)
-        self.sidecar, self._tokenizer = open_contract(self.directory, "ar", name or str(checkpoint))
-        config = load_text_config(self.directory)
-        check_width(self.sidecar, config, self.directory)
-        n_blocks = self.sidecar.block_index + 1
-        if config.num_hidden_layers != n_blocks:
-            raise CheckpointDrift(
-                f"{self.directory}: has {config.num_hidden_layers} blocks, a reconstructor for block "
-                f"{self.sidecar.block_index} keeps {n_blocks}. Use the config.json and sidecar released together."
-            )
+        contract = contract or open_reconstructor_contract(self.directory, name or str(checkpoint))
+        self.sidecar, self._tokenizer = contract.sidecar, contract.tokenizer
+        self._limits = ReadingLimits(contract.context_tokens, contract.config.vocab_size)
         # The head first: it is the file that was once shipped broken, and takes no time to read.
         self._head = load_value_head(self.directory, self.sidecar.d_model)
-        super().__init__(load_blocks(self.directory, config, n_blocks, device=device, dtype=dtype))
-        refuse_non_finite(self._model, self.directory)
-        self._batch_size = batch_size
+        n_blocks = self.sidecar.block_index + 1
+        super().__init__(load_blocks(self.directory, contract.config, n_blocks, device=device, dtype=dtype))
+        refuse_non_finite(self._model, self.directory, dtype)
+        self._batch = BatchSize(batch_size, f"Pair {contract.name}: its reconstructor")
+        self._refuse_overflow(contract.name, dtype)
 
     def reconstruct(self, explanations: list[str]) -> Float[np.ndarray, "item d_model"]:
         """One vector per text, in order, float32, at whatever norm the head gives.
 
+        A text that is longer than the model reads, or holds a token it does not know, gets a row of `UNREAD`. Where
+        the model overflows, a vector is not finite.
+
         Raises:
-            NonFiniteWeights: a vector holds a NaN or an infinity.
+            MemoryTooSmall: one text alone does not fit into memory.
         """
         token_ids = [self._prompt_token_ids(explanation) for explanation in explanations]
-        hidden = _last_vectors(self._model, token_ids, self._batch_size, self.sidecar.d_model)
-        vectors = hidden @ self._head.T
-        _refuse_non_finite_rows(vectors, self.directory / VALUE_HEAD_NAME)
-        return vectors.numpy()
+        readable = [place for place, ids in enumerate(token_ids) if not self._limits.why_unreadable(ids)]
+        d_model = self.sidecar.d_model
+        hidden = _last_vectors(self._model, [token_ids[place] for place in readable], self._batch, d_model)
+        vectors = np.full((len(explanations), d_model), UNREAD, dtype=np.float32)
+        vectors[readable] = (hidden @ self._head.T).numpy()
+        return vectors
+
+    def _refuse_overflow(self, name: str, dtype: str) -> None:
+        """Pass when a plain sentence gives a finite vector: then one that does not is an item's own fault."""
+        if not np.isfinite(self.reconstruct([_PLAIN_SENTENCE])).all():
+            inside = _last_vectors(self._model, [self._prompt_token_ids(_PLAIN_SENTENCE)], self._batch, len(self._head))
+            is_head = bool(inside.isfinite().all())
+            what = self.directory / VALUE_HEAD_NAME if is_head else self.directory
+            wider = "" if is_head else overflow_advice(dtype)
+            raise NonFiniteWeights(
+                f"Pair {name}: {what} gives no finite vector for a plain sentence{'' if is_head else f' in {dtype}'}. "
+                + (wider or "Fetch it again, or give another reconstructor.")
+            )
 
     def _prompt_token_ids(self, explanation: str) -> list[int]:
         prompt = reconstructor_prompt(self.sidecar, explanation)
@@ -167,36 +199,27 @@ class TransformersReconstructor(OpenModel):
         return [next(id_ for id_ in (tokenizer.bos_token_id, tokenizer.eos_token_id, 0) if id_ is not None)]
 
 
-@torch.inference_mode()
-def _last_vectors(model: Any, token_ids: list[list[int]], batch_size: int, d_model: int) -> torch.Tensor:
+def _last_vectors(model: Any, token_ids: list[list[int]], batch: BatchSize, d_model: int) -> torch.Tensor:
     """What the model gives at each sequence's last token, in order: float32 on the CPU, ``[item, d_model]``."""
+    # The longest first, so that a batch too big for memory fails at once.
+    places = sorted(range(len(token_ids)), key=lambda place: -len(token_ids[place]))
     vectors = torch.empty(len(token_ids), d_model)
-    for places in _of_like_length(token_ids, batch_size):
-        batch = [token_ids[place] for place in places]
-        lengths = torch.tensor([len(sequence) for sequence in batch])
-        # Right padding: we index from the start, left padding would shift it. The mask hides whatever id pads.
-        padded = torch.zeros(len(batch), int(lengths.max()), dtype=torch.long)
-        for row, sequence in enumerate(batch):
-            padded[row, : len(sequence)] = torch.tensor(sequence)
-        mask = (torch.arange(padded.shape[1]) < lengths[:, None]).long()
-        device = model.get_input_embeddings().weight.device
-        output = model(input_ids=padded.to(device), attention_mask=mask.to(device), use_cache=False)
-        hidden = output.last_hidden_state
-        last = hidden[torch.arange(len(batch), device=hidden.device), (lengths - 1).to(hidden.device)]
-        vectors[list(places)] = last.float().cpu()
+    if places:
+        found = batch.answered(places, lambda some: list(_read(model, [token_ids[place] for place in some])))
+        vectors[places] = torch.stack(found)
     return vectors
 
 
-def _of_like_length(sequences: list[list[int]], batch_size: int) -> Iterator[list[int]]:
-    """Places of sequences, the longest first so that a batch too big for memory fails at once."""
-    places = sorted(range(len(sequences)), key=lambda place: -len(sequences[place]))
-    yield from (list(batch) for batch in in_batches(places, batch_size))
-
-
-def _refuse_non_finite_rows(vectors: torch.Tensor, path: Path) -> None:
-    n_bad = int((~vectors.isfinite().all(dim=1)).sum())
-    if n_bad:
-        raise NonFiniteWeights(
-            f"{path}: {n_bad} of {len(vectors)} vectors it gave are not finite. Try --dtype bfloat16 or float32; "
-            "if that changes nothing, fetch the checkpoint again."
-        )
+@torch.inference_mode()
+def _read(model: Any, batch: Sequence[list[int]]) -> torch.Tensor:
+    lengths = torch.tensor([len(sequence) for sequence in batch])
+    # Right padding: we index from the start, left padding would shift it. The mask hides whatever id pads.
+    padded = torch.zeros(len(batch), int(lengths.max()), dtype=torch.long)
+    for row, sequence in enumerate(batch):
+        padded[row, : len(sequence)] = torch.tensor(sequence)
+    mask = (torch.arange(padded.shape[1]) < lengths[:, None]).long()
+    device = model.get_input_embeddings().weight.device
+    output = model(input_ids=padded.to(device), attention_mask=mask.to(device), use_cache=False)
+    hidden = output.last_hidden_state
+    last: torch.Tensor = hidden[torch.arange(len(batch), device=hidden.device), (lengths - 1).to(hidden.device)]
+    return last.float().cpu()

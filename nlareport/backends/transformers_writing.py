@@ -10,15 +10,36 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float
+from transformers import LogitsProcessor, LogitsProcessorList
 
-from nlareport.backends.contract import check_width, open_contract
-from nlareport.backends.loading import OpenModel, checkpoint_directory, load_text_config, load_writer, quiet
+from nlareport.backends.contract import VerbalizerContract, open_verbalizer_contract
+from nlareport.backends.hub import checkpoint_directory
+from nlareport.backends.loading import OpenModel, load_writer, quiet
+from nlareport.backends.memory import BatchSize
 from nlareport.batches import Completion
-from nlareport.errors import ZeroVector
-from nlareport.prompts import verbalizer_prompt_ids
+from nlareport.errors import NonFiniteWeights, ZeroVector
+from nlareport.experiment import overflow_advice
 
 # From this norm on bf16 would round a vector's large components by tens or hundreds.
 FLOAT32_FROM_SCALE = 1_000.0
+
+
+class _Overflow(LogitsProcessor):  # type: ignore[misc]
+    """Remembers whether a token's score was no number: the first token of the vocabulary would be written for it."""
+
+    def __init__(self) -> None:
+        self._seen: torch.Tensor | None = None
+
+    def __call__(self, _input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        """The scores as they are."""
+        # Kept on the device and asked once: waiting for it at every token would hold up a GPU.
+        seen = scores.isnan().any()
+        self._seen = seen if self._seen is None else self._seen | seen
+        return scores
+
+    def was_seen(self) -> bool:
+        """Whether one was met."""
+        return self._seen is not None and bool(self._seen)
 
 
 class TransformersVerbalizer(OpenModel):
@@ -33,25 +54,30 @@ class TransformersVerbalizer(OpenModel):
         batch_size: int = 16,
         max_new_tokens: int = 300,
         name: str | None = None,
+        contract: VerbalizerContract | None = None,
     ) -> None:
-        """Open an AV; `name` is the pair that errors speak of.
+        """Open an AV; `name` is the pair that errors speak of, `contract` what was already read of it.
 
         Raises:
             CheckpointMissing: the checkpoint or a file of its contract is not there.
+            CheckpointDamaged: one of its files is damaged.
             CheckpointInvalid: its sidecar has faults.
             CheckpointDrift: sidecar, tokenizer and model disagree.
+            ChatTemplateFails: its chat template does not render.
+            ContextTooShort: its prompt and `max_new_tokens` are more than it reads.
+            MemoryTooSmall: it does not fit into memory.
         """
         self.directory = checkpoint_directory(checkpoint)
-        self.sidecar, self._tokenizer = open_contract(self.directory, "av", name or str(checkpoint))
-        prompt_ids, self._marker_index = verbalizer_prompt_ids(self._tokenizer, self.sidecar)
-        self._prompt_ids = torch.tensor([prompt_ids])
-        config = load_text_config(self.directory)
-        check_width(self.sidecar, config, self.directory)
-        super().__init__(load_writer(self.directory, config, device=device, dtype=dtype))
-        self._batch_size = batch_size
+        contract = contract or open_verbalizer_contract(self.directory, name or str(checkpoint), max_new_tokens)
+        self.sidecar, self._tokenizer = contract.sidecar, contract.tokenizer
+        self._prompt_ids, self._marker_index = torch.tensor([list(contract.prompt_ids)]), contract.marker_index
+        stop_ids = list(contract.stop_ids)
+        super().__init__(load_writer(self.directory, contract.config, stop_ids, device=device, dtype=dtype))
+        self._batch = BatchSize(batch_size, f"Pair {contract.name}: its verbalizer")
+        self._dtype = dtype
         self._generation_config = self._model.generation_config
         self._generation_config.max_new_tokens = max_new_tokens
-        self._stop_ids = frozenset(self._generation_config.eos_token_id)
+        self._stop_ids = frozenset(stop_ids)
         scale = self.sidecar.injection_scale
         self._keeps_float32 = dtype != "float32" and (scale is None or scale >= FLOAT32_FROM_SCALE)
         if self._keeps_float32:
@@ -63,21 +89,29 @@ class TransformersVerbalizer(OpenModel):
 
         Raises:
             ZeroVector: a vector has norm 0 and cannot be rescaled.
+            MemoryTooSmall: one vector alone does not fit into memory.
+            NonFiniteWeights: the model overflows in its dtype.
         """
-        completions: list[Completion] = []
-        injected = rescaled(vectors, self.sidecar.injection_scale)
-        for start in range(0, len(injected), self._batch_size):
-            completions += self._write(torch.from_numpy(injected[start : start + self._batch_size]))
-        return completions
+        injected = torch.from_numpy(rescaled(vectors, self.sidecar.injection_scale))
+        return self._batch.answered(range(len(injected)), lambda places: self._write(injected[list(places)]))
 
     @torch.inference_mode()
     def _write(self, vectors: torch.Tensor) -> list[Completion]:
         embeds = self._prompt_embeds(vectors)
         # Every prompt is the same but for one vector, so there is no padding to mask.
         mask = torch.ones(embeds.shape[:2], dtype=torch.long, device=embeds.device)
+        overflow = _Overflow()
         with quiet(), self._precision(embeds.device.type):
             written = self._model.generate(
-                inputs_embeds=embeds, attention_mask=mask, generation_config=self._generation_config
+                inputs_embeds=embeds,
+                attention_mask=mask,
+                generation_config=self._generation_config,
+                logits_processor=LogitsProcessorList([overflow]),
+            )
+        if overflow.was_seen():
+            raise NonFiniteWeights(
+                f"{self._batch.what}: gives scores of tokens that are no numbers in {self._dtype}. "
+                + (overflow_advice(self._dtype) or "Fetch the verbalizer again.")
             )
         return [self._completion(token_ids) for token_ids in written.tolist()]
 

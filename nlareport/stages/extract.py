@@ -10,14 +10,21 @@ from jaxtyping import Float64
 
 from nlareport.batches import ActivationBatch
 from nlareport.errors import NonFiniteVector, ZeroVector
+from nlareport.experiment import overflow_advice
 from nlareport.ports import Extractor
 from nlareport.rows import PairId
 
 
 def extract(
-    prefixes: list[list[int]], item_ids: Sequence[int], pair_id: PairId, extractor: Extractor
+    prefixes: list[list[int]],
+    item_ids: Sequence[int],
+    pair_id: PairId,
+    extractor: Extractor,
+    dtype: str = "float32",
 ) -> ActivationBatch:
     """The activation of each item at the end of its prefix, row by row in the order of `item_ids`.
+
+    `dtype` is what the model computes in, for what an error advises.
 
     Raises:
         NonFiniteVector: an activation holds a NaN or an infinity.
@@ -26,9 +33,9 @@ def extract(
     vectors = np.asarray(extractor.extract(prefixes))
     for item_id, vector in zip(item_ids, vectors, strict=True):
         if not np.isfinite(vector).all():
+            advice = overflow_advice(dtype) or "Its base model cannot be measured here: leave the pair out."
             raise NonFiniteVector(
-                f"Pair {pair_id}, item {item_id}: the activation holds a NaN or an infinity. "
-                "Run the base model with --device cpu, or in bfloat16 or float32 instead of float16."
+                f"Pair {pair_id}, item {item_id}: the activation holds a NaN or an infinity in {dtype}. {advice}"
             )
         if not vector.any():
             raise ZeroVector(

@@ -10,7 +10,7 @@ import random
 import re
 from collections.abc import Collection, Sequence
 
-from nlareport.batches import SourceDocument, Tokenization
+from nlareport.batches import ReadingLimits, SourceDocument, Tokenization
 from nlareport.errors import NothingToAlign
 from nlareport.experiment import Sampling
 from nlareport.ports import Tokenizer
@@ -109,6 +109,19 @@ def align(tokenization: Tokenization, char_end: int) -> tuple[int, int]:
     token_end = min((end for end in ends if end >= char_end), default=max(ends))
     index = max(index for index in covering if tokenization.char_ends[index] == token_end)
     return index, token_end - char_end
+
+
+def why_unreadable(text: str, items: Sequence[Item], tokenizer: Tokenizer, limits: ReadingLimits) -> str | None:
+    """Why a model cannot read a text as far as one of its items; None when it can.
+
+    Raises:
+        NothingToAlign: the tokenization holds no token of text.
+    """
+    if not items:
+        return None
+    tokenization = tokenizer.tokenize(text, None)
+    last = max(align(tokenization, item.char_end or 0)[0] for item in items)
+    return limits.why_unreadable(tokenization.token_ids[: last + 1])
 
 
 def _item(document: SourceDocument, tokenization: Tokenization, position: int, item_id: int) -> Item:

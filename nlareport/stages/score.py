@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float, Int, Int64
+from jaxtyping import Bool, Float, Int, Int64
 
-from nlareport.batches import ActivationBatch
+from nlareport.batches import UNREAD, ActivationBatch
 from nlareport.errors import CheckpointDrift
 from nlareport.geometry import fve_nrm, mean_norm, mse_nrm, variance_nrm
 from nlareport.resampling import can_derange, derangement
@@ -65,11 +65,12 @@ def score_cell(
     error_of = dict(zip(gold.item_ids[gold_rows].tolist(), errors.tolist(), strict=True))
     written = {explanation.item_id: explanation for explanation in explanations}
     returned = set(reconstruction.item_ids.tolist())
+    unread = set(reconstruction.item_ids[_is_unread(reconstruction)].tolist())
     scores = []
     for item_id in gold.item_ids.tolist():
         error, reason = error_of.get(item_id), None
         if error is None:
-            reason = _unscored_reason(written.get(item_id), target, item_id in returned)
+            reason = _unscored_reason(written.get(item_id), target, item_id in returned, item_id in unread)
             if unclean == "penalty" and item_id not in returned and _offers_nothing(written.get(item_id)):
                 error, reason = PENALTY_MSE_NRM, None
         fve = None if error is None else float(fve_nrm(np.array([error]), variance)[0])
@@ -150,8 +151,16 @@ def _offers_nothing(explanation: Explanation | None) -> bool:
     return explanation is not None and (explanation.is_clean is False or not explanation.text)
 
 
-def _unscored_reason(explanation: Explanation | None, target: PairId, was_returned: bool) -> str:
+def _is_unread(reconstruction: ActivationBatch) -> Bool[np.ndarray, " item"]:
+    if reconstruction.vectors.shape[1] == 0:
+        return np.zeros(len(reconstruction.item_ids), dtype=bool)
+    return np.asarray((reconstruction.vectors == UNREAD).all(axis=1))
+
+
+def _unscored_reason(explanation: Explanation | None, target: PairId, was_returned: bool, is_unread: bool) -> str:
     """Why an item without an error has none, in words for the report."""
+    if is_unread:
+        return f"{target} cannot read the explanation: it is longer than its context, or holds a token it does not know"
     if was_returned:
         return f"the reconstruction of {target} has no direction: it is zero or not finite"
     if explanation is None:

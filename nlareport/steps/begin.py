@@ -44,6 +44,9 @@ def opened(
     engine = load_engine(
         engine_name, EngineSettings(device, compute.dtype, compute.batch_size, decoding.max_new_tokens)
     )
+    # Before the run file is begun: what was refused today must not be part of what it says tomorrow.
+    for pair in located:
+        engine.check(pair)
     was_there = db.exists()
     begun = describe.describe_run(experiment, text, SCHEMA_VERSION, engine.device, engine.machine, engine_name)
     with RunFile.create_or_open(db, begun) as run_file:

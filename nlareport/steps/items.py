@@ -1,16 +1,20 @@
 """The first step: documents to items, with every text kept beside the run file, and those texts again."""
 
+from dataclasses import replace
 from itertools import islice
 
-from nlareport.batches import SourceDocument
+from nlareport.batches import ReadingLimits, SourceDocument
 from nlareport.errors import CorpusChanged, CorpusTooShort
 from nlareport.pairs.packages import held_out_articles
 from nlareport.ports import Tokenizer
-from nlareport.rows import Document, Item
+from nlareport.rows import Document, Item, PairId
 from nlareport.stages import corpus, sample
 from nlareport.steps.work import Work
 
 DOCUMENTS_AT_ONCE = 50
+
+Reader = tuple[PairId, Tokenizer, ReadingLimits]
+"""A pair, how its base model cuts text, and how much of it that can read."""
 
 
 def sample_items(work: Work) -> None:
@@ -31,11 +35,11 @@ def sample_items(work: Work) -> None:
         document_texts(work)
     if n_items >= sampling.n_items:
         return
-    tokenizer = work.engine.tokenizer(work.reference)
+    tokenizer, readers = work.engine.tokenizer(work.reference), _bounded_readers(work)
     documents = corpus.read_documents(work.experiment.corpus, work.folder, held_out_articles)
     fresh = (document for document in documents if document.doc_id not in known)
     while n_items < sampling.n_items and (batch := list(islice(fresh, DOCUMENTS_AT_ONCE))):
-        n_new = _sample_batch(work, tokenizer, batch, n_items)
+        n_new = _sample_batch(work, tokenizer, readers, batch, n_items)
         work.progress.advance(min(n_new, sampling.n_items - n_items))
         n_items += n_new
     if n_items < sampling.n_items:
@@ -64,8 +68,24 @@ def _too_few(work: Work, n_items: int) -> str:
     return f"{said}What was found is stored: {more.lower()}, or go on with --limit {n_items}."
 
 
-def _sample_batch(work: Work, tokenizer: Tokenizer, batch: list[SourceDocument], n_items: int) -> int:
-    """How many items the batch gave, once they are stored; stops at the first document that is not needed."""
+def _bounded_readers(work: Work) -> list[Reader]:
+    """The pairs whose base model cannot read everything, each with its tokenizer and what it can read."""
+    limits = [(pair_id, spec, work.engine.limits(spec)) for pair_id, spec in work.pairs]
+    return [
+        (pair_id, work.engine.tokenizer(spec), bounds)
+        for pair_id, spec, bounds in limits
+        if bounds.n_tokens is not None or bounds.n_known_ids is not None
+    ]
+
+
+def _sample_batch(
+    work: Work, tokenizer: Tokenizer, readers: list[Reader], batch: list[SourceDocument], n_items: int
+) -> int:
+    """How many items the batch gave, once they are stored; stops at the first document that is not needed.
+
+    A document that one of the pairs cannot read as far as an item gives none: an activation from beyond a model's
+    context means nothing, and an item is the same place for every pair.
+    """
     sampling = work.experiment.sampling
     rows: list[Document] = []
     items: list[Item] = []
@@ -73,12 +93,21 @@ def _sample_batch(work: Work, tokenizer: Tokenizer, batch: list[SourceDocument],
         if n_items + len(items) >= sampling.n_items:
             break
         row, found = sample.sample_document(document, tokenizer, sampling, n_items + len(items))
+        if reason := _unreadable(document.text, found, readers):
+            row, found = replace(row, skipped_reason=reason), []
         rows.append(row)
         items += found
     # Texts first: a document the run file knows must have its text.
     work.activations.write_documents(batch[: len(rows)])
     work.run_file.append_all(rows, items)
     return len(items)
+
+
+def _unreadable(text: str, items: list[Item], readers: list[Reader]) -> str | None:
+    for pair_id, tokenizer, limits in readers:
+        if reason := sample.why_unreadable(text, items, tokenizer, limits):
+            return f"{pair_id} cannot read it as far as its item: the text {reason}"
+    return None
 
 
 def document_texts(work: Work) -> dict[str, str]:

@@ -44,7 +44,8 @@ def _extract_batch(
 ) -> None:
     places = [_place(texts[item.doc_id], tokenizer, item) for item in items]
     prefixes = [prefix for prefix, _ in places]
-    found = extract.extract(prefixes, [item.item_id for item in items], pair.pair_id, extractor)
+    item_ids_here, dtype = [item.item_id for item in items], work.experiment.compute.dtype
+    found = extract.extract(prefixes, item_ids_here, pair.pair_id, extractor, dtype)
     origins = [
         ActivationOrigin(item.doc_id, len(prefix), texts[item.doc_id][: item.char_end])
         for item, prefix in zip(items, prefixes, strict=True)

@@ -1,0 +1,161 @@
+"""What a checkpoint says of its model before any weight is read: sizes, context, stop ids, quantization.
+
+Takes a checkpoint directory; returns Transformers' configuration of its language model, checked.
+"""
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from transformers import AutoConfig, GenerationConfig
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+from transformers.quantizers import AutoHfQuantizer
+
+from nlareport.backends.checkpoint_files import PUT_BACK, json_object
+from nlareport.backends.wall import first_line, foreign_errors, is_an_end
+from nlareport.errors import CheckpointDamaged, CheckpointMissing, QuantizationUnsupported
+from nlareport.shown import shown
+
+_SIZES = ("hidden_size", "num_hidden_layers", "vocab_size")
+
+_PACKAGES = {
+    "gptq": ("optimum", "gptqmodel"),
+    "awq": ("gptqmodel",),
+    "bitsandbytes": ("bitsandbytes",),
+    "compressed-tensors": ("compressed_tensors",),
+    "aqlm": ("aqlm",),
+    "hqq": ("hqq",),
+    "quanto": ("optimum.quanto",),
+    "torchao": ("torchao",),
+    "auto-round": ("auto_round",),
+    "mxfp4": ("kernels",),
+}
+"""Modules that the usual kinds of quantization need; of the others Transformers itself names what is missing."""
+
+_PACKAGE_NAMES = {
+    "compressed_tensors": "compressed-tensors",
+    "optimum.quanto": "optimum-quanto",
+    "auto_round": "auto-round",
+}
+
+
+def load_text_config(directory: Path) -> Any:
+    """The configuration of a checkpoint's language model, without any multimodal wrapper.
+
+    Raises:
+        CheckpointMissing: there is no ``config.json``, or none of a model that Transformers knows.
+        CheckpointDamaged: it is damaged, or does not give a size.
+        QuantizationUnsupported: the weights are quantized in a way that cannot be opened here.
+    """
+    content = _raw_config(directory)
+    what = f"{directory}: its config.json cannot be used"
+    with foreign_errors(CheckpointDamaged, what, PUT_BACK):
+        config = AutoConfig.from_pretrained(directory, trust_remote_code=False, local_files_only=True)
+        text_config = config.get_text_config()
+        sizes = {name: getattr(text_config, name, None) for name in _SIZES}
+    for name, size in sizes.items():
+        if not isinstance(size, int) or isinstance(size, bool) or size < 1:
+            raise CheckpointDamaged(f"{directory}: its config.json gives {name} as {shown(size)}. {PUT_BACK}")
+    quantization = content.get("quantization_config", getattr(text_config, "quantization_config", None))
+    if quantization is not None:
+        _refuse_quantization(directory, quantization)
+        # It stands beside the language model's own configuration where there is a multimodal wrapper.
+        text_config.quantization_config = quantization
+    return text_config
+
+
+def context_tokens(config: Any) -> int | None:
+    """How many tokens the model was made to read at most; None when its configuration does not say.
+
+    A sliding window is no bound: later blocks still see what earlier ones took in.
+    """
+    n_tokens = getattr(config, "max_position_embeddings", None)
+    if not isinstance(n_tokens, int) or n_tokens < 1:
+        return None
+    rope = getattr(config, "rope_parameters", None)
+    rope = rope if isinstance(rope, dict) else {}
+    original, factor = rope.get("original_max_position_embeddings"), rope.get("factor")
+    # With YaRN some name the context before stretching it.
+    if isinstance(original, int) and isinstance(factor, int | float):
+        return max(n_tokens, int(original * factor))
+    return n_tokens
+
+
+def read_stop_ids(directory: Path, config: Any) -> list[int]:
+    """The tokens that end an answer, from ``generation_config.json``; where that is not there, from ``config.json``.
+
+    Raises:
+        CheckpointMissing: neither names one.
+        CheckpointDamaged: the file is damaged, or what it names are no tokens of the model.
+    """
+    path = directory / "generation_config.json"
+    content = json_object(path)
+    if content is None:
+        path, stop_ids = directory / "config.json", getattr(config, "eos_token_id", None)
+    else:
+        with foreign_errors(CheckpointDamaged, f"{path}: cannot be used", PUT_BACK):
+            GenerationConfig.from_dict(content)
+        stop_ids = content.get("eos_token_id")
+    if stop_ids is None or stop_ids == []:
+        raise CheckpointMissing(f"{path}: names no eos_token_id, so no answer would end. {PUT_BACK}")
+    found = stop_ids if isinstance(stop_ids, list) else [stop_ids]
+    for stop_id in found:
+        if not isinstance(stop_id, int) or isinstance(stop_id, bool) or not 0 <= stop_id < config.vocab_size:
+            raise CheckpointDamaged(
+                f"{path}: gives eos_token_id as {shown(stop_ids)}; expected ids under {config.vocab_size}. {PUT_BACK}"
+            )
+    return found
+
+
+def _raw_config(directory: Path) -> dict[str, Any]:
+    """What ``config.json`` holds, once it is known to need neither foreign code nor an adapter's base model."""
+    content = json_object(directory / "config.json")
+    if (directory / "adapter_config.json").exists():
+        raise CheckpointMissing(
+            f"{directory}: is an adapter (adapter_config.json), not a whole checkpoint. Merge it into its base model, "
+            "save that, and give its directory."
+        )
+    if content is None:
+        raise CheckpointMissing(f"{directory}: has no config.json. Give a checkpoint directory, or fetch the file.")
+    model_type = content.get("model_type")
+    if not isinstance(model_type, str) or model_type not in CONFIG_MAPPING:
+        if "auto_map" in content:
+            raise CheckpointMissing(
+                f"{directory}: its config.json asks to run code of its own (auto_map), which is never done, and "
+                f"Transformers knows no model_type {shown(model_type)}. Give a checkpoint of a kind it knows."
+            )
+        raise CheckpointMissing(
+            f"{directory}: has no usable config.json (model_type {shown(model_type)} is none that Transformers knows). "
+            f"{PUT_BACK}"
+        )
+    return content
+
+
+def _refuse_quantization(directory: Path, quantization: Any) -> None:
+    """Pass when weights quantized so can be opened on this machine."""
+    kind = quantization.get("quant_method") if isinstance(quantization, dict) else None
+    if kind is None and isinstance(quantization, dict) and {"load_in_4bit", "load_in_8bit"} & set(quantization):
+        kind = "bitsandbytes"
+    what = f"{directory}: its weights are quantized ({shown(kind)})"
+    modules = _PACKAGES.get(kind, ()) if isinstance(kind, str) else ()
+    if missing := [_PACKAGE_NAMES.get(module, module) for module in modules if not _is_here(module)]:
+        raise QuantizationUnsupported(
+            f"{what} and need {' and '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} not installed. "
+            f"Run: pip install {' '.join(missing)}; or give the checkpoint as it was before it was quantized."
+        )
+    try:
+        AutoHfQuantizer.from_config(quantization, pre_quantized=True).validate_environment(device_map=None)
+    except BaseException as error:
+        if is_an_end(error):
+            raise
+        raise QuantizationUnsupported(
+            f"{what} and cannot be opened here: {first_line(error)}. "
+            "Do what that says, or give the checkpoint as it was before it was quantized."
+        ) from error
+
+
+def _is_here(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False

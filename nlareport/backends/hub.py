@@ -1,0 +1,82 @@
+"""Finds checkpoints: a directory on this machine, or a hub id that is downloaded first.
+
+Takes a name, returns a directory. Every way the hub refuses becomes one sentence here.
+"""
+
+import logging
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from huggingface_hub import errors as hub_errors
+from huggingface_hub import snapshot_download
+from huggingface_hub.utils import logging as hub_logging
+
+from nlareport.backends.wall import first_line, is_an_end
+from nlareport.errors import CheckpointMissing
+from nlareport.shown import shown
+
+_HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
+_TOKENIZER_FILES = ["*.json", "*.yaml", "*.jinja", "*.model", "*.txt"]
+
+
+def checkpoint_directory(checkpoint: str | Path, *, with_weights: bool = True) -> Path:
+    """Where a checkpoint is on this machine; a hub id is downloaded first, a directory never asks the network.
+
+    What a download that was cut has already brought is kept, and the next one goes on from there.
+
+    Raises:
+        CheckpointMissing: it is neither, or the hub does not hand it over.
+    """
+    directory = Path(checkpoint)
+    if directory.is_dir():
+        return directory
+    if not _HUB_ID.fullmatch(str(checkpoint)):
+        raise CheckpointMissing(f"{shown(str(checkpoint))}: is no directory and no hub id. Give one of them.")
+    patterns = [*_TOKENIZER_FILES, "*.safetensors"] if with_weights else _TOKENIZER_FILES
+    try:
+        with _without_warnings():
+            # `original/` holds the same weights a second time.
+            return Path(snapshot_download(str(checkpoint), allow_patterns=patterns, ignore_patterns=["original/*"]))
+    except BaseException as error:
+        # The hub's client lets through errors of its HTTP library and of the JSON parser.
+        if is_an_end(error):
+            raise
+        raise CheckpointMissing(
+            f"{checkpoint}: is no directory here, and the hub does not hand it over: {_reason(error)}"
+        ) from error
+
+
+def _reason(error: BaseException) -> str:
+    """What the hub said, and what to do about it."""
+    # A snapshot that was looked for in vain stands in front of what the hub or the network really said.
+    cause = error.__cause__ if isinstance(error, hub_errors.LocalEntryNotFoundError) and error.__cause__ else error
+    if isinstance(cause, hub_errors.OfflineModeIsEnabled):
+        return "HF_HUB_OFFLINE is set and it was not downloaded before. Unset it, or give a checkpoint directory."
+    if isinstance(cause, hub_errors.GatedRepoError):
+        return "it is gated. Accept its licence on its page on the hub, and put a token of that account in HF_TOKEN."
+    if isinstance(cause, hub_errors.RepositoryNotFoundError):
+        return (
+            "the hub knows no such repository, or hides it. "
+            "Correct the name, or put a token that may read it in HF_TOKEN."
+        )
+    status = getattr(getattr(cause, "response", None), "status_code", None)
+    if status == 429:
+        return "too many requests for now. Run again later; what was downloaded is kept."
+    if isinstance(status, int):
+        return f"it answers with status {status}. Run again later; what was downloaded is kept."
+    if isinstance(cause, OSError) and cause.errno is not None:
+        return f"the download cannot be stored ({cause.strerror}). Make room, or set HF_HOME to another folder."
+    return f"{first_line(cause)}. Check the network and run again; what was downloaded is kept."
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """The hub's client tells every attempt of a download; what comes of them is told once, by the error."""
+    verbosity = hub_logging.get_verbosity()
+    hub_logging.set_verbosity(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        hub_logging.set_verbosity(verbosity)

@@ -1,0 +1,74 @@
+"""Batches that fit: where memory runs out a batch is answered in halves, and the next ones are no larger.
+
+Takes rows and what answers some of them; returns the answers in order. Knows no model.
+"""
+
+import gc
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import torch
+
+from nlareport.errors import MemoryTooSmall
+
+Row = TypeVar("Row")
+Answer = TypeVar("Answer")
+
+# What allocators say that raise no class of their own: CPU, cuBLAS and cuDNN, Apple's.
+_SAID = ("out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory", "alloc_failed")
+
+
+class BatchSize:
+    """How many rows of one model are answered at once; it shrinks where memory asks for it, and never grows again."""
+
+    def __init__(self, n_rows: int, what: str) -> None:
+        """Start at `n_rows`; `what` is the model that an error speaks of."""
+        self.n_rows = n_rows
+        self.what = what
+
+    def answered(self, rows: Sequence[Row], answer: Callable[[Sequence[Row]], Sequence[Answer]]) -> list[Answer]:
+        """What `answer` gives for each row, in order, asked in batches of at most `n_rows`.
+
+        Raises:
+            MemoryTooSmall: one row alone does not fit.
+        """
+        answers: list[Answer] = []
+        while len(answers) < len(rows):
+            batch = rows[len(answers) : len(answers) + self.n_rows]
+            if (found := self._tried(batch, answer)) is not None:
+                answers += found
+                continue
+            # Out here the error and its frames are gone, and with them the tensors they held.
+            free_memory()
+            self.n_rows = max(1, len(batch) // 2)
+        return answers
+
+    def _tried(
+        self, batch: Sequence[Row], answer: Callable[[Sequence[Row]], Sequence[Answer]]
+    ) -> Sequence[Answer] | None:
+        """The answers, or None where a smaller batch may fit."""
+        try:
+            return answer(batch)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            if len(batch) > 1:
+                return None
+            raise MemoryTooSmall(
+                f"{self.what}: does not fit into memory with one item at a time. Use a device with more memory, "
+                "or start a run whose compute.dtype takes less."
+            ) from error
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out, on any device."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in _SAID)
+
+
+def free_memory() -> None:
+    """Give back what nothing holds any longer."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

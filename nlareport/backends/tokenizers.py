@@ -1,0 +1,81 @@
+"""Opens a checkpoint's tokenizer and refuses one that reads nothing: Transformers makes such a one of missing files.
+
+Takes a checkpoint directory; returns a Hugging Face tokenizer that cuts text into tokens its model knows.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from transformers import AutoTokenizer
+
+from nlareport.backends.checkpoint_files import PUT_BACK, json_object, small_text
+from nlareport.backends.loading import quiet
+from nlareport.backends.wall import foreign_errors
+from nlareport.errors import CheckpointDamaged, CheckpointDrift, CheckpointMissing
+from nlareport.prompts import bos_twice
+
+_NAMES_OF_SPECIAL_TOKENS = ("tokenizer_config.json", "special_tokens_map.json")
+_OTHER_FILES = ("added_tokens.json", "chat_template.json")
+
+_PROBE = "The river rose by 14 metres. Die Brücke hielt. Река поднялась. 河水上涨了。"
+"""Words of several scripts: any tokenizer of a language model knows some of them."""
+
+
+def load_tokenizer(directory: Path, vocab_size: int) -> Any:
+    """The checkpoint's own tokenizer; `vocab_size` is how many tokens its model has an embedding of.
+
+    Raises:
+        CheckpointMissing: there is none that Transformers can open.
+        CheckpointDamaged: one of its files is damaged, or it finds no token in text.
+        CheckpointDrift: it has tokens that the model does not know, or begins every text with two BOS.
+    """
+    _refuse_damaged_files(directory)
+    advice = "Put its tokenizer.json and tokenizer_config.json back as they were released."
+    try:
+        with quiet(), foreign_errors(CheckpointMissing, f"{directory}: has no usable tokenizer", advice):
+            tokenizer = AutoTokenizer.from_pretrained(directory, trust_remote_code=False, local_files_only=True)
+    except CheckpointMissing:
+        # Read by ourselves only now, to say what is wrong with it: large ones take a second.
+        json_object(directory / "tokenizer.json")
+        raise
+    with foreign_errors(CheckpointDamaged, f"{directory}: its tokenizer cannot cut text", advice):
+        n_known = int(tokenizer.vocab_size)
+        token_ids = list(tokenizer.encode(_PROBE, add_special_tokens=True, verbose=False))
+        says_nothing = {*tokenizer.all_special_ids, tokenizer.unk_token_id}
+    if not set(token_ids) - says_nothing:
+        raise CheckpointDamaged(f"{directory}: its tokenizer finds no token of text in a sentence. {advice}")
+    # Tokens added on top may lie beyond: Gemma 3 names one for images that its text models have no embedding of.
+    if n_known > vocab_size or max(token_ids) >= vocab_size:
+        raise CheckpointDrift(
+            f"{directory}: its tokenizer has {max(n_known, max(token_ids) + 1):,} tokens, its config.json only "
+            f"{vocab_size:,}, so it is another model's. {advice}"
+        )
+    if bos_twice(token_ids, tokenizer):
+        raise CheckpointDrift(
+            f"{directory}: its tokenizer begins a text with BOS (id {tokenizer.bos_token_id}) twice. {advice}"
+        )
+    return tokenizer
+
+
+def chat_template_file(directory: Path) -> Path:
+    """The file a checkpoint's chat template stands in."""
+    names = ("chat_template.jinja", "chat_template.json")
+    return next(
+        (directory / name for name in names if (directory / name).exists()), directory / "tokenizer_config.json"
+    )
+
+
+def _refuse_damaged_files(directory: Path) -> None:
+    named = [json_object(directory / name) for name in _NAMES_OF_SPECIAL_TOKENS]
+    if not any(content is not None for content in named):
+        raise CheckpointMissing(
+            f"{directory}: has neither {' nor '.join(_NAMES_OF_SPECIAL_TOKENS)}, so its special tokens are unknown. "
+            f"{PUT_BACK}"
+        )
+    for name in _OTHER_FILES:
+        json_object(directory / name)
+    regular = directory / "tokenizer.json"
+    if regular.exists() and not regular.is_file():
+        raise CheckpointDamaged(f"{regular}: is no file. {PUT_BACK}")
+    for path in (directory / "chat_template.jinja", *sorted(directory.glob("additional_chat_templates/*.jinja"))):
+        small_text(path)
