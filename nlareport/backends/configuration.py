@@ -117,6 +117,11 @@ def _raw_config(directory: Path) -> dict[str, Any]:
         )
     if content is None:
         raise CheckpointMissing(f"{directory}: has no config.json. Give a checkpoint directory, or fetch the file.")
+    quantization = content.get("quantization_config")
+    if quantization is not None and not isinstance(quantization, dict):
+        raise CheckpointDamaged(
+            f"{directory}: its config.json gives quantization_config as {shown(quantization)}. {PUT_BACK}"
+        )
     model_type = content.get("model_type")
     if not isinstance(model_type, str) or model_type not in CONFIG_MAPPING:
         if "auto_map" in content:
@@ -131,10 +136,10 @@ def _raw_config(directory: Path) -> dict[str, Any]:
     return content
 
 
-def _refuse_quantization(directory: Path, quantization: Any) -> None:
+def _refuse_quantization(directory: Path, quantization: dict[str, Any]) -> None:
     """Pass when weights quantized so can be opened on this machine."""
-    kind = quantization.get("quant_method") if isinstance(quantization, dict) else None
-    if kind is None and isinstance(quantization, dict) and {"load_in_4bit", "load_in_8bit"} & set(quantization):
+    kind = quantization.get("quant_method")
+    if kind is None and {"load_in_4bit", "load_in_8bit"} & set(quantization):
         kind = "bitsandbytes"
     what = f"{directory}: its weights are quantized ({shown(kind)})"
     modules = _PACKAGES.get(kind, ()) if isinstance(kind, str) else ()

@@ -1,0 +1,114 @@
+"""Batches that do not fit into memory are answered in halves, and the answers are those of whole ones."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tiny_checkpoints import D_MODEL, Architecture, TinyPair
+
+from nlareport.backends.memory import BatchSize, is_out_of_memory
+from nlareport.backends.transformers_local import (
+    TransformersExtractor,
+    TransformersReconstructor,
+    TransformersVerbalizer,
+)
+from nlareport.errors import MemoryTooSmall
+
+torch.set_num_threads(1)
+
+GPU = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+CPU = RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
+CUBLAS = RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate(handle)")
+
+
+@settings(max_examples=20)
+@given(n_rows=st.integers(0, 40), at_once=st.integers(1, 50), fits=st.integers(1, 50))
+def test_every_row_is_answered_once_and_in_order_whatever_fits(n_rows: int, at_once: int, fits: int) -> None:
+    batch, asked = BatchSize(at_once, "a model"), []
+
+    def answer(rows: list[int]) -> list[int]:
+        asked.append(len(rows))
+        if len(rows) > fits:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return [-row for row in rows]
+
+    assert batch.answered(list(range(n_rows)), answer) == [-row for row in range(n_rows)]
+    assert batch.n_rows <= at_once
+    n_failed = sum(n > fits for n in asked)
+    assert n_failed <= max(at_once, 1).bit_length(), "what failed once is not tried again"
+
+
+def test_one_row_that_does_not_fit_is_told_and_other_errors_pass() -> None:
+    def never(_rows: Any) -> list[int]:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+
+    def broken(_rows: Any) -> list[int]:
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    with pytest.raises(MemoryTooSmall, match=r"^Pair tiny: its verbalizer: does not fit into memory with one item"):
+        BatchSize(8, "Pair tiny: its verbalizer").answered([1, 2, 3], never)
+    with pytest.raises(RuntimeError, match="cannot be multiplied"):
+        BatchSize(8, "a model").answered([1, 2, 3], broken)
+    assert all(is_out_of_memory(error) for error in (GPU, CPU, CUBLAS, MemoryError()))
+    assert not is_out_of_memory(ValueError("out of memory"))
+
+
+class Narrow:
+    """Lets a module's forward pass see at most so many rows, as a device with that much memory would."""
+
+    def __init__(self, module: Any, n_rows: int, error: BaseException) -> None:
+        self.largest = 0
+
+        def before(_module: Any, inputs: tuple[Any, ...], keywords: dict[str, Any]) -> None:
+            rows = next(value for value in (*inputs, *keywords.values()) if isinstance(value, torch.Tensor))
+            if len(rows) > n_rows:
+                raise error
+            self.largest = max(self.largest, len(rows))
+
+        module.register_forward_pre_hook(before, with_kwargs=True)
+
+
+def test_vectors_and_texts_are_those_of_whole_batches(tiny_pairs: dict[Architecture, TinyPair]) -> None:
+    pair = tiny_pairs["gemma3"]
+    texts = [f"Snippet {number} about weather{' and markets' * (number % 3)}." for number in range(7)]
+    token_ids = [[5 + place % 90 for place in range(3 + 4 * number)] for number in range(7)]
+    vectors = np.random.default_rng(4).standard_normal((7, D_MODEL)).astype(np.float32)
+    settings: dict[str, Any] = {"device": "cpu", "dtype": "float32", "batch_size": 7}
+    with TransformersExtractor(pair.base, 1, **settings) as extractor:
+        whole = extractor.extract(token_ids)
+        narrow = Narrow(extractor._model, 2, CPU)
+        np.testing.assert_allclose(extractor.extract(token_ids), whole, rtol=1e-4, atol=1e-4)
+        assert 0 < narrow.largest <= 2
+    with TransformersReconstructor(pair.reconstructor, **settings) as reconstructor:
+        whole = reconstructor.reconstruct(texts)
+        narrow = Narrow(reconstructor._model, 3, CUBLAS)
+        np.testing.assert_allclose(reconstructor.reconstruct(texts), whole, rtol=1e-4, atol=1e-4)
+        assert 0 < narrow.largest <= 3
+    with TransformersVerbalizer(pair.verbalizer, max_new_tokens=5, **settings) as verbalizer:
+        written = verbalizer.verbalize(vectors)
+        narrow = Narrow(verbalizer._model.model, 1, GPU)
+        assert verbalizer.verbalize(vectors) == written
+        assert narrow.largest == 1
+
+
+def test_a_model_that_cannot_read_one_text_says_so_by_its_pair(tiny_pairs: dict[Architecture, TinyPair]) -> None:
+    with TransformersReconstructor(tiny_pairs["qwen2"].reconstructor, device="cpu", name="qwen") as reconstructor:
+        Narrow(reconstructor._model, 0, MemoryError())
+        with pytest.raises(MemoryTooSmall, match=r"^Pair qwen: its reconstructor: does not fit into memory"):
+            reconstructor.reconstruct(["a text"])
+
+
+def test_a_model_too_large_for_its_device_is_told_with_its_folder(
+    tiny_pairs: dict[Architecture, TinyPair], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_arguments: Any, **_keywords: Any) -> Any:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 130.00 GiB.")
+
+    directory: Path = tiny_pairs["qwen2"].base
+    monkeypatch.setattr("nlareport.backends.loading.AutoModel.from_pretrained", full)
+    with pytest.raises(MemoryTooSmall, match=rf"^{directory}: the model does not fit into the memory of cpu"):
+        TransformersExtractor(directory, 1, device="cpu")
