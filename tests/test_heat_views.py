@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from render_runs import PAIRS, PUBLISHED, run_row, write_computed_run
 
-from nlareport.render.answers import Origin, ask
+from nlareport.render.answers import ask
 from nlareport.render.contexts import Counts
 from nlareport.render.heat_views import Heat, read_heat
 from nlareport.rows import Cell
@@ -62,9 +62,3 @@ def test_a_cell_leads_to_its_items_or_to_itself_when_there_are_none(tmp_path: Pa
     create_run_file(tmp_path / "bare.duckdb", replace(run_row(), kind="imported", experiment_yaml=None), PAIRS, cells)
     bare = heat_of(tmp_path / "bare.duckdb").rows[0][1]
     assert bare.href == f"#{bare.anchor}" == "#cell-smollm2-L20--qwen05-L16"
-
-
-def test_an_answers_file_is_named_after_its_query_and_its_parameters() -> None:
-    assert Origin("matrix", "", {"subset": "all"}, 4).csv_name == "matrix.all.csv"
-    assert Origin("tails", "", {}, 4).csv_name == "tails.csv"
-    assert Origin("x", "", {"b": "a/b c.d", "a": 7}, 1).csv_name == "x.7.a_b_c_d.csv"

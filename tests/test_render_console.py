@@ -185,6 +185,29 @@ def test_a_long_answer_is_cut_on_the_page_and_whole_in_its_csv(loaded: Served, t
     assert len(list(csv.reader(content.splitlines()))) == 1501
 
 
+def test_a_csv_of_the_page_holds_no_formula_and_its_table_no_flood(loaded: Served, tmp_path: Path) -> None:
+    loaded.ask(
+        "SELECT '@now()' AS formula, '-0.5' AS number, repeat('W', 1000000) AS word, 'a' || chr(27) || '[2J' AS \"e\""
+    )
+    assert loaded.rows() == [["@now()", "-0.5", f"{'W' * 2000}… (1,000,000 characters)", "a\\x1b[2J"]]
+    with loaded.page.expect_download() as download:
+        loaded.page.click("#save")
+    download.value.save_as(tmp_path / "answer.csv")
+    content = (tmp_path / "answer.csv").read_text(encoding="utf-8")
+    assert content.splitlines()[1] == f"'@now(),-0.5,{'W' * 1_000_000},a\x1b[2J"
+
+
+def test_a_query_without_end_is_stopped_and_the_next_one_runs(loaded: Served) -> None:
+    loaded.page.fill("#sql", "SELECT sum(a.range * b.range % 7) FROM range(10000000) a, range(10000000) b")
+    loaded.page.click("#run")
+    loaded.page.click("#stop")
+    expect(loaded.page.locator("#run-status")).to_have_text("Stopped. The tables are loaded anew for the next query.")
+    expect(loaded.page.locator("#load-status")).to_contain_text("Ready after", timeout=LOADING_MS)
+    assert not loaded.page.locator("#stop").is_visible()
+    loaded.ask("SELECT count(*) FROM score")
+    assert loaded.rows() == [["480"]]
+
+
 def test_values_of_every_kind_are_shown_as_text(loaded: Served) -> None:
     loaded.ask(
         "SELECT TIMESTAMP '2026-03-01 12:30:15' AS at, DATE '2026-03-01' AS day, [1, 2] AS list, {'a': 1} AS struct, "
@@ -229,6 +252,9 @@ def test_a_link_fills_the_editor_and_runs_nothing(address: str, browser: Browser
     expect(page.locator("#parameter-n")).to_have_value("41")
     page.goto(f"{address}/console.html#query=constructor")
     expect(page.locator("#sql")).to_have_value("SELECT $n + 1")
+    # A link may hold anything: what is never closed must not be sought to its end again and again.
+    page.goto(f"{address}/console.html#sql={'/*+' * 100_000}{'$x+' * 10}")
+    expect(page.locator("#sql")).to_have_value(re.compile(r"^(/[*] ){100000}"))
     assert not page.locator("#answering").is_visible()
     assert [url for url in asked if "duckdb" in url] == []
     page.close()

@@ -5,13 +5,16 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from render_runs import write_computed_run
 
 from nlareport.pipeline import render_run
 from nlareport.render.answers import Origin
-from nlareport.render.downloads import origins_in, query_csv_name
+from nlareport.render.downloads import origins_in
 from nlareport.render.formats import size
 from nlareport.render.pages import render_report
+from nlareport.render.tables import guarded
 from nlareport.store.queries import DuckDBReader
 
 
@@ -36,11 +39,22 @@ def listed(report: Path) -> dict[str, tuple[str, str]]:
     return {href: (written, digest) for href, written, digest in found}
 
 
-def test_a_csv_is_named_after_its_query_and_its_parameters_in_order_of_their_names() -> None:
-    assert query_csv_name(Origin("matrix", "", {"subset": "all"}, 4)) == "downloads/queries/matrix.all.csv"
-    assert query_csv_name(Origin("tails", "", {}, 4)) == "downloads/queries/tails.csv"
-    named = query_csv_name(Origin("q", "", {"b": "../x y", "a": 7}, 4))
-    assert named == "downloads/queries/q.7.___x_y.csv"
+names = st.dictionaries(st.sampled_from("ab"), st.text(max_size=12) | st.sampled_from(["a.b", "a", "b.a", "con"]))
+
+
+@settings(deadline=None)
+@given(names, names)
+def test_no_two_answers_share_a_file_and_each_stays_in_its_folder(one: dict[str, str], other: dict[str, str]) -> None:
+    names = {Origin("q", "", dict(parameters), 1).csv_name for parameters in (one.items(), other.items())}
+    values = {tuple(value for _, value in sorted(parameters.items())) for parameters in (one, other)}
+    assert len(names) == len(values)
+    assert all(re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._~-]*[.]csv", name) for name in names)
+
+
+def test_ordinary_answers_keep_plain_names() -> None:
+    assert Origin("matrix", "", {"subset": "all"}, 4).csv_name == "matrix.all.csv"
+    assert Origin("tails", "", {}, 4).csv_name == "tails.csv"
+    assert Origin("x", "", {"b": "y", "a": 7}, 1).csv_name == "x.7.y.csv"
 
 
 def test_every_download_is_listed_with_its_true_size_and_digest(report: Path) -> None:
@@ -70,7 +84,8 @@ def test_every_origin_shown_in_the_report_has_its_answer_as_csv(run_file: Path, 
     assert len(shown) > 20
     for query, parameters, n_rows in shown:
         values = re.findall(r"= <code>([^<]*)</code>", parameters)
-        path = report / query_csv_name(Origin(query, "", {str(place): value for place, value in enumerate(values)}, 0))
+        origin = Origin(query, "", {str(place): value for place, value in enumerate(values)}, 0)
+        path = report / "downloads/queries" / origin.csv_name
         with path.open(newline="", encoding="utf-8") as file:
             assert len(list(csv.DictReader(file))) == int(n_rows)
 
@@ -82,6 +97,31 @@ def test_a_query_answer_holds_the_figures_of_the_run(run_file: Path, report: Pat
     assert answer.columns == matrix.columns
     assert answer["fve_nrm"].to_list() == matrix["fve_nrm"].to_list()
     assert answer["source"].to_list() == matrix["source"].to_list()
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("=cmd|'/C calc'!A0", "'=cmd|'/C calc'!A0"),
+        ("@SUM(A1)", "'@SUM(A1)"),
+        ("+1+cmd", "'+1+cmd"),
+        ("-2+3", "'-2+3"),
+        ("\t=1+1", "'\t=1+1"),
+        ("\r=1+1", "'\r=1+1"),
+        ("＝1+1", "'＝1+1"),
+        ("-0.5", "-0.5"),
+        ("+1.5e-3", "+1.5e-3"),
+        ("a = b", "a = b"),
+        ("'=1", "'=1"),
+        ("", ""),
+        (None, None),
+    ],
+)
+def test_texts_that_a_spreadsheet_would_run_stand_behind_an_apostrophe(text: str | None, written: str | None) -> None:
+    frame = pl.DataFrame({"text": [text], "fve_nrm": [-0.5]}, schema={"text": pl.String, "fve_nrm": pl.Float64})
+    answer = guarded(frame)
+    assert answer.rows() == [(written, -0.5)]
+    assert answer.schema == frame.schema
 
 
 def test_origins_are_found_however_deep_and_given_once() -> None:

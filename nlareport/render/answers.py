@@ -1,9 +1,9 @@
 """Rows together with where they come from, so that every figure on a page can show the query that made it."""
 
-import re
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from nlareport.file_names import file_name
 from nlareport.ports import RunReader
 
 Row = TypeVar("Row")
@@ -21,8 +21,8 @@ class Origin:
     @property
     def csv_name(self) -> str:
         """What the answer's file is called: the query, then its parameters' values in the order of their names."""
-        parts = [self.query, *(str(value) for _, value in sorted(self.parameters.items()))]
-        return ".".join(re.sub(r"[^A-Za-z0-9_-]", "_", part) for part in parts) + ".csv"
+        values = [str(value) for _, value in sorted(self.parameters.items())]
+        return f"{file_name(self.query, *values, joint='.')}.csv"
 
 
 @dataclass(frozen=True, slots=True)

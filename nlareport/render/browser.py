@@ -4,7 +4,6 @@ Enter items in order, some at a time; leave one script of columns, which the pag
 items' texts each, which it loads when it shows or searches them. What a script says is data: it calls one function.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, get_args
@@ -12,7 +11,10 @@ from typing import Any, get_args
 from nlareport.ports import RunReader, in_batches
 from nlareport.render import report_folder
 from nlareport.render.items import ITEMS_PER_PAGE, ItemDetail, ItemPages, ItemWriter, item_details
+from nlareport.render.links import cell_name, family_name, pair_name
+from nlareport.render.readable import isolated, readable
 from nlareport.render.report_folder import ReportFolder
+from nlareport.render.tables import script_literal
 from nlareport.rows import Finish, Pair, Stratum
 
 ITEMS_PER_SHARD = 100
@@ -51,6 +53,7 @@ def render_browser(folder: ReportFolder, reader: RunReader, pages: ItemPages, pa
         policy=POLICY,
         pairs=pairs,
         families=sorted({pair.family for pair in pairs}),
+        names={"cell": cell_name, "pair": pair_name, "family": family_name},
         strata=STRATA,
         n_items=len(pages.item_ids),
     )
@@ -86,8 +89,9 @@ class ItemColumns:
     def finish(self) -> str:
         """Where the script of all columns was put."""
         content = {
-            "pairs": [{"id": pair.pair_id, "label": pair.label, "block": pair.block_index, "family": pair.family}
-                      for pair in self.pairs],
+            "pairs": [{"id": pair_name(pair.pair_id), "label": isolated(pair.label), "block": pair.block_index,
+                       "family": family_name(pair.family)} for pair in self.pairs],
+            "cells": [cell_name(source.pair_id, target.pair_id) for source in self.pairs for target in self.pairs],
             "page_pattern": self.pages.pattern,
             "items_per_page": ITEMS_PER_PAGE,
             "items_per_shard": ITEMS_PER_SHARD,
@@ -104,7 +108,7 @@ class ItemColumns:
 
     def _add_item(self, item: ItemDetail) -> None:
         columns, tail = self._columns, item.tail(TAIL)
-        columns["token"].append(self._token(item.token))
+        columns["token"].append(self._token(readable(item.token)))
         columns["marked"].append(self._token(tail.token))
         columns["tail"].append(tail.before)
         columns["stratum"].append(STRATA.index(item.stratum))
@@ -135,13 +139,16 @@ def scaled(fve_nrm: float | None) -> int | None:
 def _texts(item: ItemDetail) -> list[Any]:
     """What the browser learns of an item only when it shows or searches it; the unscored reasons each once."""
     marked = item.marked
-    reasons = list(dict.fromkeys(reason for reason in item.unscored_reason if reason is not None))
+    reasons = list(dict.fromkeys(isolated(reason) for reason in item.unscored_reason if reason is not None))
     answers = [None if text is not None else answer for text, answer in zip(item.text, item.completion, strict=True)]
     context = None if marked is None else [marked.before, marked.token]
-    return [item.doc_id, context, item.text, answers, reasons]
+    return [isolated(item.doc_id), context, _readable(item.text), _readable(answers), reasons]
+
+
+def _readable(texts: Sequence[str | None]) -> list[str | None]:
+    return [None if text is None else readable(text) for text in texts]
 
 
 def _call(function: str, *values: Any) -> str:
     """A script that hands the values to the browser's function of that name."""
-    written = (json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False) for value in values)
-    return f"nlaBrowser.{function}({','.join(written)});\n"
+    return f"nlaBrowser.{function}({','.join(map(script_literal, values))});\n"

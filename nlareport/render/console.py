@@ -4,7 +4,6 @@ Enters the run's public copy; leaves ``console.html`` and what it loads on reque
 before the reader presses the button, and nothing, not even a query, reaches another host.
 """
 
-import json
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -15,6 +14,7 @@ from nlareport.render.answers import Answer, Origin, ask
 from nlareport.render.folders import templates_folder
 from nlareport.render.reference import DictionaryColumn
 from nlareport.render.report_folder import ReportFolder
+from nlareport.render.tables import script_literal
 
 ENGINE = {"api": "duckdb-api.js", "worker": "duckdb-worker.js.gz", "wasm": "duckdb-eh.wasm.gz"}
 LICENCES = "LICENSES.txt"
@@ -114,8 +114,7 @@ def _described(files: dict[str, Loadable]) -> dict[str, Any]:
 
 def _settings_script(folder: ReportFolder, settings: dict[str, Any]) -> str:
     """The settings as a classic script: such load from disk too, where fetch is blocked."""
-    text = json.dumps(settings, ensure_ascii=False, sort_keys=True)
-    return folder.asset("console-data.js", f'"use strict";\nwindow.consoleData = {text};\n', "data")
+    return folder.asset("console-data.js", f'"use strict";\nwindow.consoleData = {script_literal(settings)};\n', "data")
 
 
 def _groups(queries: list[NamedQuery], asked: set[str]) -> list[QueryGroup]:

@@ -16,6 +16,7 @@ from nlareport.render.contexts import RunHead
 from nlareport.render.formats import FULL_SHIFT
 from nlareport.render.report_folder import ReportFolder, SitePlace
 from nlareport.render.samples import MarkedContext, mark_token
+from nlareport.render.tables import guarded
 
 CONTEXT_TAIL = 180
 """Characters of context beside an item."""
@@ -66,7 +67,7 @@ def render_comparison(
         "items.csv": diff_text.item_frame(comparison),
         "protocol.csv": diff_text.protocol_frame(comparison),
     }
-    downloads = {name: frame.write_csv() for name, frame in frames.items() if len(frame)}
+    downloads = {name: guarded(frame).write_csv() for name, frame in frames.items() if len(frame)}
     for name, content in downloads.items():
         folder.file(f"downloads/{name}", content)
     page = folder.page(

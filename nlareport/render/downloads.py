@@ -13,7 +13,7 @@ from nlareport.ports import PublicCopy, RunReader
 from nlareport.render.answers import Origin
 from nlareport.render.reference import take_apart
 from nlareport.render.report_folder import ReportFolder
-from nlareport.render.tables import flat
+from nlareport.render.tables import flat, guarded
 
 BUNDLE_KINDS = {"parquet": "Parquet", "csv": "CSV"}
 OTHER_KINDS = {
@@ -39,43 +39,36 @@ class Download:
         return re.split(r"(?<=[/_])", self.href.removeprefix("downloads/"))
 
 
-def query_csv_name(origin: Origin) -> str:
-    """Where the answer behind an origin stands as CSV, from the report's root: `downloads/queries/matrix.all.csv`."""
-    values = [str(value) for _, value in sorted(origin.parameters.items())]
-    stem = ".".join(re.sub(r"[^A-Za-z0-9_-]", "_", part) for part in [origin.query, *values])
-    return f"downloads/queries/{stem}.csv"
-
-
 def origins_in(context: object) -> list[Origin]:
     """Every origin that a page's context holds, however deep, each once, in order of its file's name."""
-    found = {query_csv_name(origin): origin for origin in _origins(context)}
+    found = {origin.csv_name: origin for origin in _origins(context)}
     return [origin for _, origin in sorted(found.items())]
 
 
-def add_query_answers(folder: ReportFolder, reader: RunReader, origins: list[Origin]) -> None:
-    """Writes the answer behind each origin as CSV: NULL an empty field, a list as JSON."""
+def add_query_answers(folder: ReportFolder, reader: RunReader, origins: list[Origin]) -> dict[Path, Origin]:
+    """Writes the answer behind each origin as CSV, NULL an empty field, a list as JSON; says which file is whose."""
+    written = {}
     for origin in origins:
-        answer = reader.frame(origin.query, **origin.parameters)
-        folder.file(query_csv_name(origin), flat(answer).write_csv(line_terminator="\n"))
+        answer = guarded(flat(reader.frame(origin.query, **origin.parameters)))
+        path = folder.file(f"downloads/queries/{origin.csv_name}", answer.write_csv(line_terminator="\n"))
+        written[path] = origin
+    return written
 
 
-def add_downloads(folder: ReportFolder, reader: RunReader, copy: PublicCopy | None) -> Path:
-    """The page that lists everything that stands under ``downloads`` by now."""
+def add_downloads(folder: ReportFolder, answers: dict[Path, Origin], copy: PublicCopy | None) -> Path:
+    """The page that lists everything that stands under ``downloads`` by now, the `answers` among it."""
     whole = _whole_run(copy)
     for path in whole:
         folder.keep(path)
-    others = [path for path in folder.files("downloads") if path not in whole]
-    queries = [path for path in others if path.parent.name == "queries"]
+    others = [path for path in folder.files("downloads") if path not in whole and path not in answers]
     return folder.page(
         "downloads.html",
         "report/downloads.html",
         title=f"Downloads: {folder.run.title}",
         whole=[_download(folder, path, what) for path, what in whole.items()],
         left_out=copy.left_out if copy else {},
-        answers=[_download(folder, path, _purpose(reader, path)) for path in queries],
-        others=[
-            _download(folder, path, OTHER_KINDS.get(path.suffix, "File")) for path in others if path not in queries
-        ],
+        answers=[_download(folder, path, _purpose(origin)) for path, origin in answers.items()],
+        others=[_download(folder, path, OTHER_KINDS.get(path.suffix, "File")) for path in others],
     )
 
 
@@ -102,10 +95,9 @@ def _whole_run(copy: PublicCopy | None) -> dict[Path, str]:
     }
 
 
-def _purpose(reader: RunReader, path: Path) -> str:
+def _purpose(origin: Origin) -> str:
     """What the answer of a query is: the first sentence of the query's head."""
-    name = path.name.partition(".")[0]
-    return re.split(r"(?<=\.) ", take_apart(name, reader.sql(name)).purpose, maxsplit=1)[0]
+    return re.split(r"(?<=\.) ", take_apart(origin.query, origin.sql).purpose, maxsplit=1)[0]
 
 
 def _download(folder: ReportFolder, path: Path, what: str) -> Download:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from nlareport.ports import RunReader, in_batches
+from nlareport.render.readable import readable
 from nlareport.render.report_folder import ReportFolder
 from nlareport.render.samples import MarkedContext, mark_token
 from nlareport.rows import Finish, Pair, Stratum
@@ -64,12 +65,13 @@ class ItemDetail:
         return mark_token(self.context, self.token)
 
     def tail(self, n_characters: int) -> MarkedContext:
-        """The context's last words, line breaks as spaces; only the token where there is no context."""
-        marked = self.marked or MarkedContext("", self.token)
+        """The context's last words, line breaks as spaces; only the token where there is no context. Both bounded."""
+        marked = self.marked or MarkedContext("", readable(self.token))
         before = marked.before[-n_characters - 1 :]
         if len(before) > n_characters:
             before = f"…{before.partition(' ')[2] or before[1:]}"
-        return MarkedContext(" ".join(before.splitlines()), marked.token)
+        token = marked.token if len(marked.token) <= TAIL else f"{marked.token[:TAIL]}…"
+        return MarkedContext(" ".join(before.splitlines()), token)
 
     @property
     def has_texts(self) -> bool:

@@ -83,10 +83,10 @@ def render_report(
     index = folder.page("index.html", "report/page.html", title=page.head.only.title, **values)
     render_browser(folder, reader, items, page.pairs.rows)
     origins = origins_in(page)
-    add_query_answers(folder, reader, origins)
+    answers = add_query_answers(folder, reader, origins)
     if copy:
         add_console(folder, reader, copy, origins)
-    add_downloads(folder, reader, copy)
+    add_downloads(folder, answers, copy)
     folder.finish()
     return index
 

@@ -7,6 +7,7 @@ from markupsafe import Markup
 from nlareport.ports import RunReader
 from nlareport.render.answers import Answer, ask
 from nlareport.render.contexts import SampleCard, SampleExplanation, SampleScore
+from nlareport.render.readable import readable, readable_end
 from nlareport.render.shared_phrases import share_phrases
 from nlareport.rows import PairId
 
@@ -21,7 +22,7 @@ KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class MarkedContext:
-    """A context cut before the item's token, which is its tail."""
+    """A context cut before the item's token, which is its tail; both readable."""
 
     before: str
     token: str
@@ -81,7 +82,7 @@ def read_samples(reader: RunReader) -> Samples:
 
 def _read_sample(reader: RunReader, card: SampleCard) -> Sample:
     explanations = ask(reader, SampleExplanation, "sample_explanations", item_id=card.item_id)
-    texts = {row.source: row.text for row in explanations.rows if row.text is not None}
+    texts = {row.source: readable(row.text) for row in explanations.rows if row.text is not None}
     shared = share_phrases(list(texts.values()))
     return Sample(
         card=card,
@@ -97,12 +98,8 @@ def mark_token(context: str | None, token: str) -> MarkedContext | None:
     """The context with its tail set apart where that tail is the item's token."""
     if context is None:
         return None
-    if token and context.endswith(token):
-        return MarkedContext(context[: -len(token)], token)
-    bare = token.strip()
-    if bare and context.endswith(bare):
-        return MarkedContext(context[: -len(bare)], bare)
-    return MarkedContext(context, "")
+    marked = next((tail for tail in (token, token.strip()) if tail and context.endswith(tail)), "")
+    return MarkedContext(readable_end(context[: len(context) - len(marked)]), readable(marked))
 
 
 def rows_by_source(scores: list[SampleScore]) -> list[list[SampleScore]]:

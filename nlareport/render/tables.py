@@ -1,9 +1,14 @@
-"""Frames as text for a terminal or a file: what a command prints, what a download holds."""
+"""Frames and values as text for a terminal, a file or a script: what a command prints, a page or a download holds."""
 
 import json
+import re
 from decimal import Decimal
 
 import polars as pl
+
+FORMULA = re.compile("[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
+"""What a spreadsheet takes for the beginning of a formula, or passes over before one."""
+NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 
 
 def written(frame: pl.DataFrame, format_: str) -> str:
@@ -29,6 +34,26 @@ def flat(frame: pl.DataFrame) -> pl.DataFrame:
     nested = [column for column in frame if column.dtype.is_nested()]
     texts = [pl.Series(column.name, [_json(value) for value in column.to_list()], pl.String) for column in nested]
     return frame.with_columns(texts)
+
+
+def guarded(frame: pl.DataFrame) -> pl.DataFrame:
+    """The frame with an apostrophe before each text that a spreadsheet would run as a formula; numbers stay numbers."""
+    texts = [
+        pl.Series(column.name, [_guarded(text) for text in column], pl.String)
+        for column in frame
+        if column.dtype == pl.String
+    ]
+    return frame.with_columns(texts)
+
+
+def _guarded(text: str | None) -> str | None:
+    return f"'{text}" if text and FORMULA.match(text) and not NUMBER.fullmatch(text) else text
+
+
+def script_literal(value: object) -> str:
+    """The value as JSON that a script of any age can hold: old ones end a line at two characters that JSON allows."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return text.replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
 
 def _json(value: object) -> str | None:

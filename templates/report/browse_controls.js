@@ -20,7 +20,7 @@
     const wanted = state.stratum.split(",");
     for (const box of strata()) box.checked = state.stratum === "" || wanted.includes(box.value);
     const inView = new Set(browser.cellsInView(state).map((cell) => cell.name));
-    for (const option of form.elements.score.options) option.disabled = option.value.includes("~") && !inView.has(option.value);
+    for (const option of form.elements.score.options) option.disabled = browser.run.cellsByName.has(option.value) && !inView.has(option.value);
   };
 
   browser.showFault = function (fault) {

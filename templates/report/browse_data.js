@@ -16,7 +16,8 @@ window.nlaBrowser = (function () {
     content.pairs.forEach((source, row) => {
       content.pairs.forEach((target, column) => {
         const values = numbers(content.scores[row * content.pairs.length + column]);
-        cells.push({ name: `${source.id}~${target.id}`, source, target, row, column, values });
+        const name = content.cells[row * content.pairs.length + column];
+        cells.push({ name, source, target, row, column, values });
       });
     });
     browser.run = {

@@ -21,7 +21,7 @@
 
   // A mean or a gap belongs to neither role, so it has no hue.
   function scoreClass(state, isDiagonal, value) {
-    return state.score.includes("~") ? browser.heat(isDiagonal, value) : "plain";
+    return browser.run.cellsByName.has(state.score) ? browser.heat(isDiagonal, value) : "plain";
   }
 
   function normFact(place, state) {

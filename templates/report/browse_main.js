@@ -24,7 +24,7 @@
     const search = browser.search(state, showReading, () => show(browser.state()));
     showProgress(search);
     if (search.isWaiting && shown.list === "") {
-      count.textContent = "Searching all texts";
+      count.textContent = "Reading and searching all texts";
       return;
     }
     const isNew = listKey(state, search.number) !== shown.list;

@@ -4,12 +4,20 @@
 (() => {
   const data = window.consoleData;
   const N_SHOWN = 1000;
+  const MOST_SHOWN = 2000;
+  const MOST_PARAMETERS = 100;
+  // Controls and what turns the direction of the text after it; tabs and line ends are shown as they are.
+  const UNSEEN = /[\0-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]/g;
+  const FORMULA = /^[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]/;
+  const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
   const part = (id) => document.getElementById(id);
-  // Text, quoted names and comments are passed over, so that a $word within them is no parameter.
-  const TOKENS = /'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|\/\*[\s\S]*?\*\/|\$([A-Za-z_]\w*)/g;
+  // Text, quoted names and comments are passed over, so that a $word within them is no parameter. One that is never
+  // closed goes on to the end: to look for its end from every place anew would take hours where a link holds many.
+  const TOKENS = /'(?:[^']|'')*(?:'|$)|"(?:[^"]|"")*(?:"|$)|--[^\n]*|\/\*[\s\S]*?(?:\*\/|$)|\$([A-Za-z_]\w*)/g;
   const TYPE = { integer: 2, float: 3, decimal: 7, date: 8, timestamp: 10 };
   let engine = null;
   let answer = null;
+  let halt = () => {};
 
   // Loading
 
@@ -30,11 +38,19 @@
     };
   }
 
+  // What the engine was asked and has not answered will never be answered.
+  async function dropEngine() {
+    const dropped = engine;
+    engine = null;
+    halt();
+    await dropped?.stop();
+  }
+
   async function load() {
     const isWhole = chosenWhole();
     const start = performance.now();
     const fresh = await window.consoleEngine.startEngine(isWhole, progressOf(window.consoleEngine.bytesOf(isWhole)));
-    await engine?.stop();
+    await dropEngine();
     engine = fresh;
     const seconds = ((performance.now() - start) / 1000).toFixed(1);
     part("load-status").textContent = `Ready after ${seconds} s, with ${isWhole ? "every text" : "figures only"}.`;
@@ -57,7 +73,7 @@
   // The question
 
   function parameterNames(sql) {
-    return [...new Set([...sql.matchAll(TOKENS)].map((found) => found[1]).filter(Boolean))];
+    return [...new Set([...sql.matchAll(TOKENS)].map((found) => found[1]).filter(Boolean))].slice(0, MOST_PARAMETERS);
   }
 
   function parameterValues() {
@@ -175,9 +191,15 @@
     return [TYPE.integer, TYPE.float, TYPE.decimal].includes(type.typeId);
   }
 
+  function readable(text) {
+    if (text == null) return text;
+    const cut = text.length > MOST_SHOWN ? `${text.slice(0, MOST_SHOWN)}… (${text.length.toLocaleString("en")} characters)` : text;
+    return cut.replace(UNSEEN, (found) => `\\x${found.codePointAt(0).toString(16).padStart(2, "0")}`);
+  }
+
   // Six digits are what the eye can use; the CSV has all of them.
   function forReading(value, type) {
-    if (!isNumber(type) || typeof value !== "number") return asText(value, type)?.replace(/^-(?=\d+$)/, "−");
+    if (!isNumber(type) || typeof value !== "number") return readable(asText(value, type)?.replace(/^-(?=\d+$)/, "−"));
     return String(Number(value.toPrecision(6))).replace("-", "−");
   }
 
@@ -226,26 +248,39 @@
 
   async function run() {
     if (part("run").disabled) {
-      part("run-hint").hidden = false;
+      part("run-hint").hidden = engine !== null;
       return;
     }
     keepInAddress();
     part("run").disabled = true;
+    part("stop").hidden = false;
     part("answering").hidden = false;
     part("refusal").hidden = true;
     part("run-status").textContent = "Asking";
     const start = performance.now();
+    const asked = engine;
+    const stopped = new Promise((_, reject) => { halt = reject; });
     try {
-      const answered = await engine.query(filledIn(part("sql").value, parameterValues()));
+      const answered = await Promise.race([asked.query(filledIn(part("sql").value, parameterValues())), stopped]);
       show(answered, performance.now() - start);
     } catch (error) {
-      refuse(error);
+      if (engine === asked) refuse(error);
+      else part("run-status").textContent = "Stopped. The tables are loaded anew for the next query.";
     }
-    part("run").disabled = false;
+    part("stop").hidden = true;
+    part("run").disabled = engine === null;
   }
 
-  function csvField(text) {
-    if (text === null) return "";
+  // A query cannot be asked to end; its engine is ended, and the tables go into another.
+  async function stop() {
+    await dropEngine();
+    await pressLoad();
+  }
+
+  // What a spreadsheet would run as a formula stands behind an apostrophe, as in the report's own files.
+  function csvField(exact) {
+    if (exact === null) return "";
+    const text = FORMULA.test(exact) && !NUMBER.test(exact) ? `'${exact}` : exact;
     return text === "" || /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
   }
 
@@ -271,6 +306,7 @@
     part("run-hint").hidden = isFromDisk;
     part("load").addEventListener("click", pressLoad);
     part("run").addEventListener("click", run);
+    part("stop").addEventListener("click", stop);
     part("save").addEventListener("click", save);
     part("named").addEventListener("change", () => { ask(part("named").value); keepInAddress(); });
     part("sql").addEventListener("input", edited);
