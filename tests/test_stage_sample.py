@@ -8,7 +8,7 @@ from nlareport.batches import SourceDocument, Tokenization
 from nlareport.errors import NothingToAlign
 from nlareport.experiment import Sampling
 from nlareport.rows import Document
-from nlareport.stages.sample import align, sample_document, sample_positions
+from nlareport.stages.sample import align, sample_document, sample_positions, skipped_counts
 
 SPECIAL = 1
 
@@ -163,13 +163,28 @@ def test_a_document_without_a_candidate_is_skipped_with_a_reason(text, reason):
     assert row.skipped_reason.startswith(reason)
 
 
-def test_a_long_document_of_special_tokens_is_skipped_with_another_reason():
-    class OnlySpecial(PatternTokenizer):
-        special_ids = frozenset(range(1000))
+class OnlySpecial(PatternTokenizer):
+    special_ids = frozenset(range(1000))
 
+
+def test_a_long_document_of_special_tokens_is_skipped_with_another_reason():
     row, items = sample_document(document_of(WORDS), OnlySpecial(r"\s*\S+"), sampling(), 0)
     assert items == []
     assert row.skipped_reason == "no token of text after the first 50 tokens"
+
+
+def test_documents_that_gave_no_item_are_counted_by_reason():
+    too_short, bare = (
+        sample_document(document_of(text), tokenizer, sampling(), 0)[0]
+        for text, tokenizer in [("a", PatternTokenizer(r"\S+")), (WORDS, OnlySpecial(r"\S+"))]
+    )
+    used, _ = sample_document(document_of(WORDS), PatternTokenizer(r"\S+"), sampling(), 0)
+    of_short = "documents have fewer than 51 tokens (an item needs 50 before it)"
+    of_bare = "documents have no token of text after the first 50"
+    assert skipped_counts([used, used]) == ""
+    assert skipped_counts([too_short, used]) == f"1 of 2 {of_short}"
+    assert skipped_counts([bare, too_short, used, bare]) == f"1 of 4 {of_short} and 2 of 4 {of_bare}"
+    assert skipped_counts([bare] * 1200) == f"1,200 of 1,200 {of_bare}"
 
 
 @pytest.mark.parametrize("piece", [(99, 100), (100, 100)], ids=["shared span", "empty span"])

@@ -75,13 +75,11 @@ def skipped_counts(documents: Sequence[Document]) -> str:
     """How many of the documents gave no item and why, in words; empty when all of them gave one."""
     n_short = sum((document.skipped_reason or "").startswith(_TOO_SHORT) for document in documents)
     n_bare = sum(document.skipped_reason is not None for document in documents) - n_short
-    said = []
-    if n_short:
-        said.append(f"have fewer than {MIN_LEFT_CONTEXT + 1} tokens (an item needs {MIN_LEFT_CONTEXT} before it)")
-    if n_bare:
-        said.append(f"have no token of text after the first {MIN_LEFT_CONTEXT}")
-    counts = [n for n in (n_short, n_bare) if n]
-    return " and ".join(f"{n:,} of {len(documents):,} documents {what}" for n, what in zip(counts, said, strict=True))
+    said = {
+        f"have fewer than {MIN_LEFT_CONTEXT + 1} tokens (an item needs {MIN_LEFT_CONTEXT} before it)": n_short,
+        f"have no token of text after the first {MIN_LEFT_CONTEXT}": n_bare,
+    }
+    return " and ".join(f"{n:,} of {len(documents):,} documents {what}" for what, n in said.items() if n)
 
 
 def align(tokenization: Tokenization, char_end: int) -> tuple[int, int]:
