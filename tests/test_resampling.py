@@ -220,7 +220,7 @@ def test_v_on_a_resample_is_v_of_the_items_drawn(d_model):
     weights = np.concatenate(list(document_weights(int(documents.max()) + 1, 20, 8)))
     for drawn, variance in zip(weights, variances, strict=True):
         resample = np.repeat(unit, drawn[documents].astype(int), axis=0)
-        assert variance == pytest.approx(variance_nrm(resample), rel=1e-5)
+        assert variance == pytest.approx(variance_nrm(resample), rel=1e-7)
 
 
 def test_a_resample_of_one_direction_has_no_variance():
