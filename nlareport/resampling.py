@@ -136,7 +136,7 @@ def bootstrap_variances(
     With c = u - mu and w the documents' weights, the resampled mean is mu + s/n with s = sum(w c), so
     `V* = V - 2 mu·s/n - |s|²/n²`. The last term is about V/n: float32 is enough for it, and only for it.
     """
-    n_items = np.bincount(document_index).astype(np.float64)
+    n_items = np.bincount(document_index)
     mean = unit_gold.mean(axis=0)
     centred = unit_gold - mean
     variance = float(np.einsum("id,id->", centred, centred)) / len(unit_gold)

@@ -245,6 +245,13 @@ def test_errors_of_weighted_sums_are_those_of_the_sums(gold, weights):
     assert found == pytest.approx(mse_nrm(gold[rows], sums), abs=2e-3)
 
 
+def test_errors_of_weighted_sums_do_not_round_out_of_0_to_4():
+    # The sums are the gold itself and its opposite; float32 products give -3e-15 and 4 + 2e-7.
+    of_four = gram(centre(np.array([[4.0, 2.0], [0.0, -3.0], [-2.0, -5.0], [-8.0, -4.0]])))
+    errors = combination_errors(np.eye(2, dtype=np.float32), np.array([0, 3]), np.array([0, 0]), of_four)
+    assert errors.tolist() == [0.0, 4.0]
+
+
 def test_a_weighted_sum_that_cancels_altogether_costs_what_a_random_direction_would():
     of_two = gram(centre(np.array([[1.0, 0.0], [-1.0, 0.0]])))
     weights = np.array([[0.5, 0.5], [1.0, 0.0], [0.0, 1.0]], dtype=np.float32)

@@ -249,14 +249,15 @@ def test_a_tenth_of_the_items_is_cut_from_either_end_before_the_trimmed_mean():
     assert cell(summarize(PAIRS, items, scores, [], 100, 1)).trimmed_mean == pytest.approx((17 * 0.2 + 0.6) / 18)
 
 
-def test_half_known_scores_are_filled_in_item_by_item():
-    scores = [Score(0, A, A, 0.1, None), Score(1, A, A, None, 0.4), Score(2, A, A, 0.25, 0.5)]
+def test_half_known_scores_are_filled_in_item_by_item_and_whole_ones_stay_as_they_were_stated():
+    # The last was rounded by whoever stated it.
+    scores = [Score(0, A, A, 0.1, None), Score(1, A, A, None, 0.4), Score(2, A, A, 0.26, 0.5)]
     found = cell(summarize(PAIRS, [item(n) for n in range(4)], scores, [], 100, 1))
-    # V is 0.5: fve 0.8, 0.4, 0.5 and mse 0.1, 0.3, 0.25.
+    # V is 0.5: fve 0.8, 0.4, 0.5 and mse 0.1, 0.3, 0.26.
     assert (found.n_scored, found.n_unscored) == (3, 0)
     assert found.fve_nrm == pytest.approx(1.7 / 3)
     assert found.median == pytest.approx(0.5)
-    assert found.fve_meannorm == pytest.approx(1 - (0.65 / 3) / (2 * (1 - 0.5**0.5)))
+    assert found.fve_meannorm == pytest.approx(1 - (0.66 / 3) / (2 * (1 - 0.5**0.5)))
 
 
 def test_a_score_of_0_is_not_below_0():

@@ -103,7 +103,7 @@ def null_scores(
     item_ids = gold.item_ids[gold_rows].tolist()
     answers = _chosen(reconstruction, reconstruction_rows, gold)
     # In item order, so that the exchange does not depend on the order rows were stored in.
-    order = np.argsort(gold.item_ids, kind="stable")
+    order = np.argsort(gold.item_ids)
     rows = []
     for permutation in range(permutations):
         partner = np.empty(len(order), dtype=np.int64)

@@ -149,13 +149,13 @@ def _score_columns(
 
 def _column(scores: Sequence[Score], table: _ItemTable, variance: float | None) -> _Column:
     n_items = len(table.place)
-    places = np.array([table.place[score.item_id] for score in scores], dtype=np.int64)
+    places = [table.place[score.item_id] for score in scores]
     has_row = np.zeros(n_items, dtype=np.bool_)
     has_row[places] = True
     mse, fve = np.full(n_items, np.nan), np.full(n_items, np.nan)
     # None becomes NaN in an array of floats.
-    mse[places] = np.array([score.mse_nrm for score in scores], dtype=np.float64)
-    fve[places] = np.array([score.fve_nrm for score in scores], dtype=np.float64)
+    mse[places] = [score.mse_nrm for score in scores]
+    fve[places] = [score.fve_nrm for score in scores]
     is_scored = np.isfinite(mse) | np.isfinite(fve)
     # A bundle may state only one of the two; the other follows where V is known.
     if variance:
