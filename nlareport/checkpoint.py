@@ -8,13 +8,14 @@ backends.
 import hashlib
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from nlareport.errors import CheckpointInvalid, CheckpointMissing
 from nlareport.shown import shown
+from nlareport.user_cache import file_sha256
 from nlareport.yaml_files import mapping_in, yaml_text
 
 Role = Literal["av", "ar"]
@@ -132,20 +133,21 @@ def sidecar_content(sidecar: Sidecar) -> dict[str, Any]:
     return content
 
 
-def checkpoint_sha256(directory: Path) -> str:
+def checkpoint_sha256(directory: Path, advance: Callable[[int], None] | None = None) -> str:
     """One digest over the weight files of a checkpoint (every ``*.safetensors``, by name), in hex.
+
+    A large file that has not changed since is not read again (`user_cache.file_sha256`); `advance` hears how many bytes
+    were read.
 
     Raises:
         CheckpointMissing: the directory holds none.
+        CheckpointChanged: somebody writes to one meanwhile.
     """
     paths = sorted(directory.glob("*.safetensors"))
     if not paths:
         raise CheckpointMissing(f"{directory}: holds no *.safetensors; give a checkpoint directory with its weights.")
-    total = hashlib.sha256()
-    for path in paths:
-        with path.open("rb") as file:
-            total.update(f"{path.name} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
-    return total.hexdigest()
+    lines = [f"{path.name} {file_sha256(path, advance)}\n" for path in paths]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 @dataclass(slots=True)

@@ -33,15 +33,20 @@ def cli() -> None:
 )
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @click.option("--engine", default="transformers", show_default=True, help="Which backend computes.")
-def run(experiment: Path, db: Path, limit: int | None, only: str | None, device: str, engine: str) -> None:
+@click.option("--new-run", is_flag=True, help="Start over: what stands at --db is kept under another name.")
+def run(
+    experiment: Path, db: Path, limit: int | None, only: str | None, device: str, engine: str, new_run: bool
+) -> None:
     """Compute everything of EXPERIMENT that the run file still lacks.
 
     Example: nlareport run data/experiments/pocket.yaml --db runs/pocket.duckdb --limit 120
     """
-    from nlareport.pipeline import STAGES, run_experiment
+    from nlareport.pipeline import STAGES, run_experiment, start_over
 
     if only is not None and only not in STAGES:
         raise click.BadParameter(f"{only!r} is no stage; choose from {', '.join(STAGES)}.", param_hint="--only")
+    if new_run and (kept := start_over(experiment, db, engine)):
+        click.echo(kept, err=True)
     with ProgressLine() as progress:
         outcome = run_experiment(experiment, db, progress, limit, only, device, engine)
     click.echo(f"{db}: {outcome}")

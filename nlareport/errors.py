@@ -45,6 +45,14 @@ class MemoryTooSmall(NlareportError):
     """A model, or one item of a batch, does not fit into the memory of its device."""
 
 
+class CheckpointChanged(NlareportError):
+    """A checkpoint is no longer the one that a run was begun with."""
+
+
+class VectorsOfAnotherMaking(NlareportError):
+    """Vectors beside a run file were made by other checkpoints or with other settings than the run's."""
+
+
 class NonFiniteWeights(NlareportError):
     """A model, its value head, or what they returned holds a NaN or an infinity."""
 

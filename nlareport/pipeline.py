@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 
 import click
 
+from nlareport.backends import refuse_unknown
 from nlareport.checks import CheckReport
 from nlareport.comparison import Comparison
 from nlareport.errors import CorpusTooShort
@@ -33,7 +34,9 @@ from nlareport.steps.publish import publish_comparison, publish_comparisons, pub
 from nlareport.steps.scores import score_run
 from nlareport.steps.vectors import check_vectors
 from nlareport.steps.work import Work
+from nlareport.store.places import run_file_path
 from nlareport.store.queries import DuckDBReader
+from nlareport.store.set_aside import set_aside
 from nlareport.store.whole_run import read_run
 
 STAGES: dict[str, Callable[[Work], None]] = {
@@ -57,13 +60,30 @@ def run_experiment(
             computed before is stored.
     """
     experiment, text = begin.limited(load_experiment(path), limit), experiment_text(path)
+    db = run_file_path(db)
     # Asked before any checkpoint is looked for: whoever has only a published run file need not build one.
-    if db.exists() and (contents := begin.finished(db, experiment, text)):
+    if db.exists() and (contents := begin.finished(db, experiment, text, path.parent, progress)):
         return f"{contents}; nothing was missing"
     reference = begin.reference_pair(experiment)
     with begin.opened(experiment, reference, path, db, progress, device, engine_name) as work:
         compute(work, only)
         return begin.contents(work.run_file)
+
+
+def start_over(path: Path, db: Path, engine_name: str) -> str | None:
+    """Makes room for a new run of the experiment: what is kept of the old one under which name, in a sentence.
+
+    None when there is nothing to keep.
+
+    Raises:
+        NlareportError: the experiment or the engine's name is not as it must be, or the old run cannot be renamed; then
+            nothing is.
+    """
+    load_experiment(path)
+    refuse_unknown(engine_name)
+    renamed = set_aside(run_file_path(db))
+    kept = ", ".join(f"{former.name} as {new.name}" for former, new in renamed)
+    return f"{db}: starts over; kept {kept}." if renamed else None
 
 
 def verify_pairs(

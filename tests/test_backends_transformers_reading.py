@@ -30,6 +30,7 @@ from nlareport.backends.transformers_local import (
 from nlareport.checkpoint import read_sidecar
 from nlareport.errors import CheckpointDamaged, CheckpointDrift, CheckpointMissing, DeviceMissing, NonFiniteWeights
 from nlareport.prompts import reconstructor_prompt
+from nlareport.stages.changes import ROLE_NAMES
 
 torch.set_num_threads(1)
 
@@ -356,7 +357,12 @@ def test_the_engine_holds_sidecars_against_the_experiment_file(tiny_pairs: dict[
         assert extractor.extract([token_ids]).shape == (1, D_MODEL)
     with engine.reconstructor(spec) as reconstructor:
         assert reconstructor.reconstruct(["text"]).shape == (1, D_MODEL)
-    assert {len(digest) for digest in engine.checkpoint_sha256(spec).values()} == {64}
+    assert set(engine.fingerprints(spec, "base_model")) == {"weights", "config", "tokenizer"}
+    of_reader = {"weights", "config", "tokenizer", "sidecar", "prompt"}
+    assert set(engine.fingerprints(spec, "reconstructor")) == of_reader
+    of_writer = engine.fingerprints(spec, "verbalizer")
+    assert set(of_writer) == {*of_reader, "chat_template", "stop_ids"}
+    assert {len(digest) for digest in of_writer.values()} == {64}
     with pytest.raises(CheckpointDrift, match=r"Pair tiny-gemma3: .* has d_model 32, the experiment file says 33"):
         engine.extractor(spec.model_copy(update={"d_model": 33}))
     with pytest.raises(CheckpointDrift, match=r"the AR's sidecar has block_index 1, the experiment file says 2\."):
@@ -370,6 +376,7 @@ def test_the_engine_holds_sidecars_against_the_experiment_file(tiny_pairs: dict[
 def test_the_same_seed_builds_the_same_pair(tiny_pairs: dict[Architecture, TinyPair], tmp_path: Path) -> None:
     again = build_tiny_pair(tmp_path, "qwen2")
     engine = load_engine("transformers")
-    assert engine.checkpoint_sha256(again.pair_spec) == engine.checkpoint_sha256(tiny_pairs["qwen2"].pair_spec)
+    for role in ROLE_NAMES:
+        assert engine.fingerprints(again.pair_spec, role) == engine.fingerprints(tiny_pairs["qwen2"].pair_spec, role)
     first, second = (json.loads((pair.base / "tokenizer.json").read_text()) for pair in (tiny_pairs["qwen2"], again))
     assert first == second

@@ -3,7 +3,7 @@
 Enters an engine's name and how to run it; leaves an `Engine`. Importing this imports no torch.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from importlib import import_module
@@ -13,6 +13,7 @@ from nlareport.batches import ReadingLimits
 from nlareport.checkpoint import Sidecar
 from nlareport.errors import EngineUnknown
 from nlareport.experiment import PairSpec
+from nlareport.making_rows import CheckpointRole, MakingKind
 from nlareport.ports import Extractor, Reconstructor, Tokenizer, Verbalizer
 
 ENGINES: Mapping[str, str] = {
@@ -82,8 +83,14 @@ class Engine(Protocol):
         """What the pair's AV says of itself, before any weight is read; None when the engine's pairs have none."""
         ...
 
-    def checkpoint_sha256(self, pair: PairSpec) -> dict[str, str]:
-        """The digest of each checkpoint of the pair, for ``run.environment``."""
+    def fingerprints(
+        self, pair: PairSpec, role: CheckpointRole, advance: Callable[[int], None] | None = None
+    ) -> Mapping[MakingKind, str]:
+        """What decides the answers of one checkpoint of the pair, as digests by kind, as far as it is on this machine.
+
+        Asked whenever a run begins and before and after a model is used, so it must be quick where nothing changed;
+        `advance` hears how many bytes of weights were read.
+        """
         ...
 
 
@@ -93,7 +100,16 @@ def load_engine(name: str, settings: EngineSettings | None = None) -> Engine:
     Raises:
         EngineUnknown: the table has no such name.
     """
-    if name not in ENGINES:
-        raise EngineUnknown(f"No engine is called {name!r}; there are {', '.join(ENGINES)}.")
+    refuse_unknown(name)
     module, _, class_name = ENGINES[name].partition(":")
     return cast(Engine, getattr(import_module(module), class_name)(settings or EngineSettings()))
+
+
+def refuse_unknown(name: str) -> None:
+    """Pass when there is an engine of this name.
+
+    Raises:
+        EngineUnknown: the table has no such name.
+    """
+    if name not in ENGINES:
+        raise EngineUnknown(f"No engine is called {name!r}; there are {', '.join(ENGINES)}.")

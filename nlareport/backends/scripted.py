@@ -7,7 +7,7 @@ its own reconstructor knows: so the diagonal is best, other pairs understand a p
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import ClassVar, TypeVar
 
 import numpy as np
@@ -16,6 +16,7 @@ from jaxtyping import Float
 from nlareport.backends import EngineSettings
 from nlareport.batches import Completion, ReadingLimits, Tokenization
 from nlareport.experiment import PairSpec
+from nlareport.making_rows import CheckpointRole, MakingKind
 
 _CONCEPT_NAMES = """
     river market winter letter garden engine treaty violin harbour protein election mountain recipe satellite
@@ -173,9 +174,15 @@ class ScriptedEngine:
     def sidecar(self, pair: PairSpec) -> None:
         """A script has no checkpoint and so no sidecar."""
 
-    def checkpoint_sha256(self, pair: PairSpec) -> dict[str, str]:  # noqa: ARG002 - the port's shape
-        """Nothing: there are no checkpoints."""
-        return {}
+    def fingerprints(
+        self,
+        pair: PairSpec,
+        role: CheckpointRole,
+        advance: Callable[[int], None] | None = None,  # noqa: ARG002 - the port's shape
+    ) -> Mapping[MakingKind, str]:
+        """What a pair's script is made of: the concepts, and the names its answers are drawn from."""
+        made_of = [*CONCEPTS, str(_N_WORDS_SEEN), str(_FADING), pair.pair_id, str(pair.d_model), role]
+        return {"script": hashlib.sha256("\n".join(made_of).encode()).hexdigest()}
 
 
 def _token_id(word: str, pieces_after: int) -> int:

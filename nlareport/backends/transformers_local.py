@@ -4,6 +4,9 @@ Enters a `PairSpec`; leaves what answers the four ports for it, after holding ea
 file expects.
 """
 
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+
 from nlareport.backends import EngineSettings
 from nlareport.backends.configuration import context_tokens, load_text_config
 from nlareport.backends.contract import (
@@ -12,6 +15,7 @@ from nlareport.backends.contract import (
     open_reconstructor_contract,
     open_verbalizer_contract,
 )
+from nlareport.backends.fingerprints import checkpoint_here, file_digests, prompt_digest
 from nlareport.backends.hub import checkpoint_directory
 from nlareport.backends.loading import machine, placement, refuse_unknown_block
 from nlareport.backends.transformers_reading import (
@@ -21,9 +25,10 @@ from nlareport.backends.transformers_reading import (
 )
 from nlareport.backends.transformers_writing import TransformersVerbalizer
 from nlareport.batches import ReadingLimits
-from nlareport.checkpoint import Sidecar, checkpoint_sha256, read_sidecar
-from nlareport.errors import CheckpointDrift
+from nlareport.checkpoint import Sidecar, read_sidecar
+from nlareport.errors import CheckpointDrift, NlareportError
 from nlareport.experiment import PairSpec
+from nlareport.making_rows import CheckpointRole, MakingKind
 
 __all__ = [
     "TransformersEngine",
@@ -130,14 +135,24 @@ class TransformersEngine:
         _check_expectations(pair, sidecar)
         return sidecar
 
-    def checkpoint_sha256(self, pair: PairSpec) -> dict[str, str]:
-        """The digest of each of the pair's three checkpoints, for ``run.environment``."""
-        checkpoints = {
-            "base_model": pair.base_model,
-            "verbalizer": pair.verbalizer,
-            "reconstructor": pair.reconstructor,
-        }
-        return {name: checkpoint_sha256(checkpoint_directory(where)) for name, where in checkpoints.items()}
+    def fingerprints(
+        self, pair: PairSpec, role: CheckpointRole, advance: Callable[[int], None] | None = None
+    ) -> Mapping[MakingKind, str]:
+        """The digests of the checkpoint's files, and of an AV's prompt as it is sent.
+
+        A checkpoint that cannot be opened has no prompt; whoever uses it says what is wrong.
+
+        Raises:
+            CheckpointChanged: somebody writes to the weights meanwhile.
+        """
+        directory = checkpoint_here(getattr(pair, role))
+        if directory is None:
+            return {}
+        digests = file_digests(directory, role, advance)
+        if role == "verbalizer":
+            with suppress(NlareportError):
+                digests["prompt"] = prompt_digest(self.prompt_ids(pair))
+        return digests
 
     def _check_base(self, pair: PairSpec) -> None:
         directory = checkpoint_directory(pair.base_model, with_weights=False)
@@ -156,6 +171,8 @@ class TransformersEngine:
             _check_expectations(pair, read_sidecar(directory))
             opened = open_verbalizer_contract(directory, pair.pair_id, self._settings.max_new_tokens)
             self._verbalizers[pair.verbalizer] = opened
+        # Also of one that was opened before: two pairs may expect different things of one checkpoint.
+        _check_expectations(pair, self._verbalizers[pair.verbalizer].sidecar)
         return self._verbalizers[pair.verbalizer]
 
     def _reconstructor(self, pair: PairSpec) -> Contract:

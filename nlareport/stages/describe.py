@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from nlareport import __version__
 from nlareport.checkpoint import Sidecar
@@ -15,28 +15,55 @@ from nlareport.experiment import Experiment
 from nlareport.rows import Pair, PairId, Run
 
 RECORDED_LIBRARIES = ("torch", "transformers", "numpy", "polars")
+N_LATER = 20
+"""How many kinds of later conditions a run remembers."""
 FREE_TO_CHANGE = ("title", "series", "scoring", "compute", "ablations", "ablation_items", "plain_words")
 """Sections that may change between two calls: what was computed stays right, or is only arithmetic to redo."""
 
 
-def describe_run(
-    experiment: Experiment,
-    text: str,
-    schema_version: int,
-    device: str,
-    machine: Mapping[str, str | int],
-    engine: str,
-) -> Run:
-    """The row of a run that is about to begin."""
-    series = experiment.series
-    environment = {
-        "engine": engine,
-        "device": device,
-        **({"machine": dict(machine)} if machine else {}),
+@runtime_checkable
+class Machine(Protocol):
+    """Where models run."""
+
+    @property
+    def device(self) -> str:
+        """Such as ``cpu``."""
+        ...
+
+    @property
+    def machine(self) -> Mapping[str, str | int]:
+        """What of it decides how sums are rounded."""
+        ...
+
+
+def conditions(experiment: Experiment, machine: Machine) -> dict[str, Any]:
+    """Under what answers are computed now: what may change from one start to the next."""
+    return {
+        "device": machine.device,
+        **({"machine": dict(machine.machine)} if machine.machine else {}),
         "dtype": experiment.compute.dtype,
         "batch_size": experiment.compute.batch_size,
         "libraries": {name: version(name) for name in RECORDED_LIBRARIES},
     }
+
+
+def with_later_conditions(environment: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+    """The environment of a run that goes on under these conditions.
+
+    Those it began under stay. Others are listed once each under ``later``, as far as they differ from those, the last
+    used at the end; of very many the last few.
+    """
+    began, later = dict(environment), [dict(entry) for entry in environment.get("later", [])]
+    other = {name: value for name, value in now.items() if began.get(name) != value}
+    if not other or other in later:
+        return began
+    return {**began, "later": [*later, other][-N_LATER:]}
+
+
+def describe_run(experiment: Experiment, text: str, schema_version: int, machine: Machine, engine: str) -> Run:
+    """The row of a run that is about to begin."""
+    series = experiment.series
+    environment = {"engine": engine, **conditions(experiment, machine)}
     return Run(
         run_id=experiment.experiment,
         title=experiment.title,

@@ -13,6 +13,7 @@ from jaxtyping import Float64
 from nlareport.experiment import PairSpec
 from nlareport.rows import Ablation, AblationCell, AblationMethod, Explanation, Item, Pair, PairId, Score
 from nlareport.stages import ablate, drop, reconstruct
+from nlareport.steps.making import opened_reconstructor
 from nlareport.steps.models import READING_BATCHES
 from nlareport.steps.work import Work, document_of, item_ids, rows_at, unfinished
 
@@ -112,7 +113,7 @@ def _ablate_batches(work: Work, target: PairId, spec: PairSpec, todo: list[Batch
     seed = work.experiment.sampling.seed
     # As written: a text that a change leaves alone is not read again.
     written = {s: work.activations.read_reconstructions(s, target) for s in {source for source, _, _ in todo}}
-    with work.engine.reconstructor(spec) as reconstructor:
+    with opened_reconstructor(work, spec) as reconstructor:
         for source, method, batch in todo:
             golds = rows_at(gold, batch)
             rows = ablate.ablate(texts[source], source, method, golds, written[source], seed, tokenizer, reconstructor)

@@ -10,11 +10,14 @@ from pathlib import Path
 from nlareport.backends import EngineSettings, load_engine
 from nlareport.errors import PairUnknown, RunOfAnotherExperiment
 from nlareport.experiment import Experiment, PairSpec, experiment_text, parse_experiment
-from nlareport.pairs.locating import locate_base_model, locate_pocket_pair, public_name
+from nlareport.pairs.locating import locate_base_model, locate_if_built, locate_pocket_pair, public_name
 from nlareport.ports import Progress
 from nlareport.rows import Explanation, Item, Pair, PairId, Run, Score
 from nlareport.stages import describe
+from nlareport.stages.changes import START_OVER
+from nlareport.steps.making import found_files, found_making, record_making, refuse_changed, stored_making
 from nlareport.steps.scores import is_finished
+from nlareport.steps.texts import refuse_changed_corpus
 from nlareport.steps.work import Work
 from nlareport.store.activations import ActivationStore
 from nlareport.store.connections import SCHEMA_VERSION
@@ -48,10 +51,14 @@ def opened(
     for pair in located:
         engine.check(pair)
     was_there = db.exists()
-    begun = describe.describe_run(experiment, text, SCHEMA_VERSION, engine.device, engine.machine, engine_name)
-    with RunFile.create_or_open(db, begun) as run_file:
+    begun = describe.describe_run(experiment, text, SCHEMA_VERSION, engine, engine_name)
+    found = found_making(engine, located, progress)
+    with RunFile.create_or_open(db, begun, found) as run_file:
         if was_there:
             refuse_another(stored_experiment(run_file.run(), db), experiment, db)
+            _refuse_other_engine(run_file.run(), engine_name, db)
+            record_making(run_file, found)
+            refuse_changed_corpus(run_file, experiment.corpus, path.parent)
         ready = experiment.model_copy(update={"pairs": located})
         work = Work(ready, locate_base_model(reference), path.parent, run_file, ActivationStore(db), engine, progress)
         _describe_pairs(work, experiment)
@@ -59,12 +66,24 @@ def opened(
         yield work
 
 
-def finished(db: Path, experiment: Experiment, text: str) -> str | None:
-    """What the run file holds when nothing of the experiment is missing from it, in a sentence; else None."""
+def finished(db: Path, experiment: Experiment, text: str, folder: Path, progress: Progress) -> str | None:
+    """What the run file holds when nothing of the experiment is missing from it, in a sentence; else None.
+
+    Neither checkpoint nor corpus is needed for that; what is on this machine must be what the run was computed from.
+    Relative paths start at `folder`.
+
+    Raises:
+        RunOfAnotherExperiment: the file was computed with other values.
+        CheckpointChanged: a checkpoint is no longer what it was.
+        CorpusChanged: neither is the corpus.
+    """
     with RunFile.open(db) as run_file:
         refuse_another(stored_experiment(run_file.run(), db), experiment, db)
         if not is_finished(run_file, experiment):
             return None
+        built = [locate_if_built(pair) for pair in experiment.pairs]
+        refuse_changed(stored_making(run_file), found_files(built, progress), db)
+        refuse_changed_corpus(run_file, experiment.corpus, folder)
         _reword(run_file, experiment, text)
         return contents(run_file)
 
@@ -94,8 +113,16 @@ def refuse_another(stored: Experiment, asked: Experiment, db: Path) -> None:
     """
     if differing := describe.differences(stored, asked):
         raise RunOfAnotherExperiment(
-            f"{db}: was computed with other values of {', '.join(differing)}; "
-            "give another run file, or put those keys back."
+            f"{db}: was computed with other values of {', '.join(differing)}: "
+            f"put those keys back, give another --db, or {START_OVER}."
+        )
+
+
+def _refuse_other_engine(run: Run, engine_name: str, db: Path) -> None:
+    began = run.environment.get("engine")
+    if began is not None and began != engine_name:
+        raise RunOfAnotherExperiment(
+            f"{db}: was begun with --engine {began}, not {engine_name}; go on with that one, or {START_OVER}."
         )
 
 

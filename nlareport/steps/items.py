@@ -1,14 +1,16 @@
-"""The first step: documents to items, with every text kept beside the run file, and those texts again."""
+"""The first step: documents to items, with every text kept beside the run file."""
 
 from dataclasses import replace
 from itertools import islice
 
 from nlareport.batches import ReadingLimits, SourceDocument
-from nlareport.errors import CorpusChanged, CorpusTooShort
+from nlareport.errors import CorpusTooShort
 from nlareport.pairs.packages import held_out_articles
 from nlareport.ports import Tokenizer
 from nlareport.rows import Document, Item, PairId
 from nlareport.stages import corpus, sample
+from nlareport.steps.making import confirm
+from nlareport.steps.texts import document_texts, text_digest, unseen
 from nlareport.steps.work import Work
 
 DOCUMENTS_AT_ONCE = 50
@@ -24,10 +26,10 @@ def sample_items(work: Work) -> None:
     the last one may give a few items more than asked for.
 
     Raises:
+        CorpusChanged: the corpus no longer gives a document that was drawn from before as it was.
         CorpusTooShort: the corpus gave fewer items than asked for; what it gave is stored.
     """
     sampling = work.experiment.sampling
-    known = {document.doc_id for document in work.run_file.rows(Document)}
     n_items = work.run_file.count(Item)
     work.progress.stage("sample positions", sampling.n_items, min(n_items, sampling.n_items))
     if work.activations.folder.exists():
@@ -36,8 +38,10 @@ def sample_items(work: Work) -> None:
     if n_items >= sampling.n_items:
         return
     tokenizer, readers = work.engine.tokenizer(work.reference), _bounded_readers(work)
+    if work.reference.pair_id in {pair_id for pair_id, _ in work.pairs}:
+        confirm(work, work.reference, "base_model")
     documents = corpus.read_documents(work.experiment.corpus, work.folder, held_out_articles)
-    fresh = (document for document in documents if document.doc_id not in known)
+    fresh = unseen(work, documents)
     while n_items < sampling.n_items and (batch := list(islice(fresh, DOCUMENTS_AT_ONCE))):
         n_new = _sample_batch(work, tokenizer, readers, batch, n_items)
         work.progress.advance(min(n_new, sampling.n_items - n_items))
@@ -99,7 +103,7 @@ def _sample_batch(
         items += found
     # Texts first: a document the run file knows must have its text.
     work.activations.write_documents(batch[: len(rows)])
-    work.run_file.append_all(rows, items)
+    work.run_file.append_all(rows, [text_digest(document) for document in batch[: len(rows)]], items)
     return len(items)
 
 
@@ -108,33 +112,3 @@ def _unreadable(text: str, items: list[Item], readers: list[Reader]) -> str | No
         if reason := sample.why_unreadable(text, items, tokenizer, limits):
             return f"{pair_id} cannot read it as far as its item: the text {reason}"
     return None
-
-
-def document_texts(work: Work) -> dict[str, str]:
-    """The text of every document that gave an item, by `doc_id`.
-
-    A published run file travels without its texts: then they are read from the corpus again, and kept.
-
-    Raises:
-        CorpusChanged: the corpus no longer gives a document as it was.
-    """
-    texts = {document.doc_id: document.text for document in work.activations.read_documents()}
-    if lost := {item.doc_id for item in work.items()} - texts.keys():
-        found = _read_again(work, lost)
-        work.activations.write_documents(found)
-        texts |= {document.doc_id: document.text for document in found}
-    return texts
-
-
-def _read_again(work: Work, doc_ids: set[str]) -> list[SourceDocument]:
-    lengths = {row.doc_id: row.n_chars for row in work.run_file.rows(Document)}
-    documents = corpus.read_documents(work.experiment.corpus, work.folder, held_out_articles)
-    # No further than the last of them: a corpus on the hub may go on for long.
-    found = list(islice((document for document in documents if document.doc_id in doc_ids), len(doc_ids)))
-    changed = doc_ids - {document.doc_id for document in found if len(document.text) == lengths[document.doc_id]}
-    if changed:
-        raise CorpusChanged(
-            f"{work.run_file.path}: {len(changed)} of its documents are no longer in the corpus as they were, "
-            f"{min(changed)} is the first. Put the corpus back, or give another --db."
-        )
-    return found

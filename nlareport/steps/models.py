@@ -6,7 +6,8 @@ One model is in memory at a time; what it answered is stored before the next bat
 from nlareport.ports import Extractor, Tokenizer
 from nlareport.rows import Alignment, Explanation, Item, Pair, PairId
 from nlareport.stages import extract, reconstruct, sample, verbalize
-from nlareport.steps.items import document_texts
+from nlareport.steps.making import opened_extractor, opened_reconstructor, opened_verbalizer
+from nlareport.steps.texts import document_texts
 from nlareport.steps.work import Work, item_ids, rows_at, unfinished
 from nlareport.store.stage0 import ActivationOrigin
 
@@ -33,7 +34,7 @@ def extract_activations(work: Work) -> None:
         texts = texts or document_texts(work)
         tokenizer = work.engine.tokenizer(spec)
         row = next(pair for pair in work.run_file.rows(Pair) if pair.pair_id == pair_id)
-        with work.engine.extractor(spec) as extractor:
+        with opened_extractor(work, spec) as extractor:
             for batch in batches:
                 _extract_batch(work, row, batch, texts, tokenizer, extractor)
                 work.progress.advance(len(batch))
@@ -78,7 +79,7 @@ def verbalize_activations(work: Work) -> None:
         if not batches:
             continue
         gold = work.activations.read_activations(pair_id)
-        with work.engine.verbalizer(spec) as verbalizer:
+        with opened_verbalizer(work, spec) as verbalizer:
             for batch in batches:
                 rows = verbalize.verbalize(rows_at(gold, batch), verbalizer)
                 work.run_file.append(rows)
@@ -102,7 +103,7 @@ def reconstruct_activations(work: Work) -> None:
         if not todo:
             continue
         work.unscore()
-        with work.engine.reconstructor(spec) as reconstructor:
+        with opened_reconstructor(work, spec) as reconstructor:
             for source, batch in todo:
                 found = reconstruct.reconstruct(batch, unclean, target, reconstructor)
                 work.activations.write_reconstructions(source, found)

@@ -10,6 +10,7 @@ from jaxtyping import Float64
 from nlareport.experiment import PairSpec
 from nlareport.rows import Item, PairId, PlainReading
 from nlareport.stages import plain
+from nlareport.steps.making import opened_reconstructor
 from nlareport.steps.models import READING_BATCHES
 from nlareport.steps.work import Work, rows_at, unfinished
 
@@ -66,7 +67,7 @@ def _outstanding(work: Work, target: PairId) -> tuple[int, list[Batch]]:
 
 def _read_batches(work: Work, target: PairId, spec: PairSpec, todo: list[Batch]) -> None:
     gold = work.activations.read_activations(target)
-    with work.engine.reconstructor(spec) as reconstructor:
+    with opened_reconstructor(work, spec) as reconstructor:
         for n_words, batch in todo:
             contexts = {item.item_id: item.context or "" for item in batch}
             rows = plain.read_plain(contexts, n_words, rows_at(gold, batch), reconstructor)

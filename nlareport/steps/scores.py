@@ -31,10 +31,12 @@ from nlareport.rows import (
     Score,
 )
 from nlareport.stages import outliers, reconstruct, score, summarize
+from nlareport.stages.changes import weights_by_pair
 from nlareport.stages.resemble import CellResemblance, CentredGolds, resemble
 from nlareport.steps import measures
 from nlareport.steps.ablations import VarianceDraws, n_outstanding, summarize_ablations
 from nlareport.steps.baselines import score_baselines
+from nlareport.steps.making import stored_making
 from nlareport.steps.plain import n_unread
 from nlareport.steps.vectors import lacks_vectors
 from nlareport.steps.work import CellName, Work, among, rows_at
@@ -71,7 +73,8 @@ def score_run(work: Work) -> None:
             f"{work.run_file.path}: {n_missing} plain texts have not been read yet; run without --only first."
         )
     _score(work, items)
-    checkpoints = {pair_id: work.engine.checkpoint_sha256(spec) for pair_id, spec in work.pairs}
+    checkpoints: dict[str, dict[str, str]] = {pair_id: {} for pair_id, _ in work.pairs}
+    checkpoints |= weights_by_pair(stored_making(work.run_file))
     claims = read_claims(work.run_file.reader())
     # The stamp goes in last, with the claims: a run stopped before it is scored again.
     with work.run_file.transaction():

@@ -4,7 +4,7 @@ Activations stand in the column layout of the public stage 0, each part with its
 read the other's. A published run file travels without this folder.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -14,6 +14,7 @@ from nlareport.batches import ActivationBatch, SourceDocument
 from nlareport.file_names import distinct_names, file_name
 from nlareport.rows import Pair, PairId
 from nlareport.store.parts import NO_NOTES, part_name, part_paths, read_part, write_part
+from nlareport.store.places import vectors_folder
 from nlareport.store.stage0 import (
     VECTOR_COLUMN,
     ActivationOrigin,
@@ -35,7 +36,7 @@ class ActivationStore:
     """The Parquet folder of one run file. One process writes, as with the run file itself."""
 
     def __init__(self, run_path: Path) -> None:
-        self.folder = run_path.with_suffix(".activations")
+        self.folder = vectors_folder(run_path)
         self._parts: dict[Path, VectorParts] = {}
 
     def write_documents(self, documents: Sequence[SourceDocument], notes: Mapping[str, str] = NO_NOTES) -> None:
@@ -50,8 +51,8 @@ class ActivationStore:
         frame = pl.DataFrame(columns, schema=DOCUMENT_COLUMNS).sort("source_index", "doc_id")
         write_part(self.folder / "documents" / part_name(frame["source_index"][0]), frame, notes)
 
-    def read_documents(self) -> list[SourceDocument]:
-        """Every text kept, in corpus order, each once.
+    def read_documents(self, is_right: Callable[[SourceDocument], bool] | None = None) -> list[SourceDocument]:
+        """Every text kept, in corpus order, each once; of several under one name the last that is right.
 
         Raises:
             ActivationsDamaged: a part cannot be read.
@@ -59,8 +60,9 @@ class ActivationStore:
         parts = [read_part(path, DOCUMENT_COLUMNS) for path in part_paths(self.folder / "documents")]
         if not parts:
             return []
-        frame = pl.concat(parts).unique("doc_id", keep="last", maintain_order=True).sort("source_index", "doc_id")
-        return [SourceDocument(**record) for record in frame.iter_rows(named=True)]
+        kept = [SourceDocument(**record) for record in pl.concat(parts).iter_rows(named=True)]
+        by_name = {document.doc_id: document for document in kept if is_right is None or is_right(document)}
+        return sorted(by_name.values(), key=lambda document: (document.source_index, document.doc_id))
 
     def write_activations(
         self,

@@ -11,6 +11,7 @@ from typing import Literal, get_args, get_origin, get_type_hints
 import polars as pl
 
 from nlareport.atomic_files import write_whole
+from nlareport.making_rows import DocumentDigest, Making
 from nlareport.measure_rows import Activation, Effect, Measure, Outlier, Resemblance, SubsetRange
 from nlareport.rows import (
     Ablation,
@@ -31,7 +32,9 @@ from nlareport.store.bundle_formats import BundleFormat, read_frame, table_bytes
 from nlareport.store.tables import PRIMARY_KEYS, ColumnTypes, column_types, frame_schema, non_finite_columns
 
 STEMS: dict[type, str] = {
+    Making: "makings",
     Document: "documents",
+    DocumentDigest: "document_digests",
     Item: "items",
     Alignment: "alignments",
     Explanation: "explanations",

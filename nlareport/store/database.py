@@ -36,8 +36,8 @@ class RunFile:
         self.path = path
 
     @classmethod
-    def create_or_open(cls, path: Path, run: Run) -> "RunFile":
-        """The run file at a path, made with this run in it when there is none; an existing one keeps its own run.
+    def create_or_open(cls, path: Path, run: Run, *groups: Sequence[object]) -> "RunFile":
+        """The run file at a path, made with this run and rows in it when there is none; an existing one keeps its own.
 
         Raises:
             RunFileUnreadable: what stands there is no run file, or is damaged.
@@ -49,7 +49,7 @@ class RunFile:
         if path.exists():
             clear_left_over(path)
         else:
-            create_run_file(path, run)
+            create_run_file(path, run, *groups)
         return cls.open(path)
 
     @classmethod

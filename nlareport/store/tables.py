@@ -16,6 +16,7 @@ from typing import Any, Literal, NewType, Union, cast, get_args, get_origin, get
 import polars as pl
 
 from nlareport.errors import RowRefused
+from nlareport.making_rows import DocumentDigest, Making
 from nlareport.measure_rows import Activation, Effect, Measure, Outlier, Resemblance, SubsetRange
 from nlareport.ports import Row
 from nlareport.rows import (
@@ -39,7 +40,9 @@ from nlareport.rows import (
 PRIMARY_KEYS: dict[type, tuple[str, ...]] = {
     Run: ("run_id",),
     Pair: ("pair_id",),
+    Making: ("pair_id", "role", "kind"),
     Document: ("doc_id",),
+    DocumentDigest: ("doc_id",),
     Item: ("item_id",),
     Alignment: ("pair_id", "item_id"),
     Explanation: ("source", "item_id"),

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from nlareport.errors import RunFileTaken
+from nlareport.making_rows import DocumentDigest, Making
 from nlareport.measure_rows import Activation, Effect, Measure, Outlier, Resemblance, SubsetRange
 from nlareport.rows import (
     Ablation,
@@ -35,7 +36,9 @@ class RunRows:
 
     run: Run
     pairs: list[Pair]
+    makings: list[Making] = field(default_factory=list)
     documents: list[Document] = field(default_factory=list)
+    document_digests: list[DocumentDigest] = field(default_factory=list)
     items: list[Item] = field(default_factory=list)
     alignments: list[Alignment] = field(default_factory=list)
     explanations: list[Explanation] = field(default_factory=list)
@@ -73,7 +76,9 @@ def read_run(path: Path) -> RunRows:
         return RunRows(
             run=stored.run(),
             pairs=stored.rows(Pair),
+            makings=stored.rows(Making),
             documents=stored.rows(Document),
+            document_digests=stored.rows(DocumentDigest),
             items=stored.rows(Item),
             alignments=stored.rows(Alignment),
             explanations=stored.rows(Explanation),

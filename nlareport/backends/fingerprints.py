@@ -1,0 +1,149 @@
+"""What decides a checkpoint's answers, as digests: weights, configuration, tokenizer, sidecar, chat template, stop ids.
+
+Enters a checkpoint's name; leave digests of the files that are on this machine. Nothing is downloaded and no torch is
+needed, so that a finished run can be held against its checkpoints at once. Files are judged by what they say: a
+comment in a sidecar, or JSON laid out otherwise, is the same.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from nlareport.checkpoint import checkpoint_sha256, read_sidecar, sidecar_content
+from nlareport.errors import CheckpointInvalid, CheckpointMissing
+from nlareport.making_rows import CheckpointRole, MakingKind
+
+TOKENIZER_FILES = (
+    "tokenizer.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "vocab.txt",
+    "merges.txt",
+    "tokenizer.model",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+)
+TOKENIZER_CONFIG = "tokenizer_config.json"
+SAYS_NOTHING = ("_name_or_path", "name_or_path", "transformers_version", "torch_dtype", "dtype")
+"""Keys of configurations that say where files came from; the dtype is the experiment's."""
+
+Digests = dict[MakingKind, str]
+
+
+def checkpoint_here(checkpoint: str) -> Path | None:
+    """Where a checkpoint is on this machine, whole or in part; None when it is not, and nobody is asked for it."""
+    directory = Path(checkpoint)
+    if directory.is_dir():
+        return directory
+    # Not there where only pages are made; nothing that has a hub's name can be here then.
+    try:
+        from huggingface_hub import snapshot_download
+    except ImportError:
+        return None
+    # The hub refuses what is no name of a repository with a ValueError, and what it has not with an OSError.
+    with suppress(OSError, ValueError):
+        return Path(snapshot_download(checkpoint, local_files_only=True))
+    return None
+
+
+def file_digests(directory: Path, role: CheckpointRole, advance: Callable[[int], None] | None = None) -> Digests:
+    """The digests that files alone give; a kind is left out where its files are not there or nobody can read them.
+
+    `advance` hears how many bytes of weights were read.
+
+    Raises:
+        CheckpointChanged: somebody writes to the weights meanwhile.
+    """
+    digests: Digests = {}
+    if weight_files(directory):
+        digests["weights"] = checkpoint_sha256(directory, advance)
+    if (directory / "config.json").exists():
+        digests["config"] = _digest(_content(directory / "config.json"))
+    tokenizer = _tokenizer_content(directory)
+    if tokenizer:
+        digests["tokenizer"] = _digest(tokenizer)
+    if role == "base_model":
+        return digests
+    # A faulty sidecar is for those to refuse who use it.
+    with suppress(CheckpointMissing, CheckpointInvalid):
+        sidecar = read_sidecar(directory)
+        digests["sidecar"] = _digest(sidecar_content(sidecar))
+        if role == "reconstructor":
+            digests["prompt"] = _digest(sidecar.reconstructor_template)
+    if role == "verbalizer":
+        digests["stop_ids"] = _digest(_stop_ids(directory))
+        digests["chat_template"] = _digest(_chat_template(directory))
+    return digests
+
+
+def weight_files(directory: Path) -> list[Path]:
+    """A checkpoint's safetensors by name; none while a part of them is still missing."""
+    found = sorted(path for path in directory.glob("*.safetensors") if path.is_file())
+    index = _content(directory / "model.safetensors.index.json")
+    shards = index.get("weight_map") if isinstance(index, dict) else None
+    if isinstance(shards, dict) and not {str(name) for name in shards.values()} <= {path.name for path in found}:
+        return []
+    return found
+
+
+def prompt_digest(token_ids: Iterable[int]) -> str:
+    """The digest of a prompt as it is sent."""
+    return _digest(list(token_ids))
+
+
+def _tokenizer_content(directory: Path) -> dict[str, Any]:
+    """What each of a tokenizer's files says, by name; the chat template apart."""
+    content: dict[str, Any] = {}
+    for name in TOKENIZER_FILES:
+        if (path := directory / name).is_file():
+            # Raw: a vocabulary may be tens of megabytes of JSON, and nobody lays it out anew.
+            content[name] = hashlib.sha256(path.read_bytes()).hexdigest()
+    config = _content(directory / TOKENIZER_CONFIG)
+    if isinstance(config, dict):
+        config = {key: value for key, value in config.items() if key != "chat_template"}
+    return content if config is None else {**content, TOKENIZER_CONFIG: config}
+
+
+def _chat_template(directory: Path) -> list[Any]:
+    config = _content(directory / TOKENIZER_CONFIG)
+    inside = config.get("chat_template") if isinstance(config, dict) else None
+    return [inside, *(_content(directory / name) for name in ("chat_template.jinja", "chat_template.json"))]
+
+
+def _stop_ids(directory: Path) -> Any:
+    """The stop ids that the verbalizer's answers end at: those of the generation's settings, else the model's."""
+    generation, config = _content(directory / "generation_config.json"), _content(directory / "config.json")
+    if generation is None:
+        generation = config.get("text_config", config) if isinstance(config, dict) else config
+    stop_ids = generation.get("eos_token_id") if isinstance(generation, dict) else generation
+    return [stop_ids] if isinstance(stop_ids, int) else stop_ids
+
+
+def _content(path: Path) -> Any:
+    """What a file says: JSON without its layout and without what decides nothing, else its text; None without one."""
+    if not path.is_file():
+        return None
+    try:
+        text = path.read_bytes().decode("utf-8", errors="backslashreplace")
+    except OSError:
+        return None
+    if path.suffix != ".json":
+        return text
+    try:
+        return _without_origin(json.loads(text))
+    except (ValueError, RecursionError):
+        return text
+
+
+def _without_origin(content: Any) -> Any:
+    if isinstance(content, Mapping):
+        return {key: _without_origin(value) for key, value in content.items() if key not in SAYS_NOTHING}
+    return content
+
+
+def _digest(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()

@@ -1,0 +1,28 @@
+"""Where a run's files stand: the run file behind whatever link names it, and the folder of its vectors."""
+
+from pathlib import Path
+
+RUN_FILE_ENDING = ".duckdb"
+VECTORS_ENDING = ".activations"
+
+
+def run_file_path(db: Path) -> Path:
+    """The run file a path names: behind a link the file it leads to, whether or not that is there yet."""
+    return db.resolve() if db.is_symlink() else db
+
+
+def vectors_folder(db: Path) -> Path:
+    """The folder beside a run file: ``run.activations`` for ``run.duckdb``.
+
+    A run file of another ending keeps its whole name, ``run.db.activations`` for ``run.db``, so that no two share one.
+    """
+    db = run_file_path(db)
+    if db.suffix == RUN_FILE_ENDING:
+        return db.with_suffix(VECTORS_ENDING)
+    # Without an ending, the whole name alone would be that of its namesake that ends in .duckdb.
+    return db.with_name(f"{db.name}{VECTORS_ENDING}" if db.suffix else f"{db.name}.run{VECTORS_ENDING}")
+
+
+def former_vectors_folder(db: Path) -> Path:
+    """Where versions before schema 5 kept the vectors of a run file, whatever its ending."""
+    return run_file_path(db).with_suffix(VECTORS_ENDING)
