@@ -29,7 +29,7 @@ EXPERIMENT = {
             "pair_id": pair_id,
             "label": pair_id,
             "family": pair_id,
-            "base_model": "none",
+            "base_model": f"none/{pair_id}",
             "block_index": 1,
             "d_model": width,
             "verbalizer": "none",
