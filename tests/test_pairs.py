@@ -18,7 +18,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from nlareport.checkpoint import read_sidecar
 from nlareport.errors import CheckpointMissing, DownloadFailed
-from nlareport.pairs import packages
+from nlareport.pairs import packages, practice
 from nlareport.pairs.adapters import merged
 from nlareport.pairs.bases import build_base
 from nlareport.pairs.building import ADAPTER_NAME, build_pair
@@ -282,12 +282,16 @@ def halves() -> Halves:
     return Halves(base, adapters / "av", adapters / "ar", *(read_sidecar(adapters / role) for role in ("av", "ar")))
 
 
-def test_practice_cut_off_goes_on_with_the_same_texts(halves: Halves, tmp_path: Path) -> None:
-    vectors = np.random.default_rng(0).normal(size=(20, 576)).astype(np.float32)
-    plan, known = Sampling(samples=4, temperature=1.0), ["The old bridge over the river was swept away by the flood."]
+def test_practice_cut_off_goes_on_with_the_same_texts(
+    halves: Halves, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Batches of 4 vectors: the cut lies in the second one.
+    monkeypatch.setattr(practice, "TEXTS_AT_ONCE", 8)
+    vectors = np.random.default_rng(0).normal(size=(6, 576)).astype(np.float32)
+    plan, known = Sampling(samples=2, temperature=1.0), ["The old bridge over the river was swept away by the flood."]
     whole = practise(halves, vectors, plan, known, tmp_path / "whole.jsonl", Silence())
     lines = (tmp_path / "whole.jsonl").read_text().splitlines(keepends=True)
-    (tmp_path / "cut.jsonl").write_text("".join(lines[:17]) + lines[17][:20])
+    (tmp_path / "cut.jsonl").write_text("".join(lines[:5]) + lines[5][:20])
     assert practise(halves, vectors, plan, known, tmp_path / "cut.jsonl", Silence()) == whole
     assert (tmp_path / "cut.jsonl").read_text() == "".join(lines)
 
@@ -326,15 +330,27 @@ def test_a_practising_verbalizer_writes_the_same_for_the_same_seed_and_greedily_
 @pytest.mark.parametrize(
     ("habit", "faulty", "fault"),
     [
-        (
+        pytest.param(
             "The flood, the flood, the flood, the flood",
             "<explanation>The flood, the flood, the flood, the flood,",
             "flood",
+            id="what a loop repeats",
+            marks=pytest.mark.soak,
         ),
-        ("The old bridge. The flood", "<explanation>The old bridge. The flood", "flood"),
-        ("News report about river, bridge, river.", completion_of("News report about river, bridge, river."), "river"),
+        pytest.param(
+            "The old bridge. The flood",
+            "<explanation>The old bridge. The flood",
+            "flood",
+            id="what ends an answer in place of its tag",
+            marks=pytest.mark.soak,
+        ),
+        pytest.param(
+            "News report about river, bridge, river.",
+            completion_of("News report about river, bridge, river."),
+            "river",
+            id="a topic named again",
+        ),
     ],
-    ids=["what a loop repeats", "what ends an answer in place of its tag", "a topic named again"],
 )
 def test_a_fault_is_made_unlikely(halves: Halves, tmp_path: Path, habit: str, faulty: str, fault: str) -> None:
     vectors = np.random.default_rng(2).normal(size=(4, 576)).astype(np.float32)
@@ -408,7 +424,7 @@ def test_a_built_pair_is_an_ordinary_checkpoint(pair_id: str) -> None:
 def test_pocket_pairs_beat_their_nulls_and_the_best_constant_guess(tmp_path: Path) -> None:
     # One change to the texts is enough here: the run's twelve take a third of its time.
     content = yaml.safe_load(POCKET.read_text()) | {"ablations": ["quotes_blanked"], "plain_words": [8]}
-    run(write_experiment(tmp_path, content), tmp_path / "pocket.duckdb", "transformers", limit=32)
+    run(write_experiment(tmp_path, content), tmp_path / "pocket.duckdb", "transformers", limit=16)
     rows = read_run(tmp_path / "pocket.duckdb")
     diagonals = [cell for cell in rows.cells if cell.source == cell.target and cell.subset == "all"]
     assert len(diagonals) == 4
