@@ -180,7 +180,7 @@ def test_the_norm_of_a_mean_of_one_direction_does_not_round_above_1():
 
 def test_opposite_directions_do_not_round_above_4():
     # Their squared distance comes to 4 + 9e-16.
-    assert mse_nrm(np.array([[7.0, -4.0]]), np.array([[-49.0, 28.0]])).tolist() == [4.0]
+    assert mse_nrm(np.array([[4.0, 7.0, -6.0]]), np.array([[-4.0, -7.0, 6.0]])).tolist() == [4.0]
 
 
 def test_the_mean_of_no_activation_is_refused():

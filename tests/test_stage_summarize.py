@@ -100,8 +100,8 @@ def test_cells_do_not_depend_on_row_order_and_repeat_for_a_seed():
 
 
 def test_cells_come_in_the_pairs_order_with_every_subset():
-    cells = summarize(PAIRS, *run_of(20), draws=100, seed=1)
-    keys = [(source, target, subset) for source in (A, B) for target in (A, B) for subset in SUBSETS]
+    cells = summarize([pair(A, 1), pair(B, 0)], *run_of(20), draws=100, seed=1)
+    keys = [(source, target, subset) for source in (B, A) for target in (B, A) for subset in SUBSETS]
     assert [(row.source, row.target, row.subset) for row in cells] == keys
 
 
@@ -111,10 +111,12 @@ def test_subsets_hold_the_items_they_are_named_for():
         item(1, stratum="prose"),
         item(2, stratum="prose", is_outlier=True),
         item(3, stratum="prose", is_outlier=None),
+        item(4, stratum="punctuation"),
+        item(5, stratum="punctuation"),
     ]
-    cells = summarize(PAIRS, items, [score(n, 0.1 * n) for n in range(4)], [], draws=100, seed=1)
+    cells = summarize(PAIRS, items, [score(n, 0.1 * n) for n in range(6)], [], draws=100, seed=1)
     counts = {subset: cell(cells, subset=subset).n_scored for subset in SUBSETS}
-    assert counts == {"all": 4, "without_outliers": 2, "digits": 1, "punctuation": 0, "prose": 3}
+    assert counts == {"all": 6, "without_outliers": 4, "digits": 1, "punctuation": 2, "prose": 3}
 
 
 def test_a_subset_without_a_score_is_a_row_without_values():

@@ -175,8 +175,7 @@ def _null_columns(
     for key, entries in rows.items():
         # Floating-point sums depend on their order; rows may come in any.
         entries.sort()
-        places = np.array([place for place, _, _ in entries], dtype=np.int64)
-        columns[key] = (places, np.array([mse for _, _, mse in entries], dtype=np.float64))
+        columns[key] = (np.array([place for place, _, _ in entries]), np.array([mse for _, _, mse in entries]))
     return columns
 
 
@@ -244,7 +243,6 @@ def _intervals(
     `variance_ratios` holds V over V of each draw, where V is drawn too.
     """
     names, chosen_columns = [], []
-    n_documents = int(table.documents.max(initial=-1)) + 1
     for key, column in columns.items():
         for subset, members in table.subsets(key.target).items():
             chosen = members & column.is_scored
@@ -254,7 +252,7 @@ def _intervals(
                 chosen_columns.append((fve, documents))
     if not names:
         return {}
-    drawn = bootstrap_columns(chosen_columns, n_documents, draws, seed)
+    drawn = bootstrap_columns(chosen_columns, int(table.documents.max()) + 1, draws, seed)
     return {
         (key, subset): percentile_interval(1.0 - (1.0 - means) * variance_ratios.get(key.target, 1.0))
         for (key, subset), means in zip(names, drawn.T, strict=True)
