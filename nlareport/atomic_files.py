@@ -68,7 +68,7 @@ def whole_file(path: Path, *, replaces: bool = True) -> Iterator[Path]:
         made = aside / NEW / path.name
         made.parent.mkdir()
         yield made
-        _settle(made)
+        settle(made)
         if replaces:
             made.replace(path)
         else:
@@ -91,7 +91,7 @@ def whole_folder(path: Path, *, replaces: bool = False) -> Iterator[Path]:
         yield made
         for file in made.rglob("*"):
             if file.is_file():
-                _settle(file)
+                settle(file)
         if replaces:
             (aside / FORMER).mkdir()
             with suppress(FileNotFoundError):
@@ -105,23 +105,43 @@ def whole_folder(path: Path, *, replaces: bool = False) -> Iterator[Path]:
 
 
 @contextmanager
-def aside_folder(path: Path) -> Iterator[Path]:
+def aside_folder(path: Path, told: Path | None = None) -> Iterator[Path]:
     """An empty hidden folder beside `path`, ours while the block lasts; what is left in it then is dropped.
+
+    Errors speak of `told`, or of `path` itself.
 
     Raises:
         FileUnwritable: the disk or the folder's permissions forbid it, also where that happens within the block.
     """
-    with disk_faults(path):
+    told = told or path
+    with disk_faults(told):
         path.parent.mkdir(parents=True, exist_ok=True)
         clear_left_over(path)
         aside, lock = _claimed(path)
     try:
-        with disk_faults(path, within=aside):
+        with disk_faults(told, within=aside):
             yield aside
     finally:
         shutil.rmtree(aside, ignore_errors=True)
         if lock is not None:
             os.close(lock)
+
+
+@contextmanager
+def taking_turns(folder: Path) -> Iterator[None]:
+    """Processes that enter this with the same folder do so one after the other, where the file system has locks."""
+    lock = _locked(folder, waits=True)
+    try:
+        yield
+    finally:
+        if lock is not None:
+            os.close(lock)
+
+
+def settle(file: Path) -> None:
+    """Has the disk keep a file's content before its name changes: after a crash a name must not show half of it."""
+    with file.open("rb+") as written:
+        os.fsync(written.fileno())
 
 
 def clear_left_over(path: Path) -> None:
@@ -157,12 +177,6 @@ def disk_faults(path: Path, within: Path | None = None) -> Iterator[None]:
         ) from error
 
 
-def _settle(file: Path) -> None:
-    """Has the disk keep a file's content before its name changes: after a crash a name must not show half of it."""
-    with file.open("rb+") as written:
-        os.fsync(written.fileno())
-
-
 def _take_free_name(made: Path, path: Path) -> None:
     """Gives the file its name unless that is taken."""
     # Linking, unlike renaming, never puts itself over a file that another process finished first.
@@ -193,17 +207,17 @@ def _claimed(path: Path) -> tuple[Path, int | None]:
     raise AssertionError("numbers never end")
 
 
-def _locked(folder: Path) -> int | None:
+def _locked(folder: Path, *, waits: bool = False) -> int | None:
     """The lock on a folder, which ends with its process; None where the file system has none.
 
     Raises:
-        BlockingIOError: another holds it.
+        BlockingIOError: another holds it, and this one does not wait.
     """
     if sys.platform == "win32":
         return None
     handle = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(handle, fcntl.LOCK_EX if waits else fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         os.close(handle)
         if isinstance(error, BlockingIOError):

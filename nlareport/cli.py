@@ -17,6 +17,12 @@ from nlareport import __version__
 from nlareport.cli_pairs import pairs
 from nlareport.terminal import FileArgument, OneLineErrors, ProgressLine, name_variables
 
+force_option = click.option(
+    "--force",
+    is_flag=True,
+    help="Write also into a folder that is not empty: files that nlareport did not write are not replaced or removed.",
+)
+
 
 @click.group(cls=OneLineErrors, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
@@ -54,15 +60,16 @@ def run(
 
 @cli.command()
 @click.argument("file", type=FileArgument)
-@click.option("--out", type=FileArgument, required=True, help="Folder for the pages.")
-def render(file: Path, out: Path) -> None:
+@click.option("--out", type=FileArgument, required=True, help="Folder for the pages: new, empty or a former report's.")
+@force_option
+def render(file: Path, out: Path, force: bool) -> None:
     """Write the report of run FILE as static pages.
 
     Example: nlareport render runs/pocket.duckdb --out runs/pocket-report
     """
     from nlareport.pipeline import render_run
 
-    click.echo(f"Open {render_run(file, out).resolve()}")
+    click.echo(f"Open {render_run(file, out, force=force).resolve()}")
 
 
 @cli.command()
@@ -116,18 +123,19 @@ def import_(path: Path, db: Path) -> None:
 
 @cli.command()
 @click.argument("file", type=FileArgument)
-@click.option("--out", type=FileArgument, required=True, help="Folder for the bundle.")
+@click.option("--out", type=FileArgument, required=True, help="Folder for the bundle: new, empty or a former bundle's.")
 @click.option(
     "--format", "format_", type=click.Choice(["parquet", "csv", "jsonl"]), default="parquet", show_default=True
 )
-def export(file: Path, out: Path, format_: Literal["parquet", "csv", "jsonl"]) -> None:
+@force_option
+def export(file: Path, out: Path, format_: Literal["parquet", "csv", "jsonl"], force: bool) -> None:
     """Write run FILE as a bundle that other tools read and `import` takes back.
 
     Example: nlareport export runs/pocket.duckdb --out pocket-bundle --format csv
     """
     from nlareport.store.bundle import export_bundle
 
-    click.echo("\n".join(str(path) for path in export_bundle(file, out, format_)))
+    click.echo("\n".join(str(path) for path in export_bundle(file, out, format_, is_shared=force)))
 
 
 @cli.command()
@@ -159,7 +167,7 @@ def query(file: Path, name_or_sql: str | None, format_: str, parameters: tuple[s
 @cli.command()
 @click.argument("a", type=FileArgument)
 @click.argument("b", type=FileArgument)
-@click.option("--out", type=FileArgument, help="Folder for a page that shows the same.")
+@click.option("--out", type=FileArgument, help="Folder for a page that shows the same: new, empty or a former one's.")
 @click.option(
     "--format",
     "format_",
@@ -168,7 +176,8 @@ def query(file: Path, name_or_sql: str | None, format_: str, parameters: tuple[s
     show_default=True,
     help="csv holds the cells alone.",
 )
-def diff(a: Path, b: Path, out: Path | None, format_: str) -> None:
+@force_option
+def diff(a: Path, b: Path, out: Path | None, format_: str, force: bool) -> None:
     """Compare run B with run A, cell by cell and item by item, with paired intervals; either may be published figures.
 
     Example: nlareport diff runs/pocket.duckdb runs/pocket-again.duckdb --out runs/pocket-comparison
@@ -176,7 +185,7 @@ def diff(a: Path, b: Path, out: Path | None, format_: str) -> None:
     from nlareport.pipeline import diff_runs
     from nlareport.render.diff_text import comparison_text
 
-    comparison, page = diff_runs(a, b, out)
+    comparison, page = diff_runs(a, b, out, force=force)
     click.echo(comparison_text(comparison, format_), nl=format_ != "csv")
     if page is not None:
         click.echo(f"Open {page.resolve()}", err=True)

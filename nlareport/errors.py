@@ -181,6 +181,10 @@ class FileUnwritable(NlareportError):
     """A file or folder cannot be written: no permission, no space, something else under its name."""
 
 
+class FolderOfOthers(NlareportError):
+    """A folder to write into holds files that nlareport did not write, or that were changed since."""
+
+
 class RunFileUnwritable(FileUnwritable):
     """The run file cannot be written: no permission, no such folder, no space."""
 

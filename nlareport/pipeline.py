@@ -7,6 +7,7 @@ on where it was, and a finished one does nothing.
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -19,7 +20,7 @@ from nlareport.errors import CorpusTooShort
 from nlareport.experiment import experiment_text, load_experiment
 from nlareport.ports import Progress
 from nlareport.render.reference import write_reference
-from nlareport.render.site import build_site, read_site_config
+from nlareport.render.site import REPORTS, build_site, read_site_config
 from nlareport.rows import Explanation, PairId, Score
 from nlareport.stages import verify
 from nlareport.steps import begin
@@ -30,14 +31,15 @@ from nlareport.steps.items import sample_items
 from nlareport.steps.models import extract_activations, reconstruct_activations, verbalize_activations
 from nlareport.steps.opening import opened_run
 from nlareport.steps.plain import read_plain_words
-from nlareport.steps.publish import publish_comparison, publish_comparisons, publish_report, publish_reports
+from nlareport.steps.publish import publish_comparison, publish_comparisons, publish_reports, publish_run
 from nlareport.steps.scores import score_run
 from nlareport.steps.vectors import check_vectors
 from nlareport.steps.work import Work
-from nlareport.store.places import run_file_path
+from nlareport.store.places import parts_of_run, run_file_path
 from nlareport.store.queries import DuckDBReader
 from nlareport.store.set_aside import set_aside
 from nlareport.store.whole_run import read_run
+from nlareport.written_folders import Terms, written_folder
 
 STAGES: dict[str, Callable[[Work], None]] = {
     "sample": sample_items,
@@ -126,28 +128,29 @@ def verify_pairs(
     return [verify.compare(rows[pair_id], items, before, again) for pair_id in pair_ids]
 
 
-def render_run(file: Path, out: Path) -> Path:
-    """The page to open, written from a run file alone.
+def render_run(file: Path, out: Path, *, force: bool = False) -> Path:
+    """The page to open, written from a run file alone; with `force` also into a folder that holds files of others.
 
     Raises:
         RunFileMissing: there is no such file; likewise when it is busy, damaged or of another version.
         RunIncomplete: the file has nothing to show yet.
+        FolderOfOthers: the folder holds files that nlareport did not write.
     """
-    with DuckDBReader.open(file) as reader:
-        return publish_report(reader, out)
+    return publish_run(file, out, is_shared=force)
 
 
-def diff_runs(a: Path, b: Path, out: Path | None) -> tuple[Comparison, Path | None]:
+def diff_runs(a: Path, b: Path, out: Path | None, *, force: bool = False) -> tuple[Comparison, Path | None]:
     """What run B changes against run A, and the page that shows it when there is a folder to write it to.
 
-    Either may be a run file or published figures (YAML).
+    Either may be a run file or published figures (YAML). With `force` the folder may hold files of others.
 
     Raises:
         NothingToCompare: the runs have no cell in common.
+        FolderOfOthers: the folder holds files that nlareport did not write.
         NlareportError: a run file or figures file is missing or damaged.
     """
     if out is not None:
-        return publish_comparison(a, b, out)
+        return publish_comparison(a, b, out, is_shared=force)
     with opened_run(a) as reader_a, opened_run(b) as reader_b:
         return compare_runs(reader_a, reader_b), None
 
@@ -175,14 +178,18 @@ def publish_site(config_file: Path, commands: click.Group) -> Path:
 
     Raises:
         SiteBroken: the site has a fault, such as a broken link.
+        FolderOfOthers: a file of others stands where a page belongs.
         NothingToCompare: two runs that are to be compared have no cell in common.
         NlareportError: a run file cannot be shown.
     """
     config, root = read_site_config(config_file), config_file.parent
-    docs = Path(config.docs_dir)
-    reports = publish_reports([root / name for name in config.extra.get("runs", [])], docs)
+    sources = [root / name for name in config.extra.get("runs", [])]
     asked = [[root / name for name in names] for names in config.extra.get("comparisons", [])]
-    comparisons = publish_comparisons(asked, docs, reports.places)
+    reads = tuple(part for source in [*sources, *chain(*asked)] for part in parts_of_run(source))
+    terms = Terms("site", "another docs_dir", is_shared=True, reads=reads)
+    with written_folder(Path(config.docs_dir) / REPORTS, terms) as place:
+        reports = publish_reports(sources, place)
+        comparisons = publish_comparisons(asked, place, reports.places)
     if reference := config.extra.get("reference"):
         with DuckDBReader.empty() as reader:
             write_reference(root / reference, reader, DuckDBReader.query_names(), commands)

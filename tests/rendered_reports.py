@@ -13,6 +13,7 @@ from render_runs import PUBLISHED, write_computed_run
 from nlareport.render.pages import render_report
 from nlareport.store.published import import_published
 from nlareport.store.queries import DuckDBReader
+from nlareport.written_folders import Terms, written_folder
 
 CHROMIUM = "/usr/bin/chromium"
 RUNS = ("published", "computed")
@@ -27,8 +28,8 @@ class QuietHandler(SimpleHTTPRequestHandler):
 
 def write_report(db: Path, out: Path) -> Path:
     """The report page of a run file, written into `out`."""
-    with DuckDBReader.open(db) as reader:
-        return render_report(reader, out)
+    with DuckDBReader.open(db) as reader, written_folder(out, Terms("report")) as place:
+        return render_report(reader, place)
 
 
 def write_reports(root: Path) -> dict[str, Path]:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from render_runs import write_computed_run
 
+from nlareport.written_folders import Terms, written_folder
+
 ROOT = Path(__file__).parent.parent
 RUNS = {"18-cross-family": "data/published/18-cross-family.yaml", "pocket": "data/computed.duckdb"}
 """Run ids and what the site's configuration names."""
@@ -35,8 +37,8 @@ def build_site_project(root: Path) -> Path:
     write_computed_run(root / RUNS["pocket"])
     write_computed_run(root / AGAIN, seed=8)
     (root / "mkdocs.yml").write_text(_config(), encoding="utf-8")
-    (root / "site/pages/reports/forgotten").mkdir(parents=True)
-    (root / "site/pages/reports/forgotten/index.html").write_text("<p>a run the site named once</p>")
+    with written_folder(root / "site/pages/reports", Terms("site")) as former:
+        former.file("forgotten/index.html").write_text("<p>a run the site named once</p>")
     command = [sys.executable, "-c", BUILD]
     done = subprocess.run(command, cwd=root, env=THIS_CHECKOUT, capture_output=True, check=False, text=True)
     assert done.returncode == 0, done.stderr

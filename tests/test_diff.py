@@ -17,11 +17,12 @@ from render_runs import PUBLISHED, write_computed_run
 from nlareport.cli import cli
 from nlareport.comparison import Comparison
 from nlareport.render.contexts import RunHead
-from nlareport.render.diff import ReportPlace, render_comparison
+from nlareport.render.diff import NOWHERE, ReportPlace, render_comparison
 from nlareport.rows import Cell, Item, Run, Score
 from nlareport.steps.compare import compare_runs
 from nlareport.store.database import RunFile
 from nlareport.store.queries import DuckDBReader
+from nlareport.written_folders import Terms, written_folder
 
 HOSTILE = '<script>alert(1)</script> a|b "quoted"'
 SHIFT, JUMP = 0.1, 0.5
@@ -109,6 +110,16 @@ def again(folder: Path) -> Path:
 @pytest.fixture(scope="module")
 def figures(folder: Path) -> Path:
     return write_published(folder / "figures.yaml")
+
+
+def write_comparison(
+    comparison: Comparison,
+    heads: tuple[RunHead, RunHead],
+    out: Path,
+    places: tuple[ReportPlace | None, ReportPlace | None] = NOWHERE,
+) -> Path:
+    with written_folder(out, Terms("comparison")) as place:
+        return render_comparison(comparison, heads, place, places)
 
 
 def compared(a: Path, b: Path) -> tuple[Comparison, tuple[RunHead, RunHead]]:
@@ -243,7 +254,7 @@ def test_the_page_stands_where_it_was_asked_for_and_is_the_same_twice(first: Pat
 def test_the_page_marks_what_excludes_0_and_where_every_figure_comes_from(
     first: Path, again: Path, tmp_path: Path
 ) -> None:
-    page = render_comparison(*compared(first, again), tmp_path).read_text(encoding="utf-8")
+    page = write_comparison(*compared(first, again), tmp_path).read_text(encoding="utf-8")
     heat = page[page.index('<table class="heat shifts">') : page.index("</table>")]
     shown = re.findall(r'<td id="cell-([\w-]+)" class="([\w-]+)">(.*?)</td>', heat)
     marked = {cell: (colour.split("-")[0], "excludes 0" in text) for cell, colour, text in shown}
@@ -267,12 +278,12 @@ def test_the_page_marks_what_excludes_0_and_where_every_figure_comes_from(
 
 def test_items_are_linked_only_where_a_report_is_known_to_stand(first: Path, again: Path, tmp_path: Path) -> None:
     comparison, heads = compared(first, again)
-    page = render_comparison(comparison, heads, tmp_path / "alone").read_text(encoding="utf-8")
+    page = write_comparison(comparison, heads, tmp_path / "alone").read_text(encoding="utf-8")
     assert set(re.findall(r'<a [^>]*href="([^"#]+)"', page)) == {
         f"downloads/{name}" for name in ("cells.csv", "items.csv", "protocol.csv")
     }
     place = ReportPlace("../first/", lambda item_id: f"items/{item_id}.html")
-    page = render_comparison(comparison, heads, tmp_path / "beside", (place, None)).read_text(encoding="utf-8")
+    page = write_comparison(comparison, heads, tmp_path / "beside", (place, None)).read_text(encoding="utf-8")
     assert f'<a href="../first/items/{JUMPING_ITEM}.html">item {JUMPING_ITEM} in A</a>' in page
     assert f"<span>item {JUMPING_ITEM + 1000} in B</span>" in page
     assert '<a href="../first/index.html">Two pocket pairs read each other</a>' in page
@@ -280,7 +291,7 @@ def test_items_are_linked_only_where_a_report_is_known_to_stand(first: Path, aga
 
 def test_hostile_text_is_shown_and_never_run(folder: Path, tmp_path: Path) -> None:
     a = write_computed_run(folder / "hostile-a.duckdb", hostile=HOSTILE)
-    page = render_comparison(*compared(a, write_again(folder / "hostile-b.duckdb", HOSTILE)), tmp_path)
+    page = write_comparison(*compared(a, write_again(folder / "hostile-b.duckdb", HOSTILE)), tmp_path)
     text = page.read_text(encoding="utf-8")
     assert "<script" not in text
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text

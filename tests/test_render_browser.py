@@ -7,11 +7,10 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import Browser, Page, expect
 from render_runs import PUBLISHED, write_computed_run
-from rendered_reports import served
+from rendered_reports import served, write_report
 
 from nlareport.render.formats import signed
 from nlareport.render.items import ItemDetail
-from nlareport.render.pages import render_report
 from nlareport.store.published import import_published
 from nlareport.store.queries import DuckDBReader
 
@@ -35,10 +34,7 @@ def details(run: Path) -> list[ItemDetail]:
 
 @pytest.fixture(scope="module")
 def site(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("site")
-    with DuckDBReader.open(run) as reader:
-        render_report(reader, folder)
-    return folder
+    return write_report(run, tmp_path_factory.mktemp("site")).parent
 
 
 @pytest.fixture(scope="module")
@@ -381,8 +377,7 @@ def test_without_script_it_leads_to_the_static_pages(browser: Browser, address: 
 
 def test_a_run_of_few_items_without_texts_is_browsed_as_well(browser: Browser, tmp_path: Path) -> None:
     import_published(PUBLISHED, tmp_path / "run.duckdb")
-    with DuckDBReader.open(tmp_path / "run.duckdb") as reader:
-        render_report(reader, tmp_path / "site")
+    write_report(tmp_path / "run.duckdb", tmp_path / "site")
     tab = browser.new_page()
     tab.goto((tmp_path / "site" / "browse.html").as_uri() + "#cell=gemma27-L41~qwen7-L20")
     expect(tab.locator("#found-count")).to_have_text("4 items")

@@ -6,9 +6,9 @@ from pathlib import Path
 import duckdb
 import pytest
 from render_runs import PUBLISHED, write_computed_run
+from rendered_reports import write_report
 
 from nlareport.render.claims import FigureFormatter, claim_templates, read_claims
-from nlareport.render.pages import render_report
 from nlareport.rows import AblationCell, Baseline, Claim, PairId
 from nlareport.store.database import RunFile
 from nlareport.store.published import import_published
@@ -270,8 +270,7 @@ def test_claims_that_do_not_hold_are_not_shown(tmp_path: Path) -> None:
     db = write_computed_run(tmp_path / "run.duckdb")
     claims = claims_of(db)
     assert not claims["clean"].holds
-    with DuckDBReader.open(db) as reader:
-        page = render_report(reader, tmp_path).read_text(encoding="utf-8")
+    page = write_report(db, tmp_path / "report").read_text(encoding="utf-8")
     shown = set(re.findall(r' id="claim-([\w.]+)">', page))
     assert shown == {claim_id for claim_id, claim in claims.items() if claim.holds}
     assert "clean.otherwise" in shown

@@ -16,6 +16,7 @@ from nlareport.pipeline import render_run
 from nlareport.render.contexts import RunHead
 from nlareport.render.report_folder import ReportFolder, SitePlace
 from nlareport.store.queries import DuckDBReader
+from nlareport.written_folders import Terms, written_folder
 
 LOADING_MS = 120_000
 """This machine may have a training beside its tests; in peace the engine starts in about two seconds."""
@@ -295,10 +296,11 @@ def test_pages_fit_every_width(name: str, scheme: str, address: str, browser: Br
 def test_reports_of_one_site_share_an_engine(run_file: Path, tmp_path: Path) -> None:
     with DuckDBReader.open(run_file) as reader:
         head = reader.rows(RunHead, "report_run")[0]
-    site = SitePlace(home="../../index.html", shared=tmp_path / "reports" / "engine")
-    first = ReportFolder(tmp_path / "reports" / "a", head, site=site)
-    second = ReportFolder(tmp_path / "reports" / "b", head, site=site)
-    href = first.shared_asset("engine.js", b"x")
-    assert href == second.shared_asset("engine.js", b"x")
-    assert (first.root / href).read_bytes() == b"x"
+    with written_folder(tmp_path / "reports", Terms("site")) as reports:
+        site = SitePlace(home="../../index.html", shared=reports.below("engine"))
+        first = ReportFolder(reports.below("a"), head, site=site)
+        second = ReportFolder(reports.below("b"), head, site=site)
+        href = first.shared_asset("engine.js", b"x")
+        assert href == second.shared_asset("engine.js", b"x")
+    assert (tmp_path / "reports" / "a" / href).read_bytes() == b"x"
     assert len(list((tmp_path / "reports" / "engine").iterdir())) == 1

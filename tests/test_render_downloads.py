@@ -8,14 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from render_runs import write_computed_run
+from rendered_reports import write_report
 
 from nlareport.pipeline import render_run
 from nlareport.render.answers import Origin
 from nlareport.render.downloads import origins_in
 from nlareport.render.formats import size
-from nlareport.render.pages import render_report
 from nlareport.render.tables import guarded
 from nlareport.store.queries import DuckDBReader
+from nlareport.written_folders import Terms, written_folder
 
 
 @pytest.fixture(scope="module")
@@ -130,16 +131,15 @@ def test_origins_are_found_however_deep_and_given_once() -> None:
 
 
 def test_what_a_former_run_left_among_the_downloads_goes(run_file: Path, tmp_path: Path) -> None:
-    stale = tmp_path / "downloads" / "queries" / "gone.csv"
-    stale.parent.mkdir(parents=True)
-    stale.write_text("old")
+    with written_folder(tmp_path, Terms("report")) as former:
+        former.file("downloads/queries/gone.csv").write_text("old")
+    assert (tmp_path / "downloads/queries/gone.csv").exists()
     render_run(run_file, tmp_path)
-    assert not stale.exists()
+    assert not (tmp_path / "downloads/queries/gone.csv").exists()
 
 
 def test_a_report_without_its_runs_copies_says_so_and_has_no_console(run_file: Path, tmp_path: Path) -> None:
-    with DuckDBReader.open(run_file) as reader:
-        index = render_report(reader, tmp_path)
+    index = write_report(run_file, tmp_path)
     assert not (tmp_path / "console.html").exists()
     assert "console.html" not in index.read_text(encoding="utf-8")
     assert "rendered without its run's copies" in (tmp_path / "downloads.html").read_text(encoding="utf-8")

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from render_runs import PAIRS, PUBLISHED, run_row, write_computed_run
+from rendered_reports import write_report
 
 from nlareport.render import items
 from nlareport.render.browser import scaled
 from nlareport.render.formats import signed
 from nlareport.render.items import ItemDetail, ItemPages
-from nlareport.render.pages import render_report
 from nlareport.store.database import create_run_file
 from nlareport.store.published import import_published
 from nlareport.store.queries import DuckDBReader
@@ -26,9 +26,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def rendered(db: Path, out: Path) -> Path:
-    with DuckDBReader.open(db) as reader:
-        render_report(reader, out)
-    return out
+    return write_report(db, out).parent
 
 
 @pytest.fixture(scope="module")

@@ -12,12 +12,10 @@ from rendered_reports import write_report
 
 from nlareport.errors import RunIncomplete
 from nlareport.render.environment import template_environment
-from nlareport.render.pages import render_report
 from nlareport.render.samples import mark_token
 from nlareport.rows import AblationCell, Baseline, Cell, LearningCurve
 from nlareport.store.database import RunFile, create_run_file
 from nlareport.store.published import import_published
-from nlareport.store.queries import DuckDBReader
 
 
 def figures() -> dict:
@@ -185,7 +183,7 @@ def test_a_run_scored_before_there_was_a_linear_map_says_so(tmp_path: Path) -> N
     with RunFile.open(db) as run_file:
         constants = [row for row in run_file.rows(Baseline) if row.method == "best_constant"]
         run_file.replace({Baseline: constants, LearningCurve: []})
-    page = rendered(db, tmp_path)
+    page = rendered(db, tmp_path / "page")
     section = page[page.index('<h3 id="baselines">') : page.index('<h3 id="ablations">')]
     assert "holds neither a linear map nor a look-up of similar activations" in section
     assert "<svg" not in section
@@ -229,7 +227,7 @@ def test_a_run_of_whole_text_changes_to_each_pairs_own_texts_has_no_drawing(tmp_
     with RunFile.open(db) as run_file:
         kept = [row for row in run_file.rows(AblationCell) if row.source == row.target and row.ordinal in (0, 2)]
         run_file.replace({AblationCell: kept})
-    page = rendered(db, tmp_path)
+    page = rendered(db, tmp_path / "page")
     assert "Only each pair's own texts were changed." in page
     assert [row.split()[0] for row in _table(page, "table-ablations")] == ["Cell", "SmolLM2-135M", "Qwen2.5-0.5B"]
     assert "figure-cuts" not in page
@@ -240,7 +238,7 @@ def test_a_run_of_cuts_alone_has_a_drawing_and_no_table_of_changes(tmp_path: Pat
     db = write_computed_run(tmp_path / "cuts.duckdb", pairs=3)
     with RunFile.open(db) as run_file:
         run_file.replace({AblationCell: [row for row in run_file.rows(AblationCell) if row.method == "last_8_tokens"]})
-    page = rendered(db, tmp_path)
+    page = rendered(db, tmp_path / "page")
     assert "table-ablations" not in page
     assert _table(page, "table-cuts")[0] == "Cell As written Last 8 tokens"
     assert "first tokens kept<" not in page
@@ -251,7 +249,7 @@ def test_a_page_says_of_how_many_items_texts_were_changed(tmp_path: Path, comput
     with RunFile.open(db) as run_file:
         run = run_file.run()
         run_file.put([replace(run, environment={**run.environment, "scored": {"ablation_items": 30}})])
-    assert "The explanations of the first 30 items were changed" in rendered(db, tmp_path)
+    assert "The explanations of the first 30 items were changed" in rendered(db, tmp_path / "page")
     assert "The explanations were changed and read once more" in computed_page
 
 
@@ -261,7 +259,7 @@ def test_a_run_without_ablations_has_no_such_section(published_page: str) -> Non
 
 
 def test_single_pair_renders_without_a_cross_model_cell(tmp_path: Path) -> None:
-    page = rendered(write_computed_run(tmp_path / "one.duckdb", pairs=1), tmp_path)
+    page = rendered(write_computed_run(tmp_path / "one.duckdb", pairs=1), tmp_path / "page")
     assert "Best diagonal" in page
     assert "cross-model cell</dt>" not in page
     assert "No fraction can be given" in page
@@ -269,7 +267,7 @@ def test_single_pair_renders_without_a_cross_model_cell(tmp_path: Path) -> None:
 
 def test_hostile_text_is_shown_and_never_run(tmp_path: Path) -> None:
     hostile = '<script>alert(1)</script><img src=x onerror="alert(2)">]]>{{ 7 * 7 }}'
-    page = rendered(write_computed_run(tmp_path / "run.duckdb", hostile=hostile), tmp_path)
+    page = rendered(write_computed_run(tmp_path / "run.duckdb", hostile=hostile), tmp_path / "page")
     assert "<script" not in page
     assert "<img" not in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
@@ -281,7 +279,7 @@ def test_hostile_label_stays_text_in_tables_and_drawings(tmp_path: Path) -> None
     pairs = [replace(pair, label=label if pair.ordinal == 0 else pair.label) for pair in PAIRS]
     cells = [Cell(s.pair_id, t.pair_id, "all", 9, 0, 0.5, 0.4, 0.6, *[None] * 6) for s in pairs for t in pairs]
     create_run_file(tmp_path / "run.duckdb", replace(run_row(), kind="imported", experiment_yaml=None), pairs, cells)
-    page = rendered(tmp_path / "run.duckdb", tmp_path)
+    page = rendered(tmp_path / "run.duckdb", tmp_path / "page")
     assert "<b " not in page
     assert page.count("<svg") == 2
     for drawing in re.findall(r"<svg.*?</svg>", page, re.DOTALL):
@@ -290,7 +288,7 @@ def test_hostile_label_stays_text_in_tables_and_drawings(tmp_path: Path) -> None
 
 def test_run_that_has_only_begun_says_what_is_missing(tmp_path: Path) -> None:
     create_run_file(tmp_path / "run.duckdb", run_row(), PAIRS)
-    page = rendered(tmp_path / "run.duckdb", tmp_path)
+    page = rendered(tmp_path / "run.duckdb", tmp_path / "page")
     assert "No cell has a value yet" in page
     assert "no sentence can be checked on it" in page
     assert "No card “best”: no item was scored in every cell" in page
@@ -306,11 +304,9 @@ def test_unknown_name_in_a_template_fails(tmp_path: Path) -> None:
 
 def test_run_without_a_pair_is_refused_with_what_to_do(tmp_path: Path) -> None:
     create_run_file(tmp_path / "empty.duckdb", run_row())
-    with (
-        DuckDBReader.open(tmp_path / "empty.duckdb") as reader,
-        pytest.raises(RunIncomplete, match="run its experiment first"),
-    ):
-        render_report(reader, tmp_path)
+    with pytest.raises(RunIncomplete, match="run its experiment first"):
+        write_report(tmp_path / "empty.duckdb", tmp_path / "report")
+    assert not (tmp_path / "report").exists()
 
 
 def test_token_is_marked_only_where_the_context_ends_with_it() -> None:

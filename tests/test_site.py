@@ -27,6 +27,7 @@ from nlareport.render.reference import DictionaryColumn, take_apart, write_refer
 from nlareport.store.database import create_run_file
 from nlareport.store.published import import_published
 from nlareport.store.queries import DuckDBReader
+from nlareport.written_folders import Terms, written_folder
 
 
 class Links(HTMLParser):
@@ -169,11 +170,12 @@ def test_reports_are_kept_out_of_the_search_index(public: Path) -> None:
 
 def test_a_title_is_text_and_a_run_without_a_value_says_so(tmp_path: Path) -> None:
     create_run_file(tmp_path / "run.duckdb", replace(run_row(), title="<script>alert(1)</script>"), PAIRS)
-    report = tmp_path / "reports/pocket"
-    report.mkdir(parents=True)
-    (report / "index.html").touch()
-    with DuckDBReader.open(tmp_path / "run.duckdb") as reader:
-        home = series_index([read_card(reader, report, tmp_path)], [Link("A & B", "compare.html")])
+    with (
+        DuckDBReader.open(tmp_path / "run.duckdb") as reader,
+        written_folder(tmp_path / "report", Terms("report")) as report,
+    ):
+        report.file("index.html").touch()
+        home = series_index([read_card(reader, report, "reports/pocket")], [Link("A & B", "compare.html")])
     assert "&lt;script&gt;alert(1)&lt;/script&gt;</a></h2>" in home
     assert "<script" not in home
     assert home.count('class="same-none">–<') == 2

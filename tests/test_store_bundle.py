@@ -14,6 +14,7 @@ from nlareport.store.bundle import bundle_rows, export_bundle, import_bundle, im
 from nlareport.store.bundle_formats import BundleFormat
 from nlareport.store.connections import SCHEMA_VERSION
 from nlareport.store.whole_run import RunRows, read_run, store_run
+from nlareport.written_folders import MANIFEST
 
 FORMATS: list[BundleFormat] = ["parquet", "csv", "jsonl"]
 
@@ -62,28 +63,29 @@ def test_the_same_run_gives_the_same_bytes(bundle_format: BundleFormat, tmp_path
     second = export_bundle(tmp_path / "b.duckdb", tmp_path / "second", bundle_format)
     assert [path.name for path in first] == [path.name for path in second]
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
-    assert sorted(path.name for path in (tmp_path / "first").iterdir()) == sorted(path.name for path in first)
+    names = [path.name for path in (tmp_path / "first").iterdir() if path.name != MANIFEST]
+    assert sorted(names) == sorted(path.name for path in first)
 
 
 def test_an_empty_text_and_a_missing_one_differ_in_csv(tmp_path: Path) -> None:
     store_run(tmp_path / "a.duckdb", a_small_run())
-    export_bundle(tmp_path / "a.duckdb", tmp_path, "csv")
-    lines = (tmp_path / "explanations.csv").read_text().splitlines()
+    export_bundle(tmp_path / "a.duckdb", tmp_path / "out", "csv")
+    lines = (tmp_path / "out" / "explanations.csv").read_text().splitlines()
     assert lines[1].startswith('0,qwen7-L20,"",<explanation>')
     assert lines[2].startswith("1,qwen7-L20,,<explanation>")
 
 
 def test_json_is_nested_in_jsonl(tmp_path: Path) -> None:
     store_run(tmp_path / "a.duckdb", a_small_run())
-    export_bundle(tmp_path / "a.duckdb", tmp_path, "jsonl")
-    assert '"figures": {"fve": 0.4, "who": ["qwen"], "none": null}' in (tmp_path / "claims.jsonl").read_text()
+    export_bundle(tmp_path / "a.duckdb", tmp_path / "out", "jsonl")
+    assert '"figures": {"fve": 0.4, "who": ["qwen"], "none": null}' in (tmp_path / "out" / "claims.jsonl").read_text()
 
 
 def test_exporting_in_another_format_leaves_one_bundle(tmp_path: Path) -> None:
     store_run(tmp_path / "a.duckdb", a_small_run())
     export_bundle(tmp_path / "a.duckdb", tmp_path / "out", "csv")
     export_bundle(tmp_path / "a.duckdb", tmp_path / "out", "parquet")
-    assert {path.suffix for path in (tmp_path / "out").iterdir()} == {".parquet", ".yaml"}
+    assert {path.suffix for path in (tmp_path / "out").iterdir() if path.name != MANIFEST} == {".parquet", ".yaml"}
 
 
 def test_scores_alone_make_a_run(folder: Path, tmp_path: Path) -> None:

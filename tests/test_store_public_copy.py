@@ -10,6 +10,7 @@ import duckdb
 import pytest
 from store_runs import a_run, a_small_run, make_older
 
+from nlareport.file_names import file_name
 from nlareport.ports import PublicCopy
 from nlareport.store import public_copy
 from nlareport.store.bundle import export_bundle, import_bundle
@@ -144,7 +145,8 @@ def test_a_run_named_like_a_path_stays_in_its_folder(tmp_path: Path) -> None:
     rows = a_small_run()
     store_run(tmp_path / "run.duckdb", RunRows(a_run(run_id="../up/and away"), rows.pairs))
     copy = copied(tmp_path / "run.duckdb", tmp_path / "out")
-    assert copy.run_file == tmp_path / "out" / ".._up_and_away.duckdb"
+    assert copy.run_file == tmp_path / "out" / f"{file_name('../up/and away')}.duckdb"
+    assert copy.run_file.parent.resolve() == tmp_path / "out"
 
 
 def test_an_older_run_file_is_copied_too(run_file: Path, tmp_path: Path) -> None:

@@ -101,7 +101,7 @@ def _table_file(folder: ReportFolder, table: str, packed: bytes) -> Loadable:
 def _whole_run(folder: ReportFolder, copy: PublicCopy) -> Loadable | None:
     if copy.run_file is None:
         return None
-    return Loadable(copy.run_file.relative_to(folder.root).as_posix(), copy.run_file.stat().st_size)
+    return Loadable(folder.href(copy.run_file), copy.run_file.stat().st_size)
 
 
 def _vendored(name: str) -> bytes:

@@ -17,6 +17,7 @@ from nlareport.render.formats import FULL_SHIFT
 from nlareport.render.report_folder import ReportFolder, SitePlace
 from nlareport.render.samples import MarkedContext, mark_token
 from nlareport.render.tables import guarded
+from nlareport.written_folders import WrittenFolder
 
 CONTEXT_TAIL = 180
 """Characters of context beside an item."""
@@ -53,15 +54,15 @@ class MovedItem:
 def render_comparison(
     comparison: Comparison,
     heads: tuple[RunHead, RunHead],
-    out_dir: Path,
+    place: WrittenFolder,
     places: tuple[ReportPlace | None, ReportPlace | None] = NOWHERE,
     site: SitePlace | None = None,
 ) -> Path:
-    """The path of the page written into `out_dir`, which is made when it is not there.
+    """Where the page will stand, written with its downloads into the folder `place`.
 
     `site` is the one the page belongs to, if any.
     """
-    folder = ReportFolder(out_dir, heads[0], (("index.html", "Comparison"),), site)
+    folder = ReportFolder(place, heads[0], (("index.html", "Comparison"),), site)
     frames = {
         "cells.csv": diff_text.cell_frame(comparison),
         "items.csv": diff_text.item_frame(comparison),
@@ -70,7 +71,7 @@ def render_comparison(
     downloads = {name: guarded(frame).write_csv() for name, frame in frames.items() if len(frame)}
     for name, content in downloads.items():
         folder.file(f"downloads/{name}", content)
-    page = folder.page(
+    return folder.page(
         "index.html",
         "report/diff.html",
         title=f"{heads[0].run_id} and {heads[1].run_id} compared",
@@ -87,8 +88,6 @@ def render_comparison(
         downloads=list(downloads),
         nlareport_version=__version__,
     )
-    folder.finish()
-    return page
 
 
 def _shown(items: Sequence[ItemDifference], places: tuple[ReportPlace | None, ReportPlace | None]) -> list[MovedItem]:

@@ -58,8 +58,6 @@ def add_query_answers(folder: ReportFolder, reader: RunReader, origins: list[Ori
 def add_downloads(folder: ReportFolder, answers: dict[Path, Origin], copy: PublicCopy | None) -> Path:
     """The page that lists everything that stands under ``downloads`` by now, the `answers` among it."""
     whole = _whole_run(copy)
-    for path in whole:
-        folder.keep(path)
     others = [path for path in folder.files("downloads") if path not in whole and path not in answers]
     return folder.page(
         "downloads.html",
@@ -102,5 +100,4 @@ def _purpose(origin: Origin) -> str:
 
 def _download(folder: ReportFolder, path: Path, what: str) -> Download:
     content = path.read_bytes()
-    href = path.relative_to(folder.root).as_posix()
-    return Download(href, what, len(content), hashlib.sha256(content).hexdigest())
+    return Download(folder.href(path), what, len(content), hashlib.sha256(content).hexdigest())

@@ -5,13 +5,13 @@ Enters a reader per run; leaves HTML. All figures are answers of the report's ow
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from nlareport.ports import RunReader
 from nlareport.render import contexts
 from nlareport.render.environment import template_environment
 from nlareport.render.report_folder import SECTIONS
 from nlareport.rows import Pair
+from nlareport.written_folders import WrittenFolder
 
 KINDS = {
     "computed": "Measured with nlareport",
@@ -45,13 +45,12 @@ class RunCard:
     """The report first, then its other pages that a reader can turn to."""
 
 
-def read_card(reader: RunReader, report: Path, site: Path) -> RunCard:
-    """The card of the run whose report was written into the folder `report` of the docs folder `site`."""
+def read_card(reader: RunReader, report: WrittenFolder, href: str) -> RunCard:
+    """The card of the run whose report was written into the folder `report`, to stand at `href` of the site."""
     run = reader.rows(contexts.RunHead, "report_run")[0]
     pairs = reader.rows(Pair, "pair_table")
     cells = reader.rows(contexts.MatrixCell, "matrix", subset="all")
     heroes = {cell.figure: cell for cell in reader.rows(contexts.HeroCell, "hero_cells")}
-    place = report.relative_to(site).as_posix()
     return RunCard(
         run=run,
         kind=KINDS[run.kind],
@@ -59,7 +58,7 @@ def read_card(reader: RunReader, report: Path, site: Path) -> RunCard:
         best=next((heroes[figure] for figure in BEST_CELLS if figure in heroes), None),
         pairs=pairs,
         matrix_rows=[cells[start : start + len(pairs)] for start in range(0, len(cells), len(pairs))],
-        links=[Link(title, f"{place}/{name}") for name, title in SECTIONS if (report / name).exists()],
+        links=[Link(title, f"{href}/{name}") for name, title in SECTIONS if report.file(name).exists()],
     )
 
 

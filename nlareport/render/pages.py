@@ -27,6 +27,7 @@ from nlareport.render.protocol import Fact, read_protocol, unclean_choice
 from nlareport.render.report_folder import SECTIONS, ReportFolder, SitePlace
 from nlareport.render.samples import Samples, read_samples
 from nlareport.rows import Claim, Pair
+from nlareport.written_folders import WrittenFolder
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +64,11 @@ class ReportContext:
 
 
 def render_report(
-    reader: RunReader, out_dir: Path, copy: PublicCopy | None = None, site: SitePlace | None = None
+    reader: RunReader, place: WrittenFolder, copy: PublicCopy | None = None, site: SitePlace | None = None
 ) -> Path:
-    """The path of the page written into `out_dir`, which is made when it is not there.
+    """Where the page will stand, written with all it links to into the folder `place`.
 
-    With the run's `copy`, whose files stand in `out_dir`'s downloads, readers can take the run away and query it.
+    With the run's `copy`, whose files were made in the folder's downloads, readers can take the run away and query it.
     `site` is the one the report belongs to, if any.
 
     Raises:
@@ -77,7 +78,7 @@ def render_report(
     items = read_item_pages(reader)
     absent = {name for name, is_there in (("browse.html", items.item_ids), ("console.html", copy)) if not is_there}
     sections = [section for section in SECTIONS if section[0] not in absent]
-    folder = ReportFolder(out_dir, page.head.only, sections, site)
+    folder = ReportFolder(place, page.head.only, sections, site)
     values = {field.name: getattr(page, field.name) for field in fields(page)}
     values |= {"chart_files": write_charts(folder, page.heat.all_items.rows, page.ablations), "item_pages": items}
     index = folder.page("index.html", "report/page.html", title=page.head.only.title, **values)
@@ -87,7 +88,6 @@ def render_report(
     if copy:
         add_console(folder, reader, copy, origins)
     add_downloads(folder, answers, copy)
-    folder.finish()
     return index
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 
 from nlareport.atomic_files import write_whole
+from nlareport.errors import FolderOfOthers
 from nlareport.ports import RunReader
 
 NOTE = "<!-- Made by `nlareport site`; do not edit. -->"
@@ -43,13 +44,25 @@ class NamedQuery:
 
 
 def write_reference(folder: Path, reader: RunReader, query_names: Iterable[str], commands: click.Group) -> None:
-    """Writes the three pages into a folder, which is made when it is not there."""
+    """Writes the three pages into a folder, which is made when it is not there.
+
+    Raises:
+        FolderOfOthers: a page stands there under one of their names that was not made here.
+        FileUnwritable: the disk or the folder's permissions forbid it.
+    """
     queries = [take_apart(name, reader.sql(name)) for name in query_names]
     pages = {
         "data-dictionary.md": data_dictionary(reader.rows(DictionaryColumn, "data_dictionary")),
         "queries.md": query_catalogue(queries),
         "commands.md": command_reference(commands),
     }
+    for name in pages:
+        path = folder / name
+        if path.is_symlink() or (path.exists() and not path.read_bytes().startswith(NOTE.encode())):
+            raise FolderOfOthers(
+                f"{path}: is no page that nlareport made, and one belongs there; move it away, or name another folder "
+                "under extra.reference."
+            )
     for name, page in pages.items():
         write_whole(folder / name, page.encode())
 

@@ -19,9 +19,8 @@ from markupsafe import Markup
 from nlareport.render.colours import heat_css
 from nlareport.render.contexts import RunHead
 from nlareport.render.environment import template_environment
+from nlareport.written_folders import WrittenFolder
 
-OWNED = ("assets", "data", "downloads", "items")
-"""Subfolders that hold nothing but a report's files: what a former report left in them is removed."""
 POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'"
@@ -41,7 +40,7 @@ class SitePlace:
 
     home: str
     """The site's home page, seen from the report's root."""
-    shared: Path
+    shared: WrittenFolder
     """Where the site's reports keep what is large and alike in all of them."""
 
 
@@ -49,7 +48,7 @@ class SitePlace:
 class ReportFolder:
     """One report being written."""
 
-    root: Path
+    place: WrittenFolder
     run: RunHead
     sections: Sequence[tuple[str, str]] = SECTIONS
     """The pages a reader can turn to from each of them."""
@@ -57,7 +56,6 @@ class ReportFolder:
     """None for a report that stands alone."""
     environment: Environment = field(default_factory=template_environment)
     _stylesheet: str = field(init=False)
-    _written: set[Path] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         styles = [
@@ -76,7 +74,10 @@ class ReportFolder:
         policy: str = POLICY,
         **values: Any,
     ) -> Path:
-        """The page written at `name`, which may stand one or more folders down; `scripts` are what `asset` returned."""
+        """Where the page will stand that was made for `name`, which may be some folders down.
+
+        `scripts` are what `asset` returned.
+        """
         html = self.environment.get_template(template).render(
             base="../" * name.count("/"),
             home=self.site and self.site.home,
@@ -89,7 +90,8 @@ class ReportFolder:
             run=self.run,
             **values,
         )
-        return self.file(name, html)
+        self.file(name, html)
+        return self.place.root / name
 
     def asset(self, name: str, content: str | bytes, folder: str = "assets") -> str:
         """Where the asset stands from the report's root: its name holds its content's digest, so caches never err."""
@@ -102,11 +104,9 @@ class ReportFolder:
         """Like `asset`, for what the other reports of a site hold too: there it stands once for all of them."""
         if self.site is None:
             return self.asset(name, content)
-        path = self.site.shared / _named_by_content(name, content)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if not path.exists():
-            path.write_bytes(content)
-        return Path(os.path.relpath(path, self.root)).as_posix()
+        named = _named_by_content(name, content)
+        self.site.shared.file(named).write_bytes(content)
+        return Path(os.path.relpath(self.site.shared.root / named, self.place.root)).as_posix()
 
     def script(self, template: str) -> str:
         """Where the script that stands among the templates was put."""
@@ -114,27 +114,18 @@ class ReportFolder:
         return self.asset(Path(template).name, source)
 
     def file(self, name: str, content: str | bytes) -> Path:
-        """The file written at `name` under the root."""
-        path = self.root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
+        """The file made, to stand at `name` under the root."""
+        path = self.place.file(name)
         path.write_bytes(content.encode() if isinstance(content, str) else content)
-        self._written.add(path)
         return path
 
-    def keep(self, path: Path) -> None:
-        """Say that a file, written by other hands, belongs to this report."""
-        self._written.add(path)
-
     def files(self, folder: str) -> list[Path]:
-        """What was written so far under a subfolder, in order of name."""
-        return sorted(path for path in self._written if path.is_relative_to(self.root / folder))
+        """What was made so far under a subfolder, in order of name."""
+        return [self.place.staged / folder / name for name in self.place.below(folder).names()]
 
-    def finish(self) -> None:
-        """Remove what a former report left in the folders that hold nothing else."""
-        for folder in OWNED:
-            for path in sorted((self.root / folder).rglob("*"), reverse=True):
-                if path.is_file() and path not in self._written:
-                    path.unlink()
+    def href(self, path: Path) -> str:
+        """The address, from the report's root, of a file made for it."""
+        return path.relative_to(self.place.staged).as_posix()
 
 
 def _named_by_content(name: str, content: bytes) -> str:

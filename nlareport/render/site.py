@@ -4,8 +4,7 @@ Enter the reports that lie in the docs folder and their cards; leaves the built 
 build.
 """
 
-import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from mkdocs.commands.build import build
@@ -15,9 +14,10 @@ from mkdocs.exceptions import Abort, ConfigurationError
 
 from nlareport.errors import SiteBroken
 from nlareport.render.home import Link, RunCard, series_index
+from nlareport.written_folders import Terms, written_folder
 
 REPORTS = "reports"
-"""Folder of the docs folder that holds a folder per report, and nothing else."""
+"""Folder of the docs folder that holds a folder per report; what others put there stays."""
 
 HOME = "index.html"
 
@@ -36,23 +36,20 @@ def read_site_config(config_file: Path) -> MkDocsConfig:
         ) from error
 
 
-def drop_other_reports(docs: Path, run_ids: Iterable[str]) -> None:
-    """Removes the reports of runs that the site no longer names, which mkdocs would publish all the same."""
-    named = set(run_ids)
-    for folder in (docs / REPORTS).glob("*"):
-        if folder.is_dir() and folder.name not in named:
-            shutil.rmtree(folder)
-
-
 def build_site(config: MkDocsConfig, cards: Sequence[RunCard], comparisons: Sequence[Link]) -> Path:
     """The home page of the built site.
 
     Raises:
         SiteBroken: mkdocs found a broken link or another fault; it said which on stderr.
+        FolderOfOthers: a file of others stands where a page belongs.
+        FileUnwritable: the disk or the folder's permissions forbid it.
     """
     config.extra["series_index"] = series_index(cards, comparisons)
-    try:
-        build(config)
-    except Abort as error:
-        raise SiteBroken(f"The site was not built: {error}. Mend what mkdocs names above and run again.") from error
-    return Path(config.site_dir) / HOME
+    # mkdocs empties the folder it builds into, so that is one of our own.
+    with written_folder(Path(config.site_dir), Terms("site", "another site_dir", is_shared=True)) as place:
+        config.site_dir = str(place.staged)
+        try:
+            build(config)
+        except Abort as error:
+            raise SiteBroken(f"The site was not built: {error}. Mend what mkdocs names above and run again.") from error
+    return place.root / HOME

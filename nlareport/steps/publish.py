@@ -10,17 +10,21 @@ from pathlib import Path
 
 from nlareport.comparison import Comparison
 from nlareport.errors import SiteBroken
+from nlareport.file_names import distinct_names, file_name
 from nlareport.render.contexts import RunHead
 from nlareport.render.diff import NOWHERE, ReportPlace, render_comparison
 from nlareport.render.home import Link, RunCard, read_card
 from nlareport.render.items import read_item_pages
 from nlareport.render.pages import render_report
 from nlareport.render.report_folder import SitePlace
-from nlareport.render.site import HOME, REPORTS, drop_other_reports
+from nlareport.render.site import HOME, REPORTS
+from nlareport.shown import shown
 from nlareport.steps.compare import compare_runs
 from nlareport.steps.opening import opened_run
+from nlareport.store.places import parts_of_run
 from nlareport.store.public_copy import write_public_copy
 from nlareport.store.queries import DuckDBReader
+from nlareport.written_folders import Terms, WrittenFolder, written_folder
 
 ENGINE = "engine"
 """Folder beside the site's reports that holds the SQL engine all of them load."""
@@ -39,52 +43,65 @@ class PublishedReports:
     places: Places
 
 
-def publish_report(reader: DuckDBReader, out: Path, site: SitePlace | None = None) -> Path:
+def publish_run(file: Path, out: Path, *, is_shared: bool = False) -> Path:
+    """The page to open of a run file's report, written into a folder of its own.
+
+    Raises:
+        RunFileMissing: there is no such file; likewise when it is busy, damaged or of another version.
+        RunIncomplete: the file has nothing to show yet.
+        FolderOfOthers: the folder holds files that nlareport did not write.
+        FileUnwritable: the folder cannot be written.
+    """
+    terms = Terms("report", is_shared=is_shared, reads=parts_of_run(file))
+    with DuckDBReader.open(file) as reader, written_folder(out, terms) as place:
+        return publish_report(reader, place)
+
+
+def publish_report(reader: DuckDBReader, place: WrittenFolder, site: SitePlace | None = None) -> Path:
     """The page to open of a run's report, with the copies of the run that readers can take away.
 
     Raises:
         RunIncomplete: the file has nothing to show yet.
     """
-    return render_report(reader, out, write_public_copy(reader, out / "downloads"), site)
+    return render_report(reader, place, write_public_copy(reader, place.below("downloads").staged), site)
 
 
-def publish_reports(sources: Sequence[Path], docs: Path) -> PublishedReports:
-    """Every run's report below the docs folder; reports of other runs are removed, or mkdocs would publish them.
+def publish_reports(sources: Sequence[Path], reports: WrittenFolder) -> PublishedReports:
+    """Every run's report, each in a folder of the site's reports.
 
     Raises:
+        SiteBroken: two runs have one run_id.
         NlareportError: a run file cannot be shown.
     """
-    folder, cards, places = docs / REPORTS, [], {}
-    site = SitePlace(home=f"../../{HOME}", shared=folder / ENGINE)
+    site, cards, places = SitePlace(home=f"../../{HOME}", shared=reports.below(ENGINE)), [], {}
+    names: dict[str, str] = {}
     for source in sources:
         with opened_run(source) as reader:
             run_id = _head(reader).run_id
-            publish_report(reader, folder / run_id, site)
-            cards.append(read_card(reader, folder / run_id, docs))
-            places[source.resolve()] = ReportPlace(f"../../{run_id}/", read_item_pages(reader).href)
-    drop_other_reports(docs, [ENGINE, *(card.run.run_id for card in cards)])
+            if run_id in names:
+                raise SiteBroken(f"{source}: another run of the site has the run_id {shown(run_id)}; leave one out.")
+            names = distinct_names([*names, run_id], (ENGINE, COMPARISONS))
+            place = reports.below(names[run_id])
+            publish_report(reader, place, site)
+            cards.append(read_card(reader, place, f"{REPORTS}/{names[run_id]}"))
+            places[source.resolve()] = ReportPlace(f"../../{names[run_id]}/", read_item_pages(reader).href)
     return PublishedReports(cards, places)
 
 
-def publish_comparison(
-    a: Path,
-    b: Path,
-    out: Path,
-    known: tuple[ReportPlace | None, ReportPlace | None] = NOWHERE,
-    site: SitePlace | None = None,
-) -> tuple[Comparison, Path]:
-    """What run B changes against run A, and the page that shows it; `known` is where the runs' reports stand.
+def publish_comparison(a: Path, b: Path, out: Path, *, is_shared: bool = False) -> tuple[Comparison, Path]:
+    """What run B changes against run A, and the page that shows it, written into a folder of its own.
 
     Raises:
         NothingToCompare: the runs have no cell in common.
-        NlareportError: a run file or figures file is missing or damaged.
+        FolderOfOthers: the folder holds files that nlareport did not write.
+        NlareportError: a run file or figures file is missing or damaged, or the folder cannot be written.
     """
-    with opened_run(a) as reader_a, opened_run(b) as reader_b:
-        comparison = compare_runs(reader_a, reader_b)
-        return comparison, render_comparison(comparison, (_head(reader_a), _head(reader_b)), out, known, site)
+    terms = Terms("comparison", is_shared=is_shared, reads=(*parts_of_run(a), *parts_of_run(b)))
+    with written_folder(out, terms) as place:
+        return _compared(a, b, place)
 
 
-def publish_comparisons(asked: Sequence[Sequence[Path]], docs: Path, places: Places) -> list[Link]:
+def publish_comparisons(asked: Sequence[Sequence[Path]], reports: WrittenFolder, places: Places) -> list[Link]:
     """The pages of the pairs of runs a site compares, each linked to those of the site's own reports.
 
     Raises:
@@ -92,18 +109,32 @@ def publish_comparisons(asked: Sequence[Sequence[Path]], docs: Path, places: Pla
         NothingToCompare: two runs have no cell in common.
         NlareportError: a run file or figures file is missing or damaged.
     """
-    site, links = SitePlace(home=f"../../../{HOME}", shared=docs / REPORTS / ENGINE), []
+    site, links = SitePlace(home=f"../../../{HOME}", shared=reports.below(ENGINE)), []
     for sources in asked:
         if len(sources) != 2:
             raise SiteBroken(f"A comparison takes two runs, not {len(sources)}; write [A, B] under extra.comparisons.")
         a, b = sources
-        names = [_run_id(source) for source in sources]
-        place = f"{REPORTS}/{COMPARISONS}/{names[0]}-vs-{names[1]}"
-        if (docs / place).exists():
-            raise SiteBroken(f"Two comparisons would stand at {place}; give one of the runs another run_id.")
-        publish_comparison(a, b, docs / place, (places.get(a.resolve()), places.get(b.resolve())), site)
-        links.append(Link(f"{names[0]} and {names[1]}", f"{place}/index.html"))
+        run_ids = [_run_id(source) for source in sources]
+        name = f"{COMPARISONS}/{file_name(*run_ids, joint='-vs-')}"
+        link = Link(f"{run_ids[0]} and {run_ids[1]}", f"{REPORTS}/{name}/index.html")
+        if link in links:
+            raise SiteBroken(f"Two comparisons would stand at {REPORTS}/{name}; give one of the runs another run_id.")
+        _compared(a, b, reports.below(name), (places.get(a.resolve()), places.get(b.resolve())), site)
+        links.append(link)
     return links
+
+
+def _compared(
+    a: Path,
+    b: Path,
+    place: WrittenFolder,
+    known: tuple[ReportPlace | None, ReportPlace | None] = NOWHERE,
+    site: SitePlace | None = None,
+) -> tuple[Comparison, Path]:
+    """The comparison and its page; `known` is where the runs' reports stand."""
+    with opened_run(a) as reader_a, opened_run(b) as reader_b:
+        comparison = compare_runs(reader_a, reader_b)
+        return comparison, render_comparison(comparison, (_head(reader_a), _head(reader_b)), place, known, site)
 
 
 def _run_id(source: Path) -> str:

@@ -9,34 +9,38 @@ from typing import Any
 
 import polars as pl
 
-from nlareport.atomic_files import write_whole
 from nlareport.errors import BundleInvalid
 from nlareport.rows import Item, Pair, PairId, Run, Score, stratum_of
 from nlareport.store.bundle_formats import BundleFormat
 from nlareport.store.bundle_run import BundleRun, pair_ids, read_run_yaml, run_yaml
 from nlareport.store.bundle_tables import STEMS, Faults, TableFile, read_table, write_table
+from nlareport.store.places import parts_of_run
 from nlareport.store.published import document_of, import_published
 from nlareport.store.queries import DuckDBReader
 from nlareport.store.tables import column_types, rows_of
 from nlareport.store.whole_run import RunRows, store_run
+from nlareport.written_folders import Terms, written_folder
 
 
-def export_bundle(run_path: Path, out_dir: Path, bundle_format: BundleFormat) -> list[Path]:
+def export_bundle(run_path: Path, out_dir: Path, bundle_format: BundleFormat, *, is_shared: bool = False) -> list[Path]:
     """Writes a run file's bundle and gives the files written; the same run gives the same bytes.
+
+    A former bundle there gives way to it. With `is_shared` the folder may hold files of others, which stay.
 
     Raises:
         RunFileMissing: nothing stands at the path.
         RunFileUnreadable: it is no run file, or is damaged.
         RunFileOfAnotherVersion: it was written under another schema version.
         RunFileBusy: a writer holds it.
+        FolderOfOthers: the folder holds files that nlareport did not write.
         FileUnwritable: the folder cannot be written.
     """
-    with DuckDBReader.open(run_path) as reader:
-        description = out_dir / "run.yaml"
-        write_whole(description, bundle_description(reader).encode())
-        return [description] + [
-            write_table(out_dir, row_type, reader.table(row_type), bundle_format) for row_type in STEMS
-        ]
+    terms = Terms("bundle", is_shared=is_shared, reads=parts_of_run(run_path), is_settled=True)
+    with DuckDBReader.open(run_path) as reader, written_folder(out_dir, terms) as place:
+        description = place.file("run.yaml")
+        description.write_text(bundle_description(reader), encoding="utf-8", newline="\n")
+        tables = [write_table(place.staged, row_type, reader.table(row_type), bundle_format) for row_type in STEMS]
+    return [out_dir / path.name for path in (description, *tables)]
 
 
 def bundle_description(reader: DuckDBReader) -> str:

@@ -10,7 +10,6 @@ from typing import Literal, get_args, get_origin, get_type_hints
 
 import polars as pl
 
-from nlareport.atomic_files import write_whole
 from nlareport.making_rows import DocumentDigest, Making
 from nlareport.measure_rows import Activation, Effect, Measure, Outlier, Resemblance, SubsetRange
 from nlareport.rows import (
@@ -83,16 +82,9 @@ class Faults:
 
 
 def write_table(folder: Path, row_type: type, frame: pl.DataFrame, bundle_format: BundleFormat) -> Path:
-    """Writes one table of a bundle, and removes the same table in other formats.
-
-    Raises:
-        FileUnwritable: the disk forbids it.
-    """
-    for stale in get_args(BundleFormat):
-        if stale != bundle_format:
-            (folder / f"{STEMS[row_type]}.{stale}").unlink(missing_ok=True)
+    """The file one table of a bundle is written to."""
     path = folder / f"{STEMS[row_type]}.{bundle_format}"
-    write_whole(path, table_bytes(frame, bundle_format, _json_columns(row_type)))
+    path.write_bytes(table_bytes(frame, bundle_format, _json_columns(row_type)))
     return path
 
 

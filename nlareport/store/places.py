@@ -26,3 +26,9 @@ def vectors_folder(db: Path) -> Path:
 def former_vectors_folder(db: Path) -> Path:
     """Where versions before schema 5 kept the vectors of a run file, whatever its ending."""
     return run_file_path(db).with_suffix(VECTORS_ENDING)
+
+
+def parts_of_run(db: Path) -> tuple[Path, ...]:
+    """A run file with all that belongs to it: its write-ahead log and its vectors, wherever they were ever kept."""
+    file = run_file_path(db)
+    return file, file.with_name(f"{file.name}.wal"), vectors_folder(db), former_vectors_folder(db)

@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 import duckdb
 import polars as pl
 
+from nlareport.file_names import file_name
 from nlareport.ports import NamedQuery, PublicCopy
 from nlareport.rows import Explanation, Item, Run
 from nlareport.store import statements
@@ -37,19 +38,14 @@ PACKING: dict[BundleFormat, int] = {"parquet": zipfile.ZIP_STORED, "csv": zipfil
 
 
 def write_public_copy(reader: DuckDBReader, folder: Path) -> PublicCopy:
-    """The run's copies, those that are files written into `folder`.
-
-    Raises:
-        RunFileUnwritable: the folder cannot be written.
-    """
+    """The run's copies, those that are files written into `folder`."""
     (run_id,) = reader.table(Run)["run_id"]
-    stem = re.sub(r"[^A-Za-z0-9._-]", "_", run_id)
+    stem = file_name(run_id)
     left_out: dict[str, int] = {}
-    with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        run_file = _if_publishable(_copy_run_file(reader.path, folder / f"{stem}.duckdb"), left_out)
-        archives, tables = _write_bundles(reader, folder, stem)
-        bundles = [path for path in archives if _if_publishable(path, left_out)]
+    folder.mkdir(parents=True, exist_ok=True)
+    run_file = _if_publishable(_copy_run_file(reader.path, folder / f"{stem}.duckdb"), left_out)
+    archives, tables = _write_bundles(reader, folder, stem)
+    bundles = [path for path in archives if _if_publishable(path, left_out)]
     return PublicCopy(
         run_file=run_file,
         bundles=bundles,
@@ -67,7 +63,7 @@ def _copy_run_file(source: Path, copy: Path) -> Path:
     log = source.with_name(f"{source.name}.wal")
     if log.exists():
         # A writer was stopped before it settled its last rows; what stands in its log belongs into the copy.
-        with TemporaryDirectory() as scratch:
+        with TemporaryDirectory(dir=copy.parent) as scratch, writing(source):
             settled = Path(scratch) / "run.duckdb"
             shutil.copyfile(source, settled)
             shutil.copyfile(log, settled.with_name("run.duckdb.wal"))
