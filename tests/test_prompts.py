@@ -1,3 +1,5 @@
+import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,12 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nlareport.checkpoint import Sidecar, parse_sidecar
-from nlareport.errors import CheckpointDrift
+from nlareport.errors import ChatTemplateFails, CheckpointDrift
 from nlareport.prompts import (
+    bos_twice,
     check_against_tokenizer,
     explanation_in,
     fill_verbalizer_template,
     reconstructor_prompt,
+    verbalizer_prompt,
     verbalizer_prompt_ids,
 )
 
@@ -99,6 +103,115 @@ def test_the_end_of_the_reconstructor_prompt_is_checked(sidecar: Sidecar) -> Non
     check_against_tokenizer(replace(reconstructor, reconstructor_suffix_ids=()), CharacterTokenizer(), "tiny")
     with pytest.raises(CheckpointDrift, match=r"Pair tiny: the reconstructor prompt ends in the ids \[121, 62\]"):
         check_against_tokenizer(replace(reconstructor, reconstructor_suffix_ids=(1, 2)), CharacterTokenizer(), "tiny")
+
+
+class TemplateTokenizer(CharacterTokenizer):
+    """Its chat template is a function of what the user says."""
+
+    def __init__(self, render: Callable[[str], object], bos_token_id: int | None = None) -> None:
+        super().__init__()
+        self.render = render
+        self.bos_token_id = bos_token_id
+
+    def apply_chat_template(self, conversation: Any, *, tokenize: bool, add_generation_prompt: bool) -> Any:
+        assert add_generation_prompt is True
+        return self.render(conversation[0]["content"])
+
+
+def raising(_: str) -> str:
+    raise ValueError("roles must alternate")
+
+
+ADVICE = r"Use the chat template that was released with the verbalizer\.$"
+
+
+@pytest.mark.parametrize(
+    ("render", "sentence"),
+    [
+        (raising, r"^the chat template cannot be rendered \('roles must alternate'\)\. "),
+        (lambda _: "", r"^the chat template gives 0 characters; a prompt has 1 to 100,000\. "),
+        (lambda _: "a" * 100_001, r"^the chat template gives 100,001 characters; a prompt has 1 to 100,000\. "),
+        (lambda _: [1, 2], r"^the chat template gives no text; a prompt has 1 to 100,000\. "),
+        (lambda _: None, r"^the chat template gives no text; a prompt has 1 to 100,000\. "),
+    ],
+    ids=["raises", "empty", "too long", "ids", "nothing"],
+)
+def test_a_chat_template_that_gives_no_prompt_is_refused(
+    sidecar: Sidecar, render: Callable[[str], object], sentence: str
+) -> None:
+    with pytest.raises(ChatTemplateFails, match=sentence + ADVICE):
+        verbalizer_prompt(TemplateTokenizer(render), sidecar)
+    with pytest.raises(ChatTemplateFails, match=sentence.replace("^", "^Pair tiny: ") + ADVICE):
+        check_against_tokenizer(sidecar, TemplateTokenizer(render), "tiny")
+
+
+@pytest.mark.parametrize("n_chars", [1, 100_000])
+def test_a_prompt_may_have_1_to_100_000_characters(sidecar: Sidecar, n_chars: int) -> None:
+    assert verbalizer_prompt(TemplateTokenizer(lambda _: "a" * n_chars), sidecar) == "a" * n_chars
+
+
+def test_a_chat_template_that_does_not_end_is_stopped(sidecar: Sidecar, monkeypatch: pytest.MonkeyPatch) -> None:
+    def endless(_: str) -> str:
+        while True:
+            pass
+
+    monkeypatch.setattr("nlareport.prompts.TEMPLATE_SECONDS", 0.05)
+    tracing = sys.gettrace()
+    with pytest.raises(ChatTemplateFails, match=r"rendered \('it did not end within 0\.05 s'\)"):
+        verbalizer_prompt(TemplateTokenizer(endless), sidecar)
+    assert sys.gettrace() is tracing
+
+
+BOS = "\x02"
+
+
+@pytest.mark.parametrize(
+    ("prefix", "is_added", "twice"),
+    [
+        (BOS, True, False),
+        (BOS + BOS, True, True),
+        (BOS + "a" + BOS, True, True),
+        ("", True, False),
+        (BOS + BOS, False, True),
+        # Where no BOS is added, the same token may begin every turn.
+        (BOS + "a" + BOS, False, False),
+        ("a" + BOS + BOS, False, False),
+        (BOS, False, False),
+    ],
+)
+def test_a_beginning_counts_twice_by_whether_the_tokenizer_adds_one(prefix: str, is_added: bool, twice: bool) -> None:
+    tokenizer = TemplateTokenizer(str, bos_token_id=2)
+    if not is_added:
+        tokenizer.encode = lambda text, *, add_special_tokens: list(map(ord, text))  # type: ignore[method-assign]
+    ids = tokenizer.encode(prefix + "rest", add_special_tokens=False)
+    assert bos_twice(ids, tokenizer) is twice
+    tokenizer.bos_token_id = None
+    assert bos_twice(ids, tokenizer) is False
+
+
+def test_two_beginnings_of_a_verbalizer_prompt_are_drift(sidecar: Sidecar) -> None:
+    sentence = (
+        r"^Pair tiny: the verbalizer prompt holds BOS \(id 2\) twice, and must hold it once\. "
+        r"Take one out of the chat template or the sidecar's template, as the verbalizer was trained\.$"
+    )
+    with pytest.raises(CheckpointDrift, match=sentence):
+        check_against_tokenizer(sidecar, TemplateTokenizer(lambda said: BOS + BOS + said, 2), "tiny")
+    ids, place = verbalizer_prompt_ids(TemplateTokenizer(lambda said: BOS + said, 2), sidecar)
+    assert check_against_tokenizer(sidecar, TemplateTokenizer(lambda said: BOS + said, 2), "tiny") == (ids, place)
+    assert ids == [2, *map(ord, fill_verbalizer_template(sidecar))]
+    assert ids[place] == ord("㈎")
+
+
+def test_a_beginning_that_the_reconstructors_template_writes_too_is_drift(sidecar: Sidecar) -> None:
+    reconstructor = replace(sidecar, role="ar", reconstructor_template=BOS + "<text>{explanation}</text>")
+    sentence = (
+        r"^Pair tiny: the reconstructor prompt holds BOS \(id 2\) twice: the tokenizer adds one, "
+        r"and the sidecar's template writes one\. Take it out of prompt_templates in the sidecar\.$"
+    )
+    with pytest.raises(CheckpointDrift, match=sentence):
+        check_against_tokenizer(reconstructor, TemplateTokenizer(str, 2), "tiny")
+    plain = replace(reconstructor, reconstructor_template="<text>{explanation}</text>")
+    assert check_against_tokenizer(plain, TemplateTokenizer(str, 2), "tiny") is None
 
 
 class ClosingTokenizer(CharacterTokenizer):
