@@ -1,0 +1,74 @@
+"""Kills of the commands that write files from a run: import, export, render, diff.
+
+A killed one, given again, must leave the same files as one that nobody disturbed, and nothing else.
+"""
+
+import random
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import fault_children as children
+from fault_children import DB, Tell
+from fault_kinds import Ground, Trial
+
+from nlareport.pipeline import diff_runs, render_run
+from nlareport.steps.opening import import_figures
+from nlareport.store.bundle import export_bundle
+
+PUBLISHED = Path(__file__).resolve().parents[1] / "data/published/18-cross-family.yaml"
+IMPORTED = "imported.duckdb"
+
+COMMANDS: dict[str, Callable[[Path], object]] = {
+    "import": lambda folder: import_figures(PUBLISHED, folder / IMPORTED),
+    "export": lambda folder: export_bundle(folder / DB, folder / "bundle", "jsonl"),
+    "render": lambda folder: render_run(folder / DB, folder / "report"),
+    "diff": lambda folder: diff_runs(folder / DB, folder / "again.duckdb", folder / "comparison"),
+}
+
+
+def kill_commands(ground: Ground, chance: random.Random) -> Trial:
+    """Three kills of one command, each at a random moment of what an undisturbed one takes."""
+    trial, name = Trial(), chance.choice(list(COMMANDS))
+    seconds, expected = _undisturbed(ground, name)
+    folder = _folder(ground)
+    for _ in range(3):
+        ended = children.Child(_command, folder, name).ended(chance.uniform(0, seconds))
+        trial.n_faults += ended.was_killed
+        trial.where[name] += ended.was_killed
+        trial.refuse_traceback(ended)
+    ended = children.run_to_end(_command, folder, name)
+    if not ended.is_done:
+        trial.lost.append(f"{name} does not end: {ended.last or 'it died'}")
+    elif different := children.differences(_written(folder), expected):
+        trial.lost.append(f"{name} leaves other files: {', '.join(different[:5])}")
+    return trial
+
+
+def _folder(ground: Ground) -> Path:
+    folder = ground.finished()
+    shutil.copy(folder / DB, folder / "again.duckdb")
+    return folder
+
+
+def _command(_: Tell, folder: Path, name: str) -> None:
+    COMMANDS[name](folder)
+
+
+def _undisturbed(ground: Ground, name: str) -> tuple[float, dict[str, str]]:
+    """How long a command takes that nobody disturbs, and all that lies in the folder then."""
+    folder, began = _folder(ground), time.monotonic()
+    ended = children.run_to_end(_command, folder, name)
+    if not ended.is_done:
+        raise RuntimeError(f"{name} failed undisturbed: {ended.last}")
+    return time.monotonic() - began, _written(folder)
+
+
+def _written(folder: Path) -> dict[str, str]:
+    """Every file by its bytes; an imported run, which says when it was made, by its rows."""
+    found = children.tree(folder)
+    if IMPORTED in found:
+        found |= {f"imported {name}": digest for name, digest in children.rows_of(folder / IMPORTED).items()}
+        del found[IMPORTED]
+    return found

@@ -1,0 +1,73 @@
+"""Killed, starved, shut out, run twice at once, lied to by the clock, damaged: nothing of a run is ever lost.
+
+`benchmarks/faults.py` injects the faults and compares; here each kind has to hold once, and by the hundred in the soak.
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from render_runs import PUBLISHED
+
+from nlareport.rows import Claim
+from nlareport.steps.opening import import_figures
+from nlareport.store.database import RunFile
+from nlareport.store.whole_run import read_run
+
+ROOT = Path(__file__).parent.parent
+QUICK = ["kill", "kill_commands", "file_limit", "read_only", "two_writers", "clock"]
+QUICK += ["damaged_parts", "missing_parts"]
+TRIALS = {
+    "kill": 50,
+    "kill_models": 12,
+    "kill_commands": 20,
+    "file_limit": 20,
+    "read_only": 30,
+    "two_writers": 20,
+    "clock": 15,
+    "damaged_parts": 50,
+    "missing_parts": 30,
+    "damaged_run_file": 30,
+}
+"""How many trials of each kind the soak makes. A kill trial has 4 kills, one of damaged parts 13 of them."""
+LEAST_FAULTS = {"kill": 180, "kill_models": 40, "damaged_parts": 600, "damaged_run_file": 350}
+
+
+def inject(kinds: list[str], n_trials: int, first_seed: int) -> list[dict[str, Any]]:
+    """What each trial did and lost."""
+    command = [sys.executable, "benchmarks/faults.py", "--kinds", ",".join(kinds), "--trials", str(n_trials)]
+    done = subprocess.run(
+        [*command, "--first-seed", str(first_seed)], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.stdout, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.fixture(scope="module")
+def trials() -> dict[str, dict[str, Any]]:
+    return {trial["kind"]: trial for trial in inject(QUICK, n_trials=1, first_seed=1)}
+
+
+@pytest.mark.parametrize("kind", QUICK)
+def test_nothing_is_lost(kind: str, trials: dict[str, dict[str, Any]]) -> None:
+    assert trials[kind]["lost"] == []
+
+
+def test_an_import_that_was_killed_before_its_claims_has_them_after_the_next(tmp_path: Path) -> None:
+    for name in ("killed.duckdb", "whole.duckdb"):
+        import_figures(PUBLISHED, tmp_path / name)
+    with RunFile.open(tmp_path / "killed.duckdb") as run_file:
+        run_file.replace({Claim: []})
+    assert not import_figures(PUBLISHED, tmp_path / "killed.duckdb")
+    assert read_run(tmp_path / "killed.duckdb").claims == read_run(tmp_path / "whole.duckdb").claims != []
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("kind", TRIALS)
+def test_nothing_is_lost_by_the_hundred(kind: str) -> None:
+    found = inject([kind], TRIALS[kind], first_seed=100)
+    assert [trial["lost"] for trial in found] == [[]] * TRIALS[kind]
+    assert sum(trial["n_faults"] for trial in found) >= LEAST_FAULTS.get(kind, TRIALS[kind] // 2)
