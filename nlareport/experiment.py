@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, 
 
 from nlareport.errors import ExperimentInvalid
 from nlareport.rows import WHOLE_TEXT_METHODS, AblationMethod, cut_of
+from nlareport.shown import printable
 from nlareport.yaml_files import mapping_in, validation_faults, yaml_text
 
 FOLDERS_OF_A_RUN = {"documents", "reconstructions"}
@@ -28,15 +29,26 @@ MOST_WHOLE = 2**31 - 1
 Index = Annotated[int, Field(ge=0, le=2**63 - 1)]
 
 
-def _is_no_folder(name: str) -> str:
+def _no_folder(name: str) -> str:
     """The name, unless a file system takes it for this folder or the one above."""
     if name in {".", ".."}:
         raise ValueError("stands for a folder; choose another name")
     return name
 
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$", max_length=100), AfterValidator(_is_no_folder)]
-"""What names a run or a pair: it stands in addresses and beside file names."""
+def _writing(name: str) -> str:
+    """The name, unless it holds characters nobody can see, so that two names may look alike."""
+    if printable(name) != name or name != name.strip() or set(name) & {"\t", "\n"}:
+        raise ValueError("holds control characters, invisible ones or spaces at an end; choose another name")
+    return name
+
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$", max_length=100), AfterValidator(_no_folder)]
+"""What names a run or a pair of an experiment: it stands in addresses and in file names."""
+
+ForeignName = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_no_folder), AfterValidator(_writing)]
+"""What names a run or a pair that was made elsewhere: any writing on one line. No file or address is named so as it
+is (`file_names`)."""
 
 
 class Series(Section):

@@ -5,9 +5,13 @@ Enters any value; leaves one line of bounded length, or a text of any length tha
 
 import re
 import reprlib
+from collections.abc import Sequence
 
 MOST_SHOWN = 80
 """Characters of a stranger's value that a message quotes."""
+
+MOST_LISTED = 10
+"""Values that a message lists."""
 
 _UNSAFE = re.compile(
     # Control characters but tab and newline; then what is invisible or turns the direction of what follows it, lone
@@ -34,6 +38,12 @@ def shown(value: object) -> str:
     """The value as a message quotes it: on one line, in quotes when it is a text, long ones cut with their length."""
     written = _quoted(value) if isinstance(value, str) else _BOUNDED.repr(value)
     return printable(written).replace("\n", "\\n").replace("\t", "\\t")
+
+
+def listed(values: Sequence[object]) -> str:
+    """Several of a stranger's values, the first ten."""
+    more = f" and {len(values) - MOST_LISTED:,} more" if len(values) > MOST_LISTED else ""
+    return ", ".join(map(shown, values[:MOST_LISTED])) + more
 
 
 def brief(error: BaseException) -> str:

@@ -1,7 +1,7 @@
 """The one way a YAML file is read: bounded in size, depth and aliases, each fault a line with its place.
 
-Takes a path or a text; returns a mapping of plain values. Scalars are read as YAML 1.2 reads them: dates, `no`,
-`010` and `1:30` stay texts, so that nothing turns into another value in silence.
+Takes a path or a text; returns a mapping of plain values. Dates, `no`, `010`, `1:30` and `8e4` stay texts, so
+that nothing turns into another value in silence; what wants a number reads it from such a text.
 """
 
 import re
@@ -27,17 +27,16 @@ MOST_FAULT_CHARS = 300
 _MOST_DIGITS = 300
 
 _TAG = "tag:yaml.org,2002:"
-# As in the core schema of YAML 1.2: the first pattern that fits a plain scalar gives its type, else it is a text.
+# The first pattern that fits a plain scalar gives its type, else it is a text. What YAML 1.1 and 1.2 read alike is a
+# number: each writes the texts that only the other would take for one, such as 8e4 and 010, without quotes.
 _PLAIN = (
     ("merge", re.compile(r"<<$"), "<"),
     ("null", re.compile(r"(~|null|Null|NULL|)$"), ["~", "n", "N", ""]),
     ("bool", re.compile(r"(true|True|TRUE|false|False|FALSE)$"), "tTfF"),
-    ("int", re.compile(r"([-+]?(0|[1-9][0-9]*)|0o[0-7]+|0x[0-9a-fA-F]+)$"), "-+0123456789"),
+    ("int", re.compile(r"([-+]?(0|[1-9][0-9]*)|0x[0-9a-fA-F]+)$"), "-+0123456789"),
     (
         "float",
-        re.compile(
-            r"([-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN))$"
-        ),
+        re.compile(r"(([-+]?(0|[1-9][0-9]*)\.[0-9]*|\.[0-9]+)([eE][-+][0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN))$"),
         "-+0123456789.",
     ),
 )

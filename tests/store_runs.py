@@ -26,9 +26,11 @@ from nlareport.rows import (
     Run,
     Score,
 )
+from nlareport.shown import printable
 from nlareport.store.bundle_tables import STEMS
 from nlareport.store.connections import SCHEMA_VERSION
 from nlareport.store.statements import tables_since
+from nlareport.store.table_values import IN_ORDER, RANGES, Range
 from nlareport.store.tables import PRIMARY_KEYS, column_types, sort_key
 from nlareport.store.whole_run import RunRows
 
@@ -152,6 +154,15 @@ JSON_VALUES = st.dictionaries(
     ),
     max_size=3,
 )
+PAIR_RANGES = {
+    "block_index": Range(0, 2**31 - 1),
+    "d_model": Range(1, 2**31 - 1),
+    "injection_scale": Range(1e-3, 1e9),
+    "mse_scale": Range(1e-3, 1e9),
+    "variance_nrm": Range(1e-9, 4.0),
+    "mean_norm": Range(0.0, 1.0),
+    "sidecar_variance_nrm": Range(1e-9, 4.0),
+}
 PAIR_IDS = [QWEN, GEMMA, PairId('päir, "3"')]
 PLAIN: dict[type, st.SearchStrategy[Any]] = {
     str: TEXTS,
@@ -175,7 +186,23 @@ def any_row(row_type: type) -> st.SearchStrategy[Any]:
         elif name == "item_id":
             value = st.integers(0, 4)
         given[name] = st.none() | value if optional else value
-    return st.builds(row_type, **given)
+    for name, limits in {**RANGES, Pair: PAIR_RANGES}.get(row_type, {}).items():
+        plain, optional = column_types(row_type)[name]
+        kind = st.integers if plain is int else st.floats
+        value = kind(max(limits.low, -(2**31)), min(limits.high, 2**31 - 1))
+        given[name] = st.none() | value if optional else value
+    if row_type is Run:
+        given["run_id"] = TEXTS.map(lambda text: f"run {printable(text).split()}")
+    return st.builds(row_type, **given).map(_in_order)
+
+
+def _in_order(row: Any) -> Any:
+    """The row with the ends of its intervals in order."""
+    for first, second in IN_ORDER.get(type(row), []):
+        low, high = getattr(row, first), getattr(row, second)
+        if low is not None and high is not None and low > high:
+            row = replace(row, **{first: high, second: low})
+    return row
 
 
 def any_rows(row_type: type, max_size: int = 4) -> st.SearchStrategy[list[Any]]:

@@ -152,22 +152,22 @@ def test_all_faults_of_a_bundle_are_listed_together(folder: Path) -> None:
     (folder / "alignments.jsonl").touch()
     faults = faults_of(folder)
     expected = [
-        "run.yaml: pairs: a stands twice",
+        "run.yaml: pairs: 'a' stands twice",
         f"run.yaml: schema_version is 9, this nlareport reads 1 to {SCHEMA_VERSION}",
         "documents.jsonl: cannot be read: line 2 is not JSON",
         "items.jsonl: row 2: token is empty",
         "items.jsonl: stratum says 'poetry'; it must be one of digits, punctuation, prose",
         "alignments.csv: stands beside alignments.jsonl; keep one of them",
-        "explanations.csv: cannot be read: incomplete mapping",
-        "scores.csv: column colour is not known",
+        "explanations.csv: row 1: is_clean is 'perhaps'; it must be true or false.",
+        "scores.csv: column 'colour' is not known",
         "scores.csv: row 4: item_id is empty",
         "scores.csv: mse_nrm holds a NaN or an infinity",
-        "scores.csv: 2 rows repeat a key, such as source a, target a, item_id 1",
+        "scores.csv: row 3: mse_nrm is 5; it must be from 0 to 4.",
+        "scores.csv: 2 rows repeat a key, such as source 'a', target 'a', item_id 1",
         "cells.csv: column subset is missing",
         "baselines.csv: cannot be read: empty CSV",
         "claims.parquet: cannot be read",
-        "scores.csv: 3 rows have an mse_nrm outside 0 to 4, such as 5.0",
-        "scores.csv: target says c; run.yaml lists no such pair",
+        "scores.csv: target says 'c'; run.yaml lists no such pair",
         "scores.csv: 1 items are not in items.jsonl, such as 9",
     ]
     assert [fault[: len(start)] for fault, start in zip(faults, expected, strict=True)] == expected
@@ -205,7 +205,7 @@ def test_fractions_where_whole_numbers_belong_are_a_fault(folder: Path) -> None:
     frame = pl.read_csv(folder / "scores.csv").with_columns(item_id=pl.col("item_id") + 0.5)
     (folder / "scores.csv").unlink()
     frame.write_parquet(folder / "scores.parquet")
-    assert "item_id holds fractions where whole numbers belong" in faults_of(folder)[0]
+    assert faults_of(folder) == ["scores.parquet: row 1: item_id is 1.5; it must be a whole number."]
 
 
 def test_another_bundle_does_not_overwrite(folder: Path, tmp_path: Path) -> None:

@@ -22,6 +22,8 @@ ITEMS_PER_SHARD = 100
 TAIL = 64
 """Characters of context that the list shows, and that need no shard."""
 SCORE_SCALE = 10_000
+MOST_SCORE = 1e9
+"""Of a score in either direction, as the list of items shows it."""
 STRATA: tuple[Stratum, ...] = get_args(Stratum)
 NORM_DIGITS = 6
 SCRIPTS = ("data", "texts", "searcher", "worker", "search", "state", "filter", "controls", "list", "detail", "main")
@@ -131,6 +133,8 @@ def scaled(fve_nrm: float | None) -> int | None:
     """A score in whole ten-thousandths that the browser, rounding halves up, writes with the same two decimals."""
     if fve_nrm is None:
         return None
+    # Beyond this no decimal is left, and 100 times the largest number is infinite.
+    fve_nrm = min(max(fve_nrm, -MOST_SCORE), MOST_SCORE)
     hundredths = round(100 * float(f"{fve_nrm:.2f}"))
     # 0.62496 would become 0.6250 and be shown as 0.63, beside an item page that says 0.62.
     return min(max(round(SCORE_SCALE * fve_nrm), 100 * hundredths - 50), 100 * hundredths + 49)

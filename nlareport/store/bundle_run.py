@@ -1,17 +1,21 @@
 """`run.yaml` of a bundle: the run's own row and its pairs, most of it optional in a bundle made by hand."""
 
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from nlareport import __version__
 from nlareport.errors import BundleInvalid
+from nlareport.experiment import MOST_WHOLE, ForeignName
 from nlareport.rows import Pair, PairId, Run, RunKind
+from nlareport.shown import shown
 from nlareport.store.bundle_tables import Faults
 from nlareport.store.connections import OLDEST_SCHEMA_VERSION, SCHEMA_VERSION
+from nlareport.store.table_values import NOISE, Scale, Variance, storable
 from nlareport.store.tables import column_types
 from nlareport.yaml_files import MOST_BYTES, mapping_in, validation_faults, yaml_text
 
@@ -23,21 +27,26 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
+def _without_noise(share: float) -> float:
+    """The share, in [0, 1]."""
+    return min(max(share, 0.0), 1.0)
+
+
 class BundlePair(_Part):
     """One pair; only what the matrix cannot do without must be there."""
 
-    pair_id: str
+    pair_id: ForeignName
     family: str
     base_model: str
-    block_index: int
-    d_model: int
+    block_index: int = Field(ge=0, le=MOST_WHOLE)
+    d_model: int = Field(ge=1, le=MOST_WHOLE)
     label: str | None = None
-    injection_scale: float | None = None
-    mse_scale: float | None = None
-    variance_nrm: float | None = None
-    mean_norm: float | None = None
-    sidecar_variance_nrm: float | None = None
-    ordinal: int | None = None
+    injection_scale: Scale | None = None
+    mse_scale: Scale | None = None
+    variance_nrm: Variance | None = None
+    mean_norm: Annotated[float, Field(ge=-NOISE, le=1.0 + NOISE), AfterValidator(_without_noise)] | None = None
+    sidecar_variance_nrm: Variance | None = None
+    ordinal: int | None = Field(default=None, ge=-MOST_WHOLE - 1, le=MOST_WHOLE)
 
     def row(self, place: int) -> Pair:
         """The pair as a row; its id for want of a label, its place in the file for want of an ordinal."""
@@ -52,16 +61,16 @@ class BundleRun(_Part):
 
     title: str
     pairs: list[BundlePair] = Field(min_length=1)
-    run_id: str | None = None
+    run_id: ForeignName | None = None
     series_name: str | None = None
-    series_number: int | None = None
+    series_number: int | None = Field(default=None, ge=-MOST_WHOLE - 1, le=MOST_WHOLE)
     kind: RunKind = "imported"
     experiment_yaml: str | None = None
     nlareport_version: str = __version__
     schema_version: int = SCHEMA_VERSION
-    seed: int | None = None
+    seed: int | None = Field(default=None, ge=-(2**63), le=2**63 - 1)
     created_at: datetime | None = None
-    environment: dict[str, Any] = {}
+    environment: Annotated[dict[str, Any], AfterValidator(storable)] = {}
 
     def row(self, folder: Path) -> Run:
         """The run as a row; named after the bundle's folder for want of a name."""
@@ -112,9 +121,9 @@ def read_run_yaml(folder: Path, faults: Faults) -> BundleRun | None:
     except ValidationError as error:
         faults.lines.extend(validation_faults(error, path))
         return None
-    ids = [pair.pair_id for pair in described.pairs]
-    for name in sorted({name for name in ids if ids.count(name) > 1}):
-        faults.add(path, f"pairs: {name} stands twice; keep one of them.")
+    times = Counter(pair.pair_id for pair in described.pairs)
+    for name in sorted(name for name, n in times.items() if n > 1):
+        faults.add(path, f"pairs: {shown(name)} stands twice; keep one of them.")
     if not OLDEST_SCHEMA_VERSION <= described.schema_version <= SCHEMA_VERSION:
         faults.add(
             path,

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Literal, get_args, get_origin, get_type_hints
 
 import polars as pl
+import pyarrow as pa
 
+from nlareport.errors import BundleInvalid
 from nlareport.making_rows import DocumentDigest, Making
 from nlareport.measure_rows import Activation, Effect, Measure, Outlier, Resemblance, SubsetRange
 from nlareport.rows import (
@@ -27,8 +29,10 @@ from nlareport.rows import (
     PlainReading,
     Score,
 )
-from nlareport.store.bundle_formats import BundleFormat, read_frame, table_bytes
-from nlareport.store.tables import PRIMARY_KEYS, ColumnTypes, column_types, frame_schema, non_finite_columns
+from nlareport.shown import brief, listed, shown
+from nlareport.store.bundle_formats import BundleFormat, read_columns, table_bytes
+from nlareport.store.table_values import UnfitValue, range_faults, without_noise
+from nlareport.store.tables import PRIMARY_KEYS, column_types, frame_schema, non_finite_columns
 
 STEMS: dict[type, str] = {
     Making: "makings",
@@ -59,6 +63,22 @@ MAY_BE_ABSENT: dict[type, set[str]] = {Item: {"doc_id", "stratum"}}
 """Columns that must hold a value in a run file but can be derived from the others on import."""
 
 
+MOST_FAULTS = 40
+
+_UNREADABLE = (
+    pl.exceptions.PolarsError,
+    # Polars panics on some damaged data; that is no Exception.
+    pl.exceptions.PanicException,
+    pa.ArrowException,
+    OSError,
+    ValueError,
+    TypeError,
+    OverflowError,
+    RecursionError,
+)
+"""How a table that cannot be read says so."""
+
+
 @dataclass(frozen=True, slots=True)
 class TableFile:
     """One table of a bundle as it was found."""
@@ -80,6 +100,11 @@ class Faults:
         """One more fault, with the file it is in."""
         self.lines.append(f"{path}: {what}")
 
+    def told(self) -> list[str]:
+        """The first 40 faults, and how many more there are."""
+        more = len(self.lines) - MOST_FAULTS
+        return self.lines[:MOST_FAULTS] + ([f"and {more:,} more faults."] if more > 0 else [])
+
 
 def write_table(folder: Path, row_type: type, frame: pl.DataFrame, bundle_format: BundleFormat) -> Path:
     """The file one table of a bundle is written to."""
@@ -97,21 +122,25 @@ def read_table(folder: Path, row_type: type, faults: Faults) -> TableFile | None
         return None
     path = found[0]
     try:
-        raw = read_frame(path, frame_schema(row_type), _json_columns(row_type))
-        known = [name for name in column_types(row_type) if name in raw.columns]
-        _check_names(path, row_type, raw, faults)
-        frame = _all_columns(raw.select(known), row_type)
-    except (pl.exceptions.PolarsError, OSError, ValueError, TypeError) as error:
-        faults.add(path, f"cannot be read: {str(error).strip().partition(chr(10))[0]}; correct or remove it.")
+        raw, unknown = read_columns(path, frame_schema(row_type), _json_columns(row_type))
+    except BundleInvalid as error:
+        faults.lines.append(str(error))
         return None
-    _check_values(path, row_type, frame, known, faults)
-    return TableFile(path=path, frame=frame, columns=known)
+    except UnfitValue as error:
+        faults.add(path, f"{error}.")
+        return None
+    except _UNREADABLE as error:
+        faults.add(path, f"cannot be read: {brief(error)}; correct or remove it.")
+        return None
+    _check_names(path, row_type, raw, unknown, faults)
+    frame = without_noise(row_type, _all_columns(raw, row_type))
+    _check_values(path, row_type, frame, raw.columns, faults)
+    return TableFile(path=path, frame=frame, columns=raw.columns)
 
 
-def _check_names(path: Path, row_type: type, raw: pl.DataFrame, faults: Faults) -> None:
-    unknown = [name for name in raw.columns if name not in column_types(row_type)]
+def _check_names(path: Path, row_type: type, raw: pl.DataFrame, unknown: list[str], faults: Faults) -> None:
     if unknown:
-        faults.add(path, f"column {', '.join(unknown)} is not known; remove it or correct its spelling.")
+        faults.add(path, f"column {listed(unknown)} is not known; remove it or correct its spelling.")
     lacking = [name for name in _must_hold(row_type) if name not in raw.columns]
     if lacking:
         faults.add(path, f"column {', '.join(lacking)} is missing; add it.")
@@ -127,11 +156,13 @@ def _check_values(path: Path, row_type: type, frame: pl.DataFrame, columns: list
     for name, allowed in _closed_sets(row_type).items():
         strange = frame[name].drop_nulls().filter(~frame[name].drop_nulls().is_in(allowed)).unique().sort().to_list()
         if strange:
-            faults.add(path, f"{name} says {', '.join(map(repr, strange))}; it must be one of {', '.join(allowed)}.")
+            faults.add(path, f"{name} says {listed(strange)}; it must be one of {', '.join(allowed)}.")
+    faults.lines.extend(f"{path}: {fault}" for fault in range_faults(row_type, frame))
     keys = [name for name in PRIMARY_KEYS[row_type] if name in columns]
     repeated = frame.filter(frame.select(keys).is_duplicated()) if keys and not frame.is_empty() else frame.clear()
     if not repeated.is_empty() and keys == list(PRIMARY_KEYS[row_type]):
-        first = ", ".join(f"{name} {value}" for name, value in zip(keys, repeated.select(keys).row(0), strict=True))
+        values = zip(keys, repeated.select(keys).row(0), strict=True)
+        first = ", ".join(f"{name} {value if isinstance(value, int) else shown(value)}" for name, value in values)
         faults.add(path, f"{len(repeated)} rows repeat a key, such as {first}; keep one of each.")
 
 
@@ -155,20 +186,7 @@ def _closed_sets(row_type: type) -> dict[str, list[str]]:
 
 
 def _all_columns(raw: pl.DataFrame, row_type: type) -> pl.DataFrame:
-    """The frame with every column of the row type, each of its type; what is lacking is null."""
-    schema = frame_schema(row_type)
-    return pl.DataFrame(
-        [
-            _cast(raw[name], schema) if name in raw.columns else pl.Series(name, [None] * len(raw), dtype=kind)
-            for name, kind in schema.items()
-        ]
-    )
-
-
-def _cast(column: pl.Series, schema: ColumnTypes) -> pl.Series:
-    kind = schema[column.name]
-    if kind == pl.Boolean and column.dtype == pl.String:
-        return column.replace_strict({"true": True, "false": False, None: None}, return_dtype=pl.Boolean)
-    if kind == pl.Int64 and column.dtype.is_float() and not (column.drop_nulls() == column.drop_nulls().floor()).all():
-        raise ValueError(f"{column.name} holds fractions where whole numbers belong")
-    return column.cast(kind, strict=True)
+    """The frame with every column of the row type; what is lacking is null."""
+    lacking = {name: kind for name, kind in frame_schema(row_type).items() if name not in raw.columns}
+    nulls = [pl.Series(name, [None] * len(raw), dtype=kind) for name, kind in lacking.items()]
+    return raw.with_columns(nulls).select(list(frame_schema(row_type)))

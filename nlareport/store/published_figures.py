@@ -3,13 +3,15 @@
 Enters a YAML text; leaves `PublishedFigures`. What the figures become in a run file is `published.py`'s business.
 """
 
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from nlareport.errors import PublishedFiguresInvalid
-from nlareport.experiment import Series
+from nlareport.experiment import MOST_WHOLE, Name, Series
+from nlareport.store.table_values import Fve, Scale, Variance, storable
 from nlareport.yaml_files import mapping_in, validation_faults
 
 
@@ -40,9 +42,9 @@ class Substrate(Notes):
     """What was measured on."""
 
     corpus: str
-    docs: int = Field(ge=1)
-    positions_per_doc: int = Field(default=1, ge=1)
-    seed: int | None = None
+    docs: int = Field(ge=1, le=MOST_WHOLE)
+    positions_per_doc: int = Field(default=1, ge=1, le=MOST_WHOLE)
+    seed: int | None = Field(default=None, ge=-(2**63), le=2**63 - 1)
 
 
 class Decode(Notes):
@@ -75,16 +77,16 @@ class Nulls(Notes):
 class PublishedPair(Part):
     """One pair as the page names it."""
 
-    pair_id: str = Field(pattern=r"^[A-Za-z0-9._-]+$")
+    pair_id: Name
     label: str
     family: str
     base_model: str
-    block_index: int = Field(ge=0)
-    d_model: int = Field(ge=1)
-    injection_scale: float | None = None
-    mse_scale: float | None = None
-    variance_nrm: float | None = None
-    sidecar_variance_nrm: float | None = None
+    block_index: int = Field(ge=0, le=MOST_WHOLE)
+    d_model: int = Field(ge=1, le=MOST_WHOLE)
+    injection_scale: Scale | None = None
+    mse_scale: Scale | None = None
+    variance_nrm: Variance | None = None
+    sidecar_variance_nrm: Variance | None = None
 
 
 class PublishedCell(Part):
@@ -92,8 +94,8 @@ class PublishedCell(Part):
 
     source: KnownPair
     target: KnownPair
-    fve_nrm: float
-    ci95: tuple[float, float] | None = None
+    fve_nrm: Fve
+    ci95: tuple[Fve, Fve] | None = None
 
     @model_validator(mode="after")
     def _inside_its_interval(self) -> "PublishedCell":
@@ -106,16 +108,16 @@ class ReplicationTarget(Part):
     """An earlier figure the run was meant to meet."""
 
     pair: KnownPair
-    published: float
-    tolerance: float | None = None
-    measured: float | None = None
+    published: Fve
+    tolerance: float | None = Field(default=None, ge=0)
+    measured: Fve | None = None
 
 
 class PublishedExplanation(Part):
     """What one source said on a sample card."""
 
     source: KnownPair
-    own_fve: float | None = None
+    own_fve: Fve | None = None
     text: str | None = None
     is_clean: bool | None = None
 
@@ -126,11 +128,11 @@ class PublishedSample(Part):
     kind: str
     rule: str
     doc_id: str
-    item_id: int
+    item_id: int = Field(ge=-(2**63), le=2**63 - 1)
     token: str
     context: str | None = None
     explanations: list[PublishedExplanation] = []
-    fve_nrm: dict[KnownPair, dict[KnownPair, float]] = {}
+    fve_nrm: dict[KnownPair, dict[KnownPair, Fve]] = {}
 
     @model_validator(mode="after")
     def _own_scores_agree(self) -> "PublishedSample":
@@ -146,7 +148,7 @@ class PublishedSample(Part):
 class PublishedFigures(Part):
     """A page's figures, carried over by hand."""
 
-    experiment: str = Field(pattern=r"^[A-Za-z0-9._-]+$")
+    experiment: Name
     title: str
     series: Series | None = None
     substrate: Substrate
@@ -171,9 +173,14 @@ class PublishedFigures(Part):
             "cell": [f"{cell.source} → {cell.target}" for cell in self.cells],
             "sample": [sample.kind for sample in self.samples],
         }
-        twice = [f"{what} {name}" for what, given in names.items() for name in given if given.count(name) > 1]
+        twice = [f"{what} {name}" for what, given in names.items() for name, n in Counter(given).items() if n > 1]
         if twice:
-            raise ValueError(f"given twice: {', '.join(dict.fromkeys(twice))}; keep one of each")
+            raise ValueError(f"given twice: {', '.join(twice)}; keep one of each")
+        return self
+
+    @model_validator(mode="after")
+    def _can_be_stored(self) -> "PublishedFigures":
+        storable(self.model_dump(mode="json"))
         return self
 
 
@@ -190,11 +197,8 @@ def parse_published(text: str, path: Path) -> PublishedFigures:
         raise PublishedFiguresInvalid("\n".join(validation_faults(error, path))) from error
 
 
-def _pair_ids(content: dict[str, Any]) -> list[str]:
+def _pair_ids(content: dict[str, Any]) -> dict[str, None]:
     """The ids under `pairs`, read before anything is known to be sound, so that all faults can be named at once."""
     pairs = content.get("pairs")
-    return (
-        [str(pair["pair_id"]) for pair in pairs if isinstance(pair, dict) and "pair_id" in pair]
-        if isinstance(pairs, list)
-        else []
-    )
+    listed = pairs if isinstance(pairs, list) else []
+    return {str(pair["pair_id"]): None for pair in listed if isinstance(pair, dict) and "pair_id" in pair}
