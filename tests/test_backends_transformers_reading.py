@@ -21,7 +21,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, ByT5Tokenizer
 
 from nlareport.backends import EngineSettings, load_engine
 from nlareport.backends.hub import checkpoint_directory
-from nlareport.backends.loading import placement, quiet
+from nlareport.backends.loading import placement
+from nlareport.backends.quiet import quiet
 from nlareport.backends.transformers_local import (
     TransformersExtractor,
     TransformersReconstructor,

@@ -8,7 +8,7 @@ import pytest
 import torch
 from tiny_checkpoints import ARCHITECTURES, D_MODEL, Architecture, TinyPair, set_stop_ids, write_sidecar
 
-from nlareport.backends.loading import quiet
+from nlareport.backends.quiet import quiet
 from nlareport.backends.transformers_local import TransformersVerbalizer
 from nlareport.backends.transformers_writing import rescaled
 from nlareport.checkpoint import read_sidecar

@@ -8,7 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 import yaml
 from safetensors.torch import load_file, save_file
 from tiny_checkpoints import Architecture, TinyPair
@@ -17,8 +19,12 @@ from nlareport import prompts
 from nlareport.backends import EngineSettings, load_engine
 from nlareport.backends.checkpoint_files import refuse_damaged_weights
 from nlareport.backends.configuration import context_tokens, load_text_config, read_stop_ids
-from nlareport.backends.contract import load_value_head, open_verbalizer_contract
-from nlareport.backends.transformers_local import TransformersTokenizer, TransformersVerbalizer
+from nlareport.backends.contract import load_value_head, open_verbalizer_contract, refuse_non_finite
+from nlareport.backends.transformers_local import (
+    TransformersExtractor,
+    TransformersTokenizer,
+    TransformersVerbalizer,
+)
 from nlareport.errors import (
     ChatTemplateFails,
     CheckpointDamaged,
@@ -26,6 +32,7 @@ from nlareport.errors import (
     CheckpointMissing,
     ContextTooShort,
     NlareportError,
+    NonFiniteWeights,
     QuantizationUnsupported,
 )
 
@@ -368,6 +375,38 @@ def test_quantized_weights_that_cannot_be_opened_are_refused_by_kind_and_package
     assert "\n" not in str(caught.value)
 
 
+def test_weights_of_eight_bits_are_opened_as_they_were_meant(pair: TinyPair) -> None:
+    """FP8 needs no package here: without a GPU Transformers multiplies the scales back in."""
+    token_ids = [[5, 90, 33, 44], [100, 200]]
+    with TransformersExtractor(pair.base, 1, device="cpu", dtype="float32") as extractor:
+        whole = extractor.extract(token_ids)
+    weights = load_file(pair.base / "model.safetensors")
+    for name in [name for name in weights if name.endswith("proj.weight")]:
+        scale = weights[name].abs().max() / 448
+        weights[name] = (weights[name] / scale).to(torch.float8_e4m3fn)
+        weights[name.replace(".weight", ".weight_scale_inv")] = scale.reshape(1, 1)
+    save_file(weights, pair.base / "model.safetensors", {"format": "pt"})
+    with pytest.raises(CheckpointDrift, match="has no place for the weights"):
+        TransformersExtractor(pair.base, 1, device="cpu", dtype="float32")
+    fp8 = {"quant_method": "fp8", "weight_block_size": [128, 128], "activation_scheme": "dynamic"}
+    change(pair.base / "config.json", quantization_config=fp8)
+    with TransformersExtractor(pair.base, 1, device="cpu", dtype="float32") as extractor:
+        found = extractor.extract(token_ids)
+    cosines = (whole * found).sum(axis=1) / np.linalg.norm(whole, axis=1) / np.linalg.norm(found, axis=1)
+    assert (cosines > 0.98).all()
+    assert (cosines < 1).all()
+
+
+def test_weights_of_any_kind_are_asked_whether_they_are_finite() -> None:
+    model = torch.nn.Module()
+    for name, dtype in (("a", torch.float8_e4m3fn), ("b", torch.int8), ("c", torch.bfloat16)):
+        model.register_parameter(name, torch.nn.Parameter(torch.ones(3).to(dtype), requires_grad=False))
+    refuse_non_finite(model, Path("somewhere"), "bfloat16")
+    model.a = torch.nn.Parameter(torch.tensor([1.0, float("nan")]).to(torch.float8_e4m3fn), requires_grad=False)
+    with pytest.raises(NonFiniteWeights, match=r"somewhere: the weights of a are not all finite in bfloat16"):
+        refuse_non_finite(model, Path("somewhere"), "bfloat16")
+
+
 def sharded(directory: Path) -> list[Path]:
     """The checkpoint's weights in three shards with an index."""
     weights = load_file(directory / "model.safetensors")
@@ -419,7 +458,9 @@ def test_shards_that_are_cut_missing_or_elsewhere_are_refused(pair: TinyPair, tm
         ):
             refuse_damaged_weights(pair.verbalizer)
     with TransformersVerbalizer(pair.verbalizer, device="cpu", max_new_tokens=2):
-        pass
+        check(pair)
+    with replaced(shards[2], content[:100]), pytest.raises(CheckpointDamaged, match="is cut"):
+        check(pair)
 
 
 def test_a_cut_head_and_one_with_a_bias_are_refused(pair: TinyPair) -> None:

@@ -26,7 +26,7 @@ from transformers import (
     Qwen2ForCausalLM,
 )
 
-from nlareport.backends.loading import quiet
+from nlareport.backends.quiet import quiet
 from nlareport.checkpoint import Sidecar, sidecar_content
 from nlareport.experiment import PairSpec
 

@@ -12,6 +12,7 @@ from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 from transformers.quantizers import AutoHfQuantizer
 
 from nlareport.backends.checkpoint_files import PUT_BACK, json_object
+from nlareport.backends.quiet import quiet
 from nlareport.backends.wall import first_line, foreign_errors, is_an_end
 from nlareport.errors import CheckpointDamaged, CheckpointMissing, QuantizationUnsupported
 from nlareport.shown import shown
@@ -149,7 +150,8 @@ def _refuse_quantization(directory: Path, quantization: dict[str, Any]) -> None:
             f"Run: pip install {' '.join(missing)}; or give the checkpoint as it was before it was quantized."
         )
     try:
-        AutoHfQuantizer.from_config(quantization, pre_quantized=True).validate_environment(device_map=None)
+        with quiet():
+            AutoHfQuantizer.from_config(quantization, pre_quantized=True).validate_environment(device_map=None)
     except BaseException as error:
         if is_an_end(error):
             raise

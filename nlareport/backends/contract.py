@@ -173,8 +173,11 @@ def refuse_non_finite(model: Any, directory: Path, dtype: str) -> None:
         NonFiniteWeights: one is not.
     """
     for name, weight in model.named_parameters():
-        # A weight that was moved off the device for want of memory has no values to look at.
-        if not weight.is_meta and not bool(weight.isfinite().all()):
+        # A weight that was moved off the device for want of memory has no values to look at; whole numbers are finite.
+        if weight.is_meta or not weight.is_floating_point():
+            continue
+        # Of one byte are quantized weights, for which torch does not ask.
+        if not bool((weight.float() if weight.itemsize == 1 else weight).isfinite().all()):
             wider = overflow_advice(dtype)
             advice = (
                 f"{wider} If they are not finite there either, fetch the checkpoint again."

@@ -4,17 +4,15 @@ Takes a directory, returns torch modules ready for inference. Knows neither prom
 """
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 from transformers import AutoModel, AutoModelForCausalLM, GenerationConfig
-from transformers.utils import logging as transformers_logging
 
 from nlareport.backends.checkpoint_files import refuse_damaged_weights
 from nlareport.backends.memory import free_memory, is_out_of_memory
+from nlareport.backends.quiet import quiet
 from nlareport.backends.wall import foreign_errors
 from nlareport.errors import CheckpointDrift, CheckpointMissing, DeviceMissing, MemoryTooSmall
 
@@ -123,20 +121,6 @@ def load_writer(directory: Path, config: Any, stop_ids: list[int], *, device: st
         do_sample=False, num_beams=1, eos_token_id=stop_ids, pad_token_id=stop_ids[0]
     )
     return model
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """No progress bars and no talk from Transformers inside; what matters of it is checked and raised instead."""
-    verbosity, bars = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        transformers_logging.set_verbosity(verbosity)
-        if bars:
-            transformers_logging.enable_progress_bar()
 
 
 def _load(auto_class: Any, directory: Path, config: Any, device: str, dtype: str) -> tuple[Any, dict[str, Any]]:

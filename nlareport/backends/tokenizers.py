@@ -9,7 +9,7 @@ from typing import Any
 from transformers import AutoTokenizer
 
 from nlareport.backends.checkpoint_files import PUT_BACK, json_object, small_text
-from nlareport.backends.loading import quiet
+from nlareport.backends.quiet import quiet
 from nlareport.backends.wall import foreign_errors
 from nlareport.errors import CheckpointDamaged, CheckpointDrift, CheckpointMissing
 from nlareport.prompts import bos_twice

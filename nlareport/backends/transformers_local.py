@@ -6,12 +6,15 @@ file expects.
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from pathlib import Path
 
 from nlareport.backends import EngineSettings
+from nlareport.backends.checkpoint_files import refuse_damaged_weights
 from nlareport.backends.configuration import context_tokens, load_text_config
 from nlareport.backends.contract import (
     Contract,
     VerbalizerContract,
+    load_value_head,
     open_reconstructor_contract,
     open_verbalizer_contract,
 )
@@ -51,14 +54,20 @@ class TransformersEngine:
         self._verbalizers: dict[str, VerbalizerContract] = {}
 
     def check(self, pair: PairSpec) -> None:
-        """Pass when the pair's three checkpoints are sound as far as can be seen without their weights.
+        """Pass when the pair's three checkpoints are sound as far as can be seen without reading all of their weights.
 
         Raises:
-            NlareportError: one of them is not; whatever opening it would raise before its weights are read.
+            NlareportError: one of them is not; whatever opening it would raise before a block is read.
         """
         self._check_base(pair)
         self._verbalizer(pair)
-        self._reconstructor(pair)
+        contract = self._reconstructor(pair)
+        # A checkpoint on the hub is downloaded when it is used: a run needs room for one at a time.
+        for directory in (Path(name) for name in (pair.base_model, pair.verbalizer, pair.reconstructor)):
+            if directory.is_dir():
+                refuse_damaged_weights(directory)
+        if Path(pair.reconstructor).is_dir():
+            load_value_head(contract.directory, contract.sidecar.d_model)
 
     def prompt_ids(self, pair: PairSpec) -> tuple[int, ...]:
         """What the pair's AV is asked; rendered once, so that a date in it stays the same."""

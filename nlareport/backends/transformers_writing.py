@@ -14,8 +14,9 @@ from transformers import LogitsProcessor, LogitsProcessorList
 
 from nlareport.backends.contract import VerbalizerContract, open_verbalizer_contract
 from nlareport.backends.hub import checkpoint_directory
-from nlareport.backends.loading import OpenModel, load_writer, quiet
+from nlareport.backends.loading import OpenModel, load_writer
 from nlareport.backends.memory import BatchSize
+from nlareport.backends.quiet import quiet
 from nlareport.batches import Completion
 from nlareport.errors import NonFiniteWeights, ZeroVector
 from nlareport.experiment import overflow_advice
