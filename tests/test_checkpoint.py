@@ -91,6 +91,14 @@ def test_the_verbalizer_template_may_be_called_verbalizer() -> None:
     assert parsed(content).reconstructor_template == ""
 
 
+def test_the_reconstructor_template_may_be_called_reconstructor() -> None:
+    content = released("qwen-ar")
+    content["role"] = "reconstructor"
+    content["prompt_templates"] = {"reconstructor": content["prompt_templates"]["ar"]}
+    assert parsed(content).reconstructor_template == released("qwen-ar")["prompt_templates"]["ar"]
+    assert parsed(content).verbalizer_template == ""
+
+
 @pytest.mark.parametrize(
     ("written", "scale"),
     [(None, None), ("raw", None), ("sqrt_d_model", math.sqrt(3584)), (150, 150.0), (2.5, 2.5), ("8e4", 80_000.0)],
@@ -289,6 +297,20 @@ def test_a_sidecar_that_is_no_mapping_is_refused(tmp_path: Path, text: str, what
     (tmp_path / "nla_meta.yaml").write_text(text)
     with pytest.raises(CheckpointInvalid, match=what):
         read_sidecar(tmp_path)
+
+
+def test_a_sidecar_that_is_there_but_cannot_be_read_is_not_called_missing(tmp_path: Path) -> None:
+    (tmp_path / "nla_meta.yaml").write_bytes(b"role: \xff")
+    with pytest.raises(CheckpointInvalid, match=r"nla_meta\.yaml"):
+        read_sidecar(tmp_path)
+
+
+def test_the_digest_tells_how_many_bytes_were_read(tmp_path: Path) -> None:
+    for name in ("a.safetensors", "b.safetensors"):
+        (tmp_path / name).write_bytes(b"x" * 1000)
+    heard: list[int] = []
+    assert checkpoint_sha256(tmp_path, heard.append) == checkpoint_sha256(tmp_path)
+    assert sum(heard) == 2000
 
 
 def test_the_digest_covers_every_weight_file_by_name(tmp_path: Path) -> None:
