@@ -1,12 +1,10 @@
 """The command line: reads arguments, calls the pipeline, turns errors into one line and an exit code.
 
-Data goes to stdout, talk to stderr. Exit codes: 0 done, 1 a fault in data or environment, 2 wrong usage.
+Data goes to stdout, talk to stderr. Exit codes: 0 done, 1 a fault in data or environment, 2 wrong usage,
+70 a fault of nlareport itself.
 """
 
 import sys
-from contextlib import suppress
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
@@ -15,7 +13,15 @@ import click
 
 from nlareport import __version__
 from nlareport.cli_pairs import pairs
-from nlareport.terminal import FileArgument, OneLineErrors, ProgressLine, name_variables
+from nlareport.terminal import (
+    FileArgument,
+    OneLineErrors,
+    ProgressLine,
+    RunFileArgument,
+    name_variables,
+    put_out,
+    say,
+)
 
 force_option = click.option(
     "--force",
@@ -32,7 +38,7 @@ def cli() -> None:
 
 @cli.command()
 @click.argument("experiment", type=FileArgument)
-@click.option("--db", type=FileArgument, required=True, help="Run file to write, or to go on with.")
+@click.option("--db", type=RunFileArgument, required=True, help="Run file to write, or to go on with.")
 @click.option("--limit", type=click.IntRange(min=2), help="Draw no more positions once there are this many items.")
 @click.option(
     "--only", metavar="STAGE", help="Only this stage: sample, extract, verbalize, reconstruct, ablate or score."
@@ -52,14 +58,14 @@ def run(
     if only is not None and only not in STAGES:
         raise click.BadParameter(f"{only!r} is no stage; choose from {', '.join(STAGES)}.", param_hint="--only")
     if new_run and (kept := start_over(experiment, db, engine)):
-        click.echo(kept, err=True)
+        say(kept, err=True)
     with ProgressLine() as progress:
         outcome = run_experiment(experiment, db, progress, limit, only, device, engine)
-    click.echo(f"{db}: {outcome}")
+    say(f"{db}: {outcome}")
 
 
 @cli.command()
-@click.argument("file", type=FileArgument)
+@click.argument("file", type=RunFileArgument)
 @click.option("--out", type=FileArgument, required=True, help="Folder for the pages: new, empty or a former report's.")
 @force_option
 def render(file: Path, out: Path, force: bool) -> None:
@@ -69,7 +75,7 @@ def render(file: Path, out: Path, force: bool) -> None:
     """
     from nlareport.pipeline import render_run
 
-    click.echo(f"Open {render_run(file, out, force=force).resolve()}")
+    say(f"Open {render_run(file, out, force=force).resolve()}")
 
 
 @cli.command()
@@ -83,11 +89,11 @@ def site(config: Path) -> None:
     """
     from nlareport.pipeline import publish_site
 
-    click.echo(f"Open {publish_site(config, cli).resolve()}")
+    say(f"Open {publish_site(config, cli).resolve()}")
 
 
 @cli.command()
-@click.argument("file", type=FileArgument, required=False)
+@click.argument("file", type=RunFileArgument, required=False)
 @click.option("--port", type=click.IntRange(0, 65_535), default=8000, show_default=True, help="0 takes a free one.")
 def serve(file: Path | None, port: int) -> None:
     """Preview the report of run FILE, or without FILE the whole site, on 127.0.0.1 until Ctrl-C.
@@ -95,19 +101,17 @@ def serve(file: Path | None, port: int) -> None:
     Example: nlareport serve runs/pocket.duckdb
     """
     from nlareport.pipeline import publish_site, render_run
+    from nlareport.serving import Preview
 
-    with TemporaryDirectory() as scratch:
+    with Preview(port) as preview, TemporaryDirectory() as scratch:
         page = render_run(file, Path(scratch)) if file else publish_site(Path("mkdocs.yml"), cli)
-        handler = partial(SimpleHTTPRequestHandler, directory=str(page.parent))
-        with ThreadingHTTPServer(("127.0.0.1", port), handler) as server:
-            click.echo(f"Open http://127.0.0.1:{server.server_port}/")
-            with suppress(KeyboardInterrupt):
-                server.serve_forever()
+        say(f"Open {preview.address}")
+        preview.show(page.parent)
 
 
 @cli.command("import")
 @click.argument("path", type=FileArgument)
-@click.option("--db", type=FileArgument, required=True, help="Run file to make.")
+@click.option("--db", type=RunFileArgument, required=True, help="Run file to make.")
 def import_(path: Path, db: Path) -> None:
     """Turn published figures (YAML) or a bundle (folder) into a run file.
 
@@ -116,13 +120,11 @@ def import_(path: Path, db: Path) -> None:
     from nlareport.steps.opening import import_figures
 
     was_made = import_figures(path, db)
-    click.echo(
-        f'{db}: {"imported from" if was_made else "already holds"} {path}; next "nlareport render {db} --out DIR".'
-    )
+    say(f'{db}: {"imported from" if was_made else "already holds"} {path}; next "nlareport render {db} --out DIR".')
 
 
 @cli.command()
-@click.argument("file", type=FileArgument)
+@click.argument("file", type=RunFileArgument)
 @click.option("--out", type=FileArgument, required=True, help="Folder for the bundle: new, empty or a former bundle's.")
 @click.option(
     "--format", "format_", type=click.Choice(["parquet", "csv", "jsonl"]), default="parquet", show_default=True
@@ -135,11 +137,11 @@ def export(file: Path, out: Path, format_: Literal["parquet", "csv", "jsonl"], f
     """
     from nlareport.store.bundle import export_bundle
 
-    click.echo("\n".join(str(path) for path in export_bundle(file, out, format_, is_shared=force)))
+    say("\n".join(str(path) for path in export_bundle(file, out, format_, is_shared=force)))
 
 
 @cli.command()
-@click.argument("file", type=FileArgument)
+@click.argument("file", type=RunFileArgument)
 @click.argument("name_or_sql", required=False)
 @click.option("--format", "format_", type=click.Choice(["table", "csv", "json", "md"]), default="table")
 @click.option("--param", "parameters", multiple=True, metavar="NAME=VALUE", help="Value of a query's $NAME.")
@@ -153,7 +155,7 @@ def query(file: Path, name_or_sql: str | None, format_: str, parameters: tuple[s
     from nlareport.store.queries import DuckDBReader
 
     if list_:
-        click.echo("\n".join(f"{name:28} {purpose}" for name, purpose in DuckDBReader.query_names().items()))
+        say("\n".join(f"{name:28} {purpose}" for name, purpose in DuckDBReader.query_names().items()))
         return
     if name_or_sql is None:
         raise click.UsageError("Give a query's name or SQL, or --list.")
@@ -161,12 +163,12 @@ def query(file: Path, name_or_sql: str | None, format_: str, parameters: tuple[s
         raise click.BadParameter(f"{malformed[0]!r} is not NAME=VALUE.", param_hint="--param")
     with DuckDBReader.open(file) as reader:
         frame = reader.frame(name_or_sql, **dict(parameter.split("=", 1) for parameter in parameters))
-    click.echo(written(frame, format_), nl=format_ != "csv")
+    put_out(written(frame, format_), format_)
 
 
 @cli.command()
-@click.argument("a", type=FileArgument)
-@click.argument("b", type=FileArgument)
+@click.argument("a", type=RunFileArgument)
+@click.argument("b", type=RunFileArgument)
 @click.option("--out", type=FileArgument, help="Folder for a page that shows the same: new, empty or a former one's.")
 @click.option(
     "--format",
@@ -186,14 +188,16 @@ def diff(a: Path, b: Path, out: Path | None, format_: str, force: bool) -> None:
     from nlareport.render.diff_text import comparison_text
 
     comparison, page = diff_runs(a, b, out, force=force)
-    click.echo(comparison_text(comparison, format_), nl=format_ != "csv")
+    put_out(comparison_text(comparison, format_), format_)
     if page is not None:
-        click.echo(f"Open {page.resolve()}", err=True)
+        say(f"Open {page.resolve()}", err=True)
 
 
 @cli.command()
-@click.argument("file", type=FileArgument)
-@click.option("--against", type=FileArgument, help="An earlier run, or its published figures (YAML), to be replicated.")
+@click.argument("file", type=RunFileArgument)
+@click.option(
+    "--against", type=RunFileArgument, help="An earlier run, or its published figures (YAML), to be replicated."
+)
 @click.option(
     "--tolerance",
     type=click.FloatRange(min=0, min_open=True),
@@ -220,9 +224,9 @@ def check(context: click.Context, file: Path, against: Path | None, tolerance: f
 
     found = check_run(file, against, prose, tolerance)
     for line in check_lines(found, str(prose)):
-        click.echo(line)
+        say(line)
     for fault in found.faults:
-        click.echo(f"nlareport: {file}: {fault}", err=True)
+        say(f"nlareport: {file}: {fault}", err=True)
     if found.faults:
         context.exit(1)
 

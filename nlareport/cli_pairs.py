@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from nlareport.errors import PairsDisagree
-from nlareport.terminal import FileArgument, ProgressLine
+from nlareport.terminal import FileArgument, ProgressLine, RunFileArgument, say
 
 
 @click.group()
@@ -26,7 +26,7 @@ def pairs_list() -> None:
     from nlareport.pairs.catalog import PAIRS
 
     for pair in PAIRS.values():
-        click.echo(f"{pair.pair_id:16} {pair.base.base_model}, block {pair.block_index}, d {pair.d_model}")
+        say(f"{pair.pair_id:16} {pair.base.base_model}, block {pair.block_index}, d {pair.d_model}")
 
 
 @pairs.command("build")
@@ -42,12 +42,12 @@ def pairs_build(pair_id: str | None) -> None:
 
     for pair in [pocket_pair(pair_id)] if pair_id else PAIRS.values():
         built = build_pair(pair, adapters_folder())
-        click.echo(f"{pair.pair_id}: {built.base} {built.verbalizer} {built.reconstructor}")
+        say(f"{pair.pair_id}: {built.base} {built.verbalizer} {built.reconstructor}")
 
 
 @pairs.command("verify")
 @click.argument("pair_id", nargs=-1)
-@click.option("--against", type=FileArgument, help="Recorded run file.  [default: data/pocket.duckdb]")
+@click.option("--against", type=RunFileArgument, help="Recorded run file.  [default: data/pocket.duckdb]")
 @click.option("--experiment", type=FileArgument, help="How it was made.  [default: data/experiments/pocket.yaml]")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @click.option("--engine", default="transformers", show_default=True, help="Which backend computes.")
@@ -66,7 +66,7 @@ def pairs_verify(
     with ProgressLine() as progress:
         found = verify_pairs(experiment, against, pair_id, progress, device, engine)
     for agreement in found:
-        click.echo(agreement)
+        say(agreement)
     if differing := [agreement.pair_id for agreement in found if not agreement.agrees]:
         raise PairsDisagree(
             f"{', '.join(differing)}: measured otherwise than recorded in {against}. Put back its adapters, "
@@ -88,4 +88,4 @@ def pairs_train(pair_id: str, out: Path, goes_on: bool) -> None:
 
     with ProgressLine() as progress:
         folder = train_pair(pocket_pair(pair_id), out, progress, goes_on=goes_on)
-    click.echo(f"{folder}: trained.")
+    say(f"{folder}: trained.")

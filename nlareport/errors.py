@@ -207,3 +207,11 @@ class ActivationsUnreadable(NlareportError):
 
 class SiteBroken(NlareportError):
     """The site could not be built as a whole; mkdocs named the fault."""
+
+
+class PortUnusable(NlareportError):
+    """The port of a preview is taken, or this user may not use it."""
+
+
+class PathUnreachable(NlareportError):
+    """The system does not even say what stands at a path."""

@@ -1,6 +1,12 @@
-"""How commands talk on a terminal: one line for an error, one bar for a stage, one variable for every option."""
+"""How commands take arguments and talk: safe text, a line for an error, a bar for a stage, a variable for an option."""
 
+import errno
+import os
+import platform
+import sys
+import tempfile
 import time
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -8,42 +14,172 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from nlareport.errors import NlareportError
+from nlareport import __version__
+from nlareport.errors import NlareportError, PathUnreachable
+from nlareport.shown import printable
 
 QUIET_LINE_EVERY_S = 30
 
-FileArgument = click.Path(path_type=Path)
+TRACEBACK_VARIABLE = "NLAREPORT_TRACEBACK"
+"""Set to anything, an unforeseen error shows its traceback at once."""
+
+EXIT_OUR_FAULT = 70
+"""Neither the data nor the environment: nlareport itself. As in sysexits.h."""
+
+OUTPUT_ENDED = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO, errno.EBADF)
+"""How a stream says that it takes no more; such an error names no file."""
+
+
+ASCII_LINES = str.maketrans("┌┬┐╞╪╡└┴┘─═│┆…", "+++++++++-=||~")
+
+
+class _FileArgument(click.Path):
+    """A path that may or may not lead to something."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path.
+
+        Raises:
+            PathUnreachable: the system refuses to say what stands there.
+        """
+        if str(value) == "" or value == Path(""):
+            self.fail("is empty; give the path of a file or folder.", param, ctx)
+        path = Path(os.fsdecode(super().convert(value, param, ctx)))
+        try:
+            path.exists()
+        except OSError as error:
+            raise PathUnreachable(
+                f"{path}: cannot be reached ({error.strerror}); give a path in a folder that you may open."
+            ) from error
+        return path
+
+
+class _RunFileArgument(_FileArgument):
+    """The path of a run file; a link stands for what it leads to, beside which the vectors lie."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path, without a link at its end."""
+        path = super().convert(value, param, ctx)
+        return Path(os.path.realpath(path)) if path.is_symlink() else path
+
+
+FileArgument = _FileArgument(path_type=Path)
 """The type of every argument that names a file or a folder."""
+
+RunFileArgument = _RunFileArgument(path_type=Path)
+"""The type of every argument that names a run file."""
+
+
+def say(text: object, *, err: bool = False) -> None:
+    """Prints a line for a person; what strangers wrote in it moves no cursor."""
+    click.echo(printable(str(text)), err=err)
+
+
+def put_out(data: str, format_: str) -> None:
+    """Prints data: csv and json exactly when a file or program takes them, and safe to look at on a terminal."""
+    if format_ not in ("csv", "json") or _is_terminal(sys.stdout):
+        data = _drawn(printable(data), getattr(sys.stdout, "encoding", None) or "utf-8")
+    click.echo(data, nl=format_ != "csv")
 
 
 class OneLineErrors(click.Group):
-    """Ends every command the same way: an error of ours is a line on stderr and exit code 1."""
+    """Ends every command the same way: an error is a line on stderr and an exit code."""
+
+    def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
+        """Runs the command line; what no command foresaw ends in a sentence too."""
+        for stream in (sys.stdout, sys.stderr):
+            # A stream that knows no ≥ shows \\u2265.
+            if hasattr(stream, "reconfigure"):
+                stream.reconfigure(errors="backslashreplace")
+        try:
+            main: Any = super().main
+            return main(*args, standalone_mode=standalone_mode, **extra)
+        except Exception as error:
+            if not standalone_mode or os.environ.get(TRACEBACK_VARIABLE):
+                raise
+            sentence, code = _unforeseen(error)
+            say(f"nlareport: {sentence}", err=True)
+            sys.exit(code)
 
     def invoke(self, ctx: click.Context) -> Any:
         """What the command returns."""
         try:
             return super().invoke(ctx)
         except NlareportError as error:
-            click.echo(f"nlareport: {error}", err=True)
+            say(f"nlareport: {error}", err=True)
             ctx.exit(1)
         except KeyboardInterrupt:
-            click.echo("nlareport: stopped; the same command goes on from here.", err=True)
+            say("nlareport: stopped before it was done; give the same command again.", err=True)
             ctx.exit(1)
+        except click.BadParameter as error:
+            raise _with_variable(error) from error
+
+
+def _unforeseen(error: Exception) -> tuple[str, int]:
+    """The sentence and the exit code for an error that nobody translated."""
+    if isinstance(error, MemoryError):
+        return "there was not enough memory; close other programs, or use a machine with more.", 1
+    if isinstance(error, OSError) and error.filename is None and error.errno in OUTPUT_ENDED:
+        return f"the output could not be written ({error.strerror}); send it somewhere else, such as > FILE.", 1
+    what = f"{type(error).__name__}: {error}".partition("\n")[0]
+    return f"this is a fault of nlareport itself ({what[:200]}); {_kept_traceback(error)}", EXIT_OUR_FAULT
+
+
+def _kept_traceback(error: Exception) -> str:
+    """Where the traceback is to be found, as the rest of a sentence."""
+    facts = f"nlareport {__version__}, Python {platform.python_version()}, {platform.platform()}\n{sys.argv}\n"
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8", errors="backslashreplace", prefix="nlareport-", suffix=".txt", delete=False
+        ) as file:
+            file.write(facts + "".join(traceback.format_exception(error)))
+    except OSError:
+        return f"to see where, set {TRACEBACK_VARIABLE}=1 and give the same command again."
+    return f"please report it with {file.name}, which says where; {TRACEBACK_VARIABLE}=1 shows it at once."
+
+
+def _with_variable(error: click.BadParameter) -> click.BadParameter:
+    """The error, with the name of the environment variable that the value came from, if it came from one."""
+    context, parameter = error.ctx, error.param
+    if context is None or parameter is None or parameter.name is None:
+        return error
+    if context.get_parameter_source(parameter.name) is not click.core.ParameterSource.ENVIRONMENT:
+        return error
+    said = f"{error.message} It comes from the environment variable {parameter.envvar}."
+    return click.BadParameter(said, context, parameter)
+
+
+def _drawn(table: str, encoding: str) -> str:
+    """The table, its lines drawn with ASCII where the stream knows no others."""
+    try:
+        table.encode(encoding)
+    except UnicodeEncodeError:
+        return table.translate(ASCII_LINES)
+    return table
+
+
+def _is_terminal(stream: Any) -> bool:
+    try:
+        return bool(stream.isatty())
+    except (AttributeError, ValueError):
+        return False
 
 
 class ProgressLine:
     """One bar for the current stage on a terminal; a line now and then where nobody watches."""
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True)
+        # Asked of the stream itself: FORCE_COLOR is about colours, and a log wants no bars.
+        self._shows_bar = _is_terminal(sys.stderr) and os.environ.get("TERM") != "dumb"
+        self._console = Console(stderr=True, force_terminal=self._shows_bar)
         self._bar = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
             console=self._console,
             transient=True,
-            disable=not self._console.is_terminal,
+            disable=not self._shows_bar,
         )
         self._task: TaskID | None = None
         self._name, self._n_total, self._n_done, self._said_at = "", 0, 0, 0.0
@@ -60,7 +196,7 @@ class ProgressLine:
         if self._task is not None:
             self._bar.remove_task(self._task)
         # What was there before counts as done but not as speed, or the remaining time would be a lie.
-        self._task = self._bar.add_task(name, total=n_total, completed=n_done)
+        self._task = self._bar.add_task(printable(name), total=n_total, completed=n_done)
         self._name, self._n_total, self._n_done = name, n_total, n_done
         self._say()
 
@@ -74,8 +210,8 @@ class ProgressLine:
 
     def _say(self) -> None:
         self._said_at = time.monotonic()
-        if not self._console.is_terminal:
-            click.echo(f"{self._name}: {self._n_done:,} of {self._n_total:,}", err=True)
+        if not self._shows_bar:
+            say(f"{self._name}: {self._n_done:,} of {self._n_total:,}", err=True)
 
 
 def name_variables(group: click.Group, prefix: str) -> None:

@@ -6,6 +6,8 @@ from decimal import Decimal
 
 import polars as pl
 
+from nlareport.shown import printable
+
 FORMULA = re.compile("[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 """What a spreadsheet takes for the beginning of a formula, or passes over before one."""
 NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
@@ -26,7 +28,24 @@ def written(frame: pl.DataFrame, format_: str) -> str:
         tbl_hide_dataframe_shape=True,
         tbl_hide_column_data_types=True,
     ):
-        return str(frame)
+        return str(_to_look_at(flat(frame), format_))
+
+
+def _to_look_at(frame: pl.DataFrame, format_: str) -> pl.DataFrame:
+    """The frame with texts that keep their cell and move no cursor; the table is laid out by what is then seen."""
+    texts = [
+        pl.Series(column.name, [value if value is None else _cell(value, format_) for value in column], pl.String)
+        for column in frame
+        if column.dtype == pl.String
+    ]
+    names = {name: _cell(name, "md") for name in frame.columns}
+    return frame.with_columns(texts).rename(names, strict=False)
+
+
+def _cell(text: str, format_: str) -> str:
+    safe = printable(text)
+    # A line of a Markdown table is a row, and a bar ends a cell.
+    return safe.replace("\n", "\\n").replace("|", "\\|") if format_ == "md" else safe
 
 
 def flat(frame: pl.DataFrame) -> pl.DataFrame:

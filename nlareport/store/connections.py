@@ -4,6 +4,7 @@ Leaves a connection to a file that is known to hold only what is nlareport's own
 version, and that reaches no other file and no network.
 """
 
+import os
 import re
 import stat
 from pathlib import Path
@@ -133,8 +134,9 @@ def refuse_unusable_name(path: Path) -> None:
 
 def _open(path: Path, settings: dict[str, str], *, read_only: bool) -> duckdb.DuckDBPyConnection:
     with refusals.reading(path):
-        # The whole path: DuckDB takes beginnings such as md: and ~ for more than names.
-        return duckdb.connect(str(path.absolute()), read_only=read_only, config=dict(settings))
+        # The whole path: DuckDB takes beginnings such as md: and ~ for more than names. And where a link leads, or its
+        # log would lie beside the link.
+        return duckdb.connect(os.path.realpath(path), read_only=read_only, config=dict(settings))
 
 
 def _open_for_writing(path: Path) -> duckdb.DuckDBPyConnection:

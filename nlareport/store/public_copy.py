@@ -5,6 +5,7 @@ twice alike, so the run file is copied as it is, and what the console loads is C
 """
 
 import gzip
+import os
 import re
 import shutil
 import zipfile
@@ -60,7 +61,7 @@ def write_public_copy(reader: DuckDBReader, folder: Path) -> PublicCopy:
 
 def _copy_run_file(source: Path, copy: Path) -> Path:
     shutil.copyfile(source, copy)
-    log = source.with_name(f"{source.name}.wal")
+    log = Path(f"{os.path.realpath(source)}.wal")
     if log.exists():
         # A writer was stopped before it settled its last rows; what stands in its log belongs into the copy.
         with TemporaryDirectory(dir=copy.parent) as scratch, writing(source):

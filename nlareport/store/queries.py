@@ -3,11 +3,13 @@
 Nothing here writes, and SQL that comes in reaches no other file, no variable of Python or the system, and no network.
 """
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 import duckdb
 import polars as pl
@@ -19,6 +21,8 @@ from nlareport.store import statements
 from nlareport.store.connections import connect, in_memory
 from nlareport.store.refusals import first_line, is_damage, on_opening
 from nlareport.store.tables import PRIMARY_KEYS, column_types, frame_schema, rows_of, table_of
+
+Answer = TypeVar("Answer")
 
 ASKING = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN, duckdb.StatementType.MULTI)
 """What may be asked: DESCRIBE, SHOW and SUMMARIZE are SELECT to DuckDB, and a PIVOT is several statements in one."""
@@ -88,9 +92,7 @@ class DuckDBReader:
         """
         single_word = not any(character.isspace() for character in query.strip())
         text = self.sql(query.strip()) if single_word else query
-        relation = self._answer(query, text, parameters)
-        with self._refusals(query):
-            frame: pl.DataFrame = relation.limit(LARGEST_ANSWER + 1).pl()
+        frame = self._stoppable(lambda: self._collected(query, text, parameters))
         if frame.height > LARGEST_ANSWER:
             raise QueryFailed(f"Query {_short(query)}: gives over {LARGEST_ANSWER:,} rows; ask for fewer with LIMIT.")
         return frame
@@ -131,6 +133,25 @@ class DuckDBReader:
             raise QueryFailed(f"Query {_short(query)}: gives no table; write one SELECT statement.")
         return relation
 
+    def _collected(self, query: str, text: str, parameters: dict[str, Any]) -> pl.DataFrame:
+        relation = self._answer(query, text, parameters)
+        with self._refusals(query):
+            frame: pl.DataFrame = relation.limit(LARGEST_ANSWER + 1).pl()
+            return frame
+
+    def _stoppable(self, ask: Callable[[], Answer]) -> Answer:
+        """The answer, unless Ctrl-C comes first: DuckDB itself looks for one too seldom to be stopped by it."""
+        with ThreadPoolExecutor(max_workers=1) as worker:
+            answer = worker.submit(ask)
+            try:
+                # Awake now and then: a signal that another thread received does not end a wait without end.
+                while not wait([answer], timeout=0.1).done:
+                    pass
+                return answer.result()
+            except KeyboardInterrupt:
+                self._connection.interrupt()
+                raise
+
     @contextmanager
     def _refusals(self, query: str) -> Iterator[None]:
         """Turns what DuckDB says against a query into `QueryFailed`, and what it says against the file into ours."""
@@ -139,7 +160,12 @@ class DuckDBReader:
         except duckdb.Error as error:
             if is_damage(error):
                 raise on_opening(self.path, error) from error
-            raise QueryFailed(f"Query {_short(query)}: DuckDB refused it: {first_line(error)}") from error
+            words = first_line(error)
+            if lacking := re.search(r"not provided for the following parameters: (\w+)", words):
+                raise QueryFailed(
+                    f"Query {_short(query)}: needs a value of ${lacking[1]}; give it with --param {lacking[1]}=VALUE."
+                ) from error
+            raise QueryFailed(f"Query {_short(query)}: DuckDB refused it: {words}") from error
 
     def _check_columns(self, query: str, row_type: type, columns: list[str]) -> None:
         fields = column_types(row_type)

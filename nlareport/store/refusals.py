@@ -3,6 +3,7 @@
 Takes a path and a foreign error; returns ours. The only place that reads DuckDB's words.
 """
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -47,13 +48,13 @@ ON_OPENING: list[tuple[str, type[NlareportError], str]] = [
     (
         "replaying wal.*does not match",
         RunFileLogRefused,
-        "the log beside it, {name}.wal, belongs to another file; move that log away (the run file is sound without "
+        "the log beside it, {log}, belongs to another file; move that log away (the run file is sound without "
         "it), then repeat the command.",
     ),
     (
         "replaying wal",
         RunFileLogRefused,
-        "the log beside it, {name}.wal, cannot be read ({words}); move that log away: the run file keeps all that was "
+        "the log beside it, {log}, cannot be read ({words}); move that log away: the run file keeps all that was "
         'settled before it, and "nlareport run" computes the rest again.',
     ),
     (
@@ -98,7 +99,7 @@ def on_opening(path: Path, error: duckdb.Error | OSError) -> NlareportError:
     holder = re.search(r"\(PID (\d+)\)", words)
     facts = {
         "words": words,
-        "name": path.name,
+        "log": f"{os.path.realpath(path)}.wal",
         "holder": f"process {holder[1]}" if holder else "another process",
         "duckdb": duckdb.__version__,
     }
