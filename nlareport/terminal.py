@@ -72,14 +72,16 @@ RunFileArgument = _RunFileArgument(path_type=Path)
 
 def say(text: object, *, err: bool = False) -> None:
     """Prints a line for a person; what strangers wrote in it moves no cursor."""
-    click.echo(printable(str(text)), err=err)
+    # Named here, or click takes a stream that knows ASCII alone for one that knows UTF-8.
+    click.echo(printable(str(text)), file=sys.stderr if err else sys.stdout)
 
 
 def put_out(data: str, format_: str) -> None:
     """Prints data: csv and json exactly when a file or program takes them, and safe to look at on a terminal."""
     if format_ not in ("csv", "json") or _is_terminal(sys.stdout):
         data = _drawn(printable(data), getattr(sys.stdout, "encoding", None) or "utf-8")
-    click.echo(data, nl=format_ != "csv")
+    # With colours: without, click takes out of the data what looks like one.
+    click.echo(data, file=sys.stdout, nl=format_ != "csv", color=True)
 
 
 class OneLineErrors(click.Group):
