@@ -138,7 +138,7 @@ def test_a_browser_that_goes_away_leaves_the_terminal_alone(port: int, capfd: py
 
 def test_a_taken_port_is_told_before_anything_is_rendered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rendered: list[Path] = []
-    monkeypatch.setattr(pipeline, "render_run", lambda file, out: rendered.append(file))
+    monkeypatch.setattr(pipeline, "render_run", lambda file, out, **_: rendered.append(file))
     with Preview(0) as taken:
         number = taken.address.rstrip("/").rpartition(":")[2]
         result = CliRunner().invoke(cli, ["serve", str(tmp_path / "run.duckdb"), "--port", number])
@@ -164,7 +164,7 @@ def test_a_preview_stopped_while_it_is_rendered_says_one_sentence(
 ) -> None:
     left: list[Path] = []
 
-    def interrupted(file: Path, out: Path) -> Path:
+    def interrupted(file: Path, out: Path, **_: object) -> Path:
         left.append(out)
         raise KeyboardInterrupt
 

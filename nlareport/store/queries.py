@@ -149,7 +149,9 @@ class DuckDBReader:
                     pass
                 return answer.result()
             except KeyboardInterrupt:
-                self._connection.interrupt()
+                # Again and again: between two statements there is nothing to interrupt.
+                while not wait([answer], timeout=0.1).done:
+                    self._connection.interrupt()
                 raise
 
     @contextmanager
