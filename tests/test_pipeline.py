@@ -9,13 +9,16 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pipeline_runs
 import pytest
 import torch
 from pipeline_runs import everything, run, scripted_content, write_corpus, write_experiment
 
 from nlareport.errors import CorpusTooShort, RunIncomplete, RunOfAnotherExperiment
+from nlareport.geometry import best_constant_mse, centre, unit_rows
 from nlareport.pipeline import render_run
+from nlareport.resampling import bootstrap_means, bootstrap_variances, document_codes, percentile_interval
 from nlareport.rows import Score
 from nlareport.steps.opening import import_figures
 from nlareport.store.activations import ActivationStore
@@ -246,12 +249,33 @@ def test_other_scoring_choices_score_the_same_answers_again(scripted: Path, tmp_
     run(scripted, db)
     before = read_run(db)
     content = scripted_content(9)
-    content["scoring"]["bootstrap_draws"] = 300
+    content["scoring"]["variance"] = "resampled"
+    content["ablations"] = ["quotes_blanked"]
     run(write_experiment(tmp_path, content), db)
     after = read_run(db)
     assert after.explanations == before.explanations
     assert [score.mse_nrm for score in after.scores] == [score.mse_nrm for score in before.scores]
     assert [cell.ci_low for cell in after.cells] != [cell.ci_low for cell in before.cells]
+    # Every interval over the V that its own target has on the same draw.
+    documents = document_codes([item.doc_id for item in after.items])
+    golds = {pair.pair_id: ActivationStore(db).read_activations(pair.pair_id).vectors for pair in after.pairs}
+    variances = {key: bootstrap_variances(unit_rows(gold), documents, 200, 3) for key, gold in golds.items()}
+
+    def interval(errors: list[float | None], target: str) -> tuple[float, float]:
+        return percentile_interval(1 - bootstrap_means(np.array(errors), documents, 200, 3) / variances[target])
+
+    for cell in (cell for cell in after.cells if cell.subset == "all"):
+        key = (cell.source, cell.target)
+        errors = [score.mse_nrm for score in after.scores if (score.source, score.target) == key]
+        assert (cell.ci_low, cell.ci_high) == pytest.approx(interval(errors, cell.target))
+    for baseline in (row for row in after.baselines if row.method == "best_constant"):
+        errors = best_constant_mse(centre(golds[baseline.target])).tolist()
+        assert (baseline.ci_low, baseline.ci_high) == pytest.approx(interval(errors, baseline.target))
+    for blanked in after.ablation_cells:
+        key = (blanked.source, blanked.target)
+        errors = [row.mse_nrm for row in after.ablations if (row.source, row.target) == key]
+        assert (blanked.ci_low, blanked.ci_high) == pytest.approx(interval(errors, blanked.target))
+    assert len(after.ablation_cells) == 4
 
 
 def test_answers_that_no_longer_count_are_not_scored(tmp_path: Path) -> None:
