@@ -15,6 +15,7 @@ from nlareport.rows import Ablation, AblationCell, AblationMethod, Explanation, 
 from nlareport.stages import ablate, drop, reconstruct
 from nlareport.steps.making import opened_reconstructor
 from nlareport.steps.models import READING_BATCHES
+from nlareport.steps.vector_making import activations_of, reconstructions_of
 from nlareport.steps.work import Work, document_of, item_ids, rows_at, unfinished
 
 Batch = tuple[PairId, AblationMethod, list[Explanation]]
@@ -109,10 +110,10 @@ def _outstanding(work: Work, texts: Texts) -> dict[PairId, list[Batch]]:
 
 
 def _ablate_batches(work: Work, target: PairId, spec: PairSpec, todo: list[Batch], texts: Texts) -> None:
-    gold, tokenizer = work.activations.read_activations(target), work.engine.tokenizer(spec)
+    gold, tokenizer = activations_of(work, target), work.engine.tokenizer(spec)
     seed = work.experiment.sampling.seed
     # As written: a text that a change leaves alone is not read again.
-    written = {s: work.activations.read_reconstructions(s, target) for s in {source for source, _, _ in todo}}
+    written = {s: reconstructions_of(work, s, target) for s in {source for source, _, _ in todo}}
     with opened_reconstructor(work, spec) as reconstructor:
         for source, method, batch in todo:
             golds = rows_at(gold, batch)

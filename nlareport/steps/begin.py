@@ -10,6 +10,7 @@ from pathlib import Path
 from nlareport.backends import EngineSettings, load_engine
 from nlareport.errors import PairUnknown, RunOfAnotherExperiment
 from nlareport.experiment import Experiment, PairSpec, experiment_text, parse_experiment
+from nlareport.making_rows import Making
 from nlareport.pairs.locating import locate_base_model, locate_if_built, locate_pocket_pair, public_name
 from nlareport.ports import Progress
 from nlareport.rows import Explanation, Item, Pair, PairId, Run, Score
@@ -18,10 +19,12 @@ from nlareport.stages.changes import START_OVER
 from nlareport.steps.making import found_files, found_making, record_making, refuse_changed, stored_making
 from nlareport.steps.scores import is_finished
 from nlareport.steps.texts import refuse_changed_corpus
+from nlareport.steps.vector_making import VectorMaking, adopt_vectors, refuse_other_vectors
 from nlareport.steps.work import Work
 from nlareport.store.activations import ActivationStore
 from nlareport.store.connections import SCHEMA_VERSION
 from nlareport.store.database import RunFile
+from nlareport.store.places import take_former_folder
 
 
 @contextmanager
@@ -53,12 +56,16 @@ def opened(
     was_there = db.exists()
     begun = describe.describe_run(experiment, text, SCHEMA_VERSION, engine, engine_name)
     found = found_making(engine, located, progress)
+    if not was_there:
+        _hold_vectors(db, experiment, engine_name, found, is_older=False)
     with RunFile.create_or_open(db, begun, found) as run_file:
         if was_there:
             refuse_another(stored_experiment(run_file.run(), db), experiment, db)
             _refuse_other_engine(run_file.run(), engine_name, db)
-            record_making(run_file, found)
+            refuse_changed(stored_making(run_file), found, db)
             refuse_changed_corpus(run_file, experiment.corpus, path.parent)
+            _hold_vectors(db, experiment, engine_name, found, is_older=not run_file.count(Making))
+            record_making(run_file, found)
         ready = experiment.model_copy(update={"pairs": located})
         work = Work(ready, locate_base_model(reference), path.parent, run_file, ActivationStore(db), engine, progress)
         _describe_pairs(work, experiment)
@@ -79,6 +86,8 @@ def finished(db: Path, experiment: Experiment, text: str, folder: Path, progress
     """
     with RunFile.open(db) as run_file:
         refuse_another(stored_experiment(run_file.run(), db), experiment, db)
+        if not run_file.count(Making):
+            take_former_folder(db)
         if not is_finished(run_file, experiment):
             return None
         built = [locate_if_built(pair) for pair in experiment.pairs]
@@ -124,6 +133,15 @@ def _refuse_other_engine(run: Run, engine_name: str, db: Path) -> None:
         raise RunOfAnotherExperiment(
             f"{db}: was begun with --engine {began}, not {engine_name}; go on with that one, or {START_OVER}."
         )
+
+
+def _hold_vectors(db: Path, experiment: Experiment, engine_name: str, found: list[Making], *, is_older: bool) -> None:
+    """Passes when the vectors beside a run file are of its making; those of one older than that notion become so."""
+    store, making = ActivationStore(db), VectorMaking(experiment, engine_name, found)
+    pair_ids = [PairId(pair.pair_id) for pair in experiment.pairs]
+    if is_older:
+        adopt_vectors(store, making, pair_ids)
+    refuse_other_vectors(store, making, pair_ids)
 
 
 def _describe_pairs(work: Work, experiment: Experiment) -> None:

@@ -8,6 +8,13 @@ from nlareport.rows import Alignment, Explanation, Item, Pair, PairId
 from nlareport.stages import extract, reconstruct, sample, verbalize
 from nlareport.steps.making import opened_extractor, opened_reconstructor, opened_verbalizer
 from nlareport.steps.texts import document_texts
+from nlareport.steps.vector_making import (
+    ActivationKeeper,
+    ReconstructionKeeper,
+    activations_of,
+    extracted_ids,
+    reconstructed_ids,
+)
 from nlareport.steps.work import Work, item_ids, rows_at, unfinished
 from nlareport.store.stage0 import ActivationOrigin
 
@@ -25,7 +32,7 @@ def extract_activations(work: Work) -> None:
     for pair_id, spec in work.pairs:
         items = work.items()
         missing = set(work.run_file.item_ids_without_alignment(pair_id))
-        missing |= item_ids(items) - work.activations.stored_item_ids(pair_id)
+        missing |= item_ids(items) - extracted_ids(work, pair_id)
         work.progress.stage(f"extract {pair_id}", len(items), len(items) - len(missing & item_ids(items)))
         batches = unfinished(items, missing, work.experiment.compute.batch_size * READING_BATCHES)
         if not batches:
@@ -35,30 +42,36 @@ def extract_activations(work: Work) -> None:
         tokenizer = work.engine.tokenizer(spec)
         row = next(pair for pair in work.run_file.rows(Pair) if pair.pair_id == pair_id)
         with opened_extractor(work, spec) as extractor:
+            keeper = ActivationKeeper(work, row)
             for batch in batches:
-                _extract_batch(work, row, batch, texts, tokenizer, extractor)
+                _extract_batch(work, keeper, batch, texts, tokenizer, extractor)
                 work.progress.advance(len(batch))
 
 
 def _extract_batch(
-    work: Work, pair: Pair, items: list[Item], texts: dict[str, str], tokenizer: Tokenizer, extractor: Extractor
+    work: Work,
+    keeper: ActivationKeeper,
+    items: list[Item],
+    texts: dict[str, str],
+    tokenizer: Tokenizer,
+    extractor: Extractor,
 ) -> None:
     places = [_place(texts[item.doc_id], tokenizer, item) for item in items]
     prefixes = [prefix for prefix, _ in places]
     item_ids_here, dtype = [item.item_id for item in items], work.experiment.compute.dtype
-    found = extract.extract(prefixes, item_ids_here, pair.pair_id, extractor, dtype)
+    found = extract.extract(prefixes, item_ids_here, keeper.pair_id, extractor, dtype)
     origins = [
         ActivationOrigin(item.doc_id, len(prefix), texts[item.doc_id][: item.char_end])
         for item, prefix in zip(items, prefixes, strict=True)
     ]
     rows = [
-        Alignment(item.item_id, pair.pair_id, len(prefix) - 1, char_error, norm)
+        Alignment(item.item_id, keeper.pair_id, len(prefix) - 1, char_error, norm)
         for item, (prefix, char_error), norm in zip(
             items, places, extract.activation_norms(found).tolist(), strict=True
         )
     ]
     # Vectors first: an alignment row says that its vector is there.
-    work.activations.write_activations(pair, found, origins)
+    keeper.keep(found, origins)
     work.run_file.put(rows)
 
 
@@ -78,7 +91,7 @@ def verbalize_activations(work: Work) -> None:
         batches = unfinished(items, missing, work.experiment.compute.batch_size)
         if not batches:
             continue
-        gold = work.activations.read_activations(pair_id)
+        gold = activations_of(work, pair_id)
         with opened_verbalizer(work, spec) as verbalizer:
             for batch in batches:
                 rows = verbalize.verbalize(rows_at(gold, batch), verbalizer)
@@ -95,7 +108,7 @@ def reconstruct_activations(work: Work) -> None:
         for source, _ in work.pairs:
             readable = [row for row in work.explanations(source) if reconstruct.scorable_text(row, unclean) is not None]
             n_total += len(readable)
-            done = work.activations.reconstructed_item_ids(source, target)
+            done = reconstructed_ids(work, source, target)
             missing = {row.item_id for row in readable} - done
             size = work.experiment.compute.batch_size * READING_BATCHES
             todo += [(source, batch) for batch in unfinished(readable, missing, size)]
@@ -104,7 +117,8 @@ def reconstruct_activations(work: Work) -> None:
             continue
         work.unscore()
         with opened_reconstructor(work, spec) as reconstructor:
+            keeper = ReconstructionKeeper(work)
             for source, batch in todo:
                 found = reconstruct.reconstruct(batch, unclean, target, reconstructor)
-                work.activations.write_reconstructions(source, found)
+                keeper.keep(source, batch, found)
                 work.progress.advance(len(batch))

@@ -12,6 +12,7 @@ from nlareport.rows import Item, PairId, PlainReading
 from nlareport.stages import plain
 from nlareport.steps.making import opened_reconstructor
 from nlareport.steps.models import READING_BATCHES
+from nlareport.steps.vector_making import activations_of
 from nlareport.steps.work import Work, rows_at, unfinished
 
 Batch = tuple[int, list[Item]]
@@ -66,7 +67,7 @@ def _outstanding(work: Work, target: PairId) -> tuple[int, list[Batch]]:
 
 
 def _read_batches(work: Work, target: PairId, spec: PairSpec, todo: list[Batch]) -> None:
-    gold = work.activations.read_activations(target)
+    gold = activations_of(work, target)
     with opened_reconstructor(work, spec) as reconstructor:
         for n_words, batch in todo:
             contexts = {item.item_id: item.context or "" for item in batch}

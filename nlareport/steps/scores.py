@@ -38,6 +38,7 @@ from nlareport.steps.ablations import VarianceDraws, n_outstanding, summarize_ab
 from nlareport.steps.baselines import score_baselines
 from nlareport.steps.making import stored_making
 from nlareport.steps.plain import n_unread
+from nlareport.steps.vector_making import activations_of, reconstructions_of
 from nlareport.steps.vectors import lacks_vectors
 from nlareport.steps.work import CellName, Work, among, rows_at
 from nlareport.store.activations import ActivationStore
@@ -127,7 +128,7 @@ def _stamp(run_file: RunFile, experiment: Experiment) -> dict[str, Any]:
 
 
 def _score(work: Work, items: list[Item]) -> None:
-    golds = {pair_id: rows_at(work.activations.read_activations(pair_id), items) for pair_id, _ in work.pairs}
+    golds = {pair_id: rows_at(activations_of(work, pair_id), items) for pair_id, _ in work.pairs}
     pairs = [_measured(pair, golds[pair.pair_id]) for pair in work.run_file.rows(Pair)]
     pairs.sort(key=lambda pair: pair.ordinal)
     explanations = {source: work.explanations(source) for source, _ in work.pairs}
@@ -189,7 +190,7 @@ def _score_cells(
         gold = golds[target.pair_id]
         others = CentredGolds(target.pair_id, gold.item_ids, document_index, centred[target.pair_id])
         for source in pairs:
-            answers = work.activations.read_reconstructions(source.pair_id, target.pair_id)
+            answers = reconstructions_of(work, source.pair_id, target.pair_id)
             # The folder may hold answers to texts that no longer count: `scoring.unclean` can change.
             answers = among(answers, offering[source.pair_id])
             cell = (source.pair_id, target.pair_id, gold, answers)

@@ -134,14 +134,14 @@ def document_texts(work: Work) -> dict[str, str]:
     known = known_texts(work.run_file)
     wanted = set(known.items)
     kept = work.activations.read_documents(known.is_as_before)
-    found = {document.doc_id: document for document in kept if document.doc_id in wanted}
+    found = {document.doc_id: document for document in kept if document.doc_id in known.documents}
     if lost := wanted - found.keys():
         again = _read_again(work, known, lost)
         work.activations.write_documents(list(again.values()))
         found |= again
     if fresh := [text_digest(document) for doc_id, document in found.items() if doc_id not in known.digests]:
         work.run_file.put(fresh)
-    return {doc_id: document.text for doc_id, document in found.items()}
+    return {doc_id: found[doc_id].text for doc_id in wanted}
 
 
 def _read_again(work: Work, known: KnownTexts, doc_ids: set[str]) -> dict[str, SourceDocument]:

@@ -11,8 +11,10 @@ from typing import Any
 from nlareport.checks import CheckReport
 from nlareport.errors import ActivationsDamaged, ActivationsUnreadable
 from nlareport.experiment import Experiment, parse_experiment
+from nlareport.making_rows import DocumentDigest, Making
 from nlareport.rows import Explanation, Item, PairId, Run
-from nlareport.stages.reconstruct import scorable_text
+from nlareport.steps.readings import activation_readings, reconstruction_readings
+from nlareport.steps.vector_making import VectorMaking, other_vectors
 from nlareport.store.activations import ActivationStore
 from nlareport.store.database import RunFile
 from nlareport.store.parts import part_paths, refuse_damaged
@@ -26,6 +28,7 @@ class Expected:
     experiment: Experiment
     items: Sequence[Item]
     explanations: Sequence[Explanation]
+    documents: Sequence[DocumentDigest]
 
     @property
     def pair_ids(self) -> list[PairId]:
@@ -45,13 +48,14 @@ class Expected:
         """
         if n := len({item.doc_id for item in self.items} - {row.doc_id for row in store.read_documents()}):
             yield f"the texts of {n} documents"
+        wanted = activation_readings(self.items, self.documents)
         for pair_id in self.pair_ids:
-            if n := len(self.item_ids - store.stored_item_ids(pair_id)):
+            if n := len(self.item_ids - store.stored_item_ids(pair_id, wanted)):
                 yield f"{n} activations of pair {pair_id}"
         for source in self.pair_ids:
-            readable = self._readable(source)
+            texts = self._texts(source)
             for target in self.pair_ids:
-                if n := len(readable - store.reconstructed_item_ids(source, target)):
+                if n := len(texts.keys() - store.reconstructed_item_ids(source, target, texts)):
                     yield f"{n} reconstructions by {target} from texts of {source}"
 
     def strange(self, store: ActivationStore) -> Iterator[str]:
@@ -67,12 +71,10 @@ class Expected:
                     "first; if they are not of another run that you need, delete this file and run again."
                 )
 
-    def _readable(self, source: PairId) -> set[int]:
-        """The items of which the source wrote something that can be read."""
-        unclean = self.experiment.scoring.unclean
-        return {
-            row.item_id for row in self.explanations if row.source == source and scorable_text(row, unclean) is not None
-        }
+    def _texts(self, source: PairId) -> dict[int, str]:
+        """The items of which the source wrote something that can be read, with a digest of that."""
+        rows = (row for row in self.explanations if row.source == source)
+        return reconstruction_readings(rows, self.experiment.scoring.unclean)
 
 
 def lacks_vectors(run_file: RunFile, experiment: Experiment) -> bool:
@@ -87,7 +89,8 @@ def lacks_vectors(run_file: RunFile, experiment: Experiment) -> bool:
     # Every byte, though none is needed now: a run is not finished while its vectors are not what its scores rest on.
     for path in _all_parts(store.folder):
         refuse_damaged(path)
-    return any(Expected(experiment, run_file.rows(Item), run_file.rows(Explanation)).lacking(store))
+    rows = run_file.rows(Item), run_file.rows(Explanation), run_file.rows(DocumentDigest)
+    return any(Expected(experiment, *rows).lacking(store))
 
 
 def check_vectors(found: CheckReport, reader: DuckDBReader) -> CheckReport:
@@ -122,10 +125,14 @@ def _faults_together(store: ActivationStore, reader: DuckDBReader) -> list[str]:
     if run.kind != "computed" or run.experiment_yaml is None:
         return []
     experiment = parse_experiment(run.experiment_yaml, reader.path)
-    expected = Expected(experiment, _all(reader, Item), _all(reader, Explanation))
+    expected = Expected(experiment, *(_all(reader, kind) for kind in (Item, Explanation, DocumentDigest)))
     scored: dict[str, Any] = run.environment.get("scored") or {}
     try:
+        making = VectorMaking(experiment, str(run.environment.get("engine")), _all(reader, Making))
         faults = list(expected.strange(store))
+        # A part that holds strange items is strange altogether.
+        if making.is_known and not faults:
+            faults += other_vectors(store, making, expected.pair_ids)
         # A run that is just being widened lacks vectors, and nothing is wrong with it.
         if scored.get("n_items") == len(expected.items):
             faults += [

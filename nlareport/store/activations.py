@@ -5,8 +5,10 @@ read the other's. A published run file travels without this folder.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from nlareport.atomic_files import write_whole
@@ -23,6 +25,7 @@ from nlareport.store.stage0 import (
     stage0_frame,
     vector_series,
 )
+from nlareport.store.vector_notes import NOTHING_KNOWN, ReadDigests
 from nlareport.store.vector_parts import VectorParts
 
 DOCUMENT_COLUMNS = {"doc_id": pl.String, "corpus": pl.String, "source_index": pl.Int64, "text": pl.String}
@@ -88,21 +91,22 @@ class ActivationStore:
                 continue
             write_whole(sidecar_path(path), sidecar_text(pair, frame["doc_id"].to_list()).encode())
 
-    def read_activations(self, pair_id: PairId) -> ActivationBatch:
-        """One pair's raw activations in order of item; no rows when there are none.
+    def read_activations(self, pair_id: PairId, wanted: ReadDigests = NOTHING_KNOWN) -> ActivationBatch:
+        """One pair's raw activations in order of item; no rows when there are none, or none of what is wanted.
 
         Raises:
             ActivationsDamaged: a part cannot be read, or two parts hold the same item.
         """
-        return self._activations(pair_id).read(pair_id)
+        return _wanted(self._activations(pair_id), pair_id, wanted)
 
-    def stored_item_ids(self, pair_id: PairId) -> frozenset[int]:
-        """Items whose activation for this pair is here.
+    def stored_item_ids(self, pair_id: PairId, wanted: ReadDigests = NOTHING_KNOWN) -> frozenset[int]:
+        """Items whose activation for this pair is here, read where it is wanted.
 
         Raises:
             ActivationsDamaged: a part cannot be read.
         """
-        return self._activations(pair_id).item_ids()
+        parts = self._activations(pair_id)
+        return parts.item_ids() - parts.read_otherwise(wanted)
 
     def write_reconstructions(
         self, source: PairId, batch: ActivationBatch, notes: Mapping[str, str] = NO_NOTES
@@ -121,21 +125,34 @@ class ActivationStore:
         frame = pl.DataFrame([item_ids, vector_series("vector", batch)]).sort("item_id")
         self._reconstructions(source, batch.pair_id).write(frame, notes)
 
-    def read_reconstructions(self, source: PairId, target: PairId) -> ActivationBatch:
-        """One cell's reconstructions in order of item; no rows when there are none.
+    def read_reconstructions(
+        self, source: PairId, target: PairId, wanted: ReadDigests = NOTHING_KNOWN
+    ) -> ActivationBatch:
+        """One cell's reconstructions in order of item; no rows when there are none, or none of the texts wanted.
 
         Raises:
             ActivationsDamaged: a part cannot be read, or two parts hold the same item.
         """
-        return self._reconstructions(source, target).read(target)
+        return _wanted(self._reconstructions(source, target), target, wanted)
 
-    def reconstructed_item_ids(self, source: PairId, target: PairId) -> frozenset[int]:
-        """Items of one cell whose reconstruction is here.
+    def reconstructed_item_ids(
+        self, source: PairId, target: PairId, wanted: ReadDigests = NOTHING_KNOWN
+    ) -> frozenset[int]:
+        """Items of one cell whose reconstruction is here, from the text wanted.
 
         Raises:
             ActivationsDamaged: a part cannot be read.
         """
-        return self._reconstructions(source, target).item_ids()
+        parts = self._reconstructions(source, target)
+        return parts.item_ids() - parts.read_otherwise(wanted)
+
+    def activation_parts(self, pair_id: PairId) -> list[Path]:
+        """The files that hold a pair's activations."""
+        return part_paths(self._activations(pair_id).folder)
+
+    def reconstruction_parts(self, source: PairId, target: PairId) -> list[Path]:
+        """The files that hold one cell's reconstructions."""
+        return part_paths(self._reconstructions(source, target).folder)
 
     def items_by_part(self, pair_ids: Sequence[PairId]) -> dict[Path, frozenset[int]]:
         """The items in every part of activations and reconstructions of these pairs.
@@ -157,3 +174,12 @@ class ActivationStore:
         if folder not in self._parts:
             self._parts[folder] = VectorParts(folder, vector_column)
         return self._parts[folder]
+
+
+def _wanted(parts: VectorParts, pair_id: PairId, wanted: ReadDigests) -> ActivationBatch:
+    """Every vector but those of other texts than the ones wanted."""
+    batch, strange = parts.read(pair_id), parts.read_otherwise(wanted)
+    if not strange:
+        return batch
+    is_wanted = ~np.isin(batch.item_ids, sorted(strange))
+    return replace(batch, item_ids=batch.item_ids[is_wanted], vectors=batch.vectors[is_wanted])

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from nlareport.atomic_files import disk_faults
+
 RUN_FILE_ENDING = ".duckdb"
 VECTORS_ENDING = ".activations"
 
@@ -32,3 +34,19 @@ def parts_of_run(db: Path) -> tuple[Path, ...]:
     """A run file with all that belongs to it: its write-ahead log and its vectors, wherever they were ever kept."""
     file = run_file_path(db)
     return file, file.with_name(f"{file.name}.wal"), vectors_folder(db), former_vectors_folder(db)
+
+
+def take_former_folder(db: Path) -> None:
+    """Gives the vectors of a run file that does not end in ``.duckdb`` their present name.
+
+    Versions before schema 5 kept them under the name of its namesake that does; where there is such a run file, they
+    are left to it.
+
+    Raises:
+        FileUnwritable: the disk forbids it.
+    """
+    former, folder = former_vectors_folder(db), vectors_folder(db)
+    if former == folder or folder.exists() or not former.is_dir() or former.with_suffix(RUN_FILE_ENDING).exists():
+        return
+    with disk_faults(folder):
+        former.rename(folder)

@@ -24,6 +24,7 @@ from nlareport.store.parts import (
     write_part,
 )
 from nlareport.store.stage0 import sidecar_path
+from nlareport.store.vector_notes import ReadDigests, noted_reading
 
 
 class VectorParts:
@@ -33,6 +34,7 @@ class VectorParts:
         self.folder = folder
         self._vector_column = vector_column
         self._ids: dict[Path, frozenset[int]] | None = None
+        self._reading: dict[Path, dict[int, str]] = {}
 
     def item_ids(self) -> frozenset[int]:
         """Items that have a vector here.
@@ -52,6 +54,24 @@ class VectorParts:
             self._ids = {path: frozenset(_item_ids(path).tolist()) for path in part_paths(self.folder)}
         return self._ids
 
+    def read_otherwise(self, wanted: ReadDigests) -> frozenset[int]:
+        """Items of every part in which a vector is of another text than the one wanted.
+
+        Of the whole part, which is written anew as a whole. An item is passed over where it is not wanted, and where
+        the part does not say what was read for it.
+
+        Raises:
+            ActivationsDamaged: a part is not what was written.
+        """
+        strange: set[int] = set()
+        for path, ids in self.ids_by_part().items():
+            if path not in self._reading:
+                self._reading[path] = noted_reading(path)
+            known = self._reading[path]
+            if any(known[item_id] != wanted[item_id] for item_id in ids & known.keys() & wanted.keys()):
+                strange |= ids
+        return frozenset(strange)
+
     def write(self, frame: pl.DataFrame, notes: Mapping[str, str] = NO_NOTES) -> dict[Path, pl.DataFrame]:
         """Every part that was written, with its rows: the frame as one part, and those that lost items to it.
 
@@ -67,6 +87,7 @@ class VectorParts:
             if other != path and held & ids and (kept := self._without(other, ids)) is not None:
                 written[other] = kept
         write_part(path, frame, notes)
+        self._reading.pop(path, None)
         self.ids_by_part()[path] = ids
         return {**written, path: frame}
 
