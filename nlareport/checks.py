@@ -20,7 +20,7 @@ class ClaimCheck:
     claim_id: str
     verdict: ClaimVerdict
     text: str
-    """With its figures; with the names of their places where it cannot be asked."""
+    """With its figures; where it cannot be asked, what the run lacks for it."""
     is_required: bool = False
 
 

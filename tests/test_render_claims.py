@@ -8,7 +8,8 @@ import pytest
 from render_runs import PUBLISHED, write_computed_run
 from rendered_reports import write_report
 
-from nlareport.render.claims import FigureFormatter, claim_templates, read_claims
+from nlareport.render.claims import FigureFormatter, absent_needs, claim_templates, read_claims
+from nlareport.render.contexts import ClaimNeed
 from nlareport.rows import AblationCell, Baseline, Claim, PairId
 from nlareport.store.database import RunFile
 from nlareport.store.published import import_published
@@ -324,3 +325,15 @@ def test_a_map_that_knows_more_takes_the_claim_away_and_one_that_is_not_known_bo
     else:
         assert not claims["language_and_ridge"].holds
         assert f"in {n_above} of 2 cross-model cells" in claims["language_and_ridge.otherwise"].text
+
+
+def test_every_sentence_names_what_it_needs_and_is_asked_exactly_where_nothing_is_lacking(tmp_path: Path) -> None:
+    db = write_computed_run(tmp_path / "run.duckdb")
+    with DuckDBReader.open(db) as reader:
+        known = {need.need for need in reader.rows(ClaimNeed, "claim_needs")}
+        absent = absent_needs(reader)
+        asked = {claim.claim_id for claim in read_claims(reader)}
+    assert all(template.needs and set(template.needs) <= known for template in claim_templates())
+    assert not asked & absent.keys()
+    # All intervals of this run are equally wide, so none is the narrowest.
+    assert {template.claim_id for template in claim_templates()} - asked - absent.keys() == {"interval_widths"}

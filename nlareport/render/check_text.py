@@ -10,10 +10,19 @@ VERDICT_WIDTH = 16
 
 
 def check_lines(report: CheckReport, page: str) -> Iterator[str]:
-    """Claims first, then cells beside an earlier run's, then the numbers of a page, then notes."""
+    """Claims, then cells beside an earlier run's, then the numbers of a page, then notes.
+
+    Claims that cannot be asked are grouped by what the run lacks for them.
+    """
+    unasked: dict[str, list[str]] = {}
     for claim in report.claims:
-        required = " (required)" if claim.is_required else ""
-        yield f"{claim.verdict:{VERDICT_WIDTH}}{claim.claim_id}{required}: {claim.text}"
+        name = f"{claim.claim_id} (required)" if claim.is_required else claim.claim_id
+        if claim.verdict == "cannot be asked":
+            unasked.setdefault(claim.text, []).append(name)
+        else:
+            yield f"{claim.verdict:{VERDICT_WIDTH}}{name}: {claim.text}"
+    for absent, names in unasked.items():
+        yield f"{'cannot be asked':{VERDICT_WIDTH}}{', '.join(names)}: {absent}."
     yield from map(replication_line, report.replications)
     if report.replications:
         yield replication_summary(report.replications)

@@ -15,7 +15,7 @@ import yaml
 
 from nlareport.ports import RunReader
 from nlareport.render import formats
-from nlareport.render.contexts import ClaimFigures
+from nlareport.render.contexts import ClaimFigures, ClaimNeed
 from nlareport.render.folders import templates_folder
 from nlareport.rows import Claim
 
@@ -28,6 +28,8 @@ class ClaimTemplate:
     query: str
     text: str
     otherwise: str | None
+    needs: tuple[str, ...] = ()
+    """What the run must hold before it can be asked: names of ``claim_needs``, what others rest on first."""
     is_required: bool = False
     """Whether a run on which it does not hold has a fault."""
     is_in_hero: bool = False
@@ -80,6 +82,7 @@ def claim_templates(folder: Path | None = None) -> list[ClaimTemplate]:
                 content["query"],
                 content["text"],
                 content.get("otherwise"),
+                tuple(content.get("needs", ())),
                 content.get("required", False),
                 content.get("hero", False),
             )
@@ -99,6 +102,16 @@ def read_claims(reader: RunReader, folder: Path | None = None) -> list[Claim]:
         if template.otherwise is not None:
             otherwise_id = f"{template.claim_id}.otherwise"
             found.append(_claim(otherwise_id, template.otherwise, template.query, not answer.holds, figures))
+    return found
+
+
+def absent_needs(reader: RunReader, folder: Path | None = None) -> dict[str, str]:
+    """Why the run cannot be asked about a sentence, by `claim_id`; of sentences that lack nothing, nothing is said."""
+    absent = {need.need: need.absent for need in reader.rows(ClaimNeed, "claim_needs") if not need.is_met}
+    found = {}
+    for template in claim_templates(folder):
+        if lacking := [need for need in template.needs if need in absent]:
+            found[template.claim_id] = absent[lacking[0]]
     return found
 
 

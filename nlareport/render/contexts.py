@@ -178,6 +178,17 @@ class ClaimFigures:
 
 
 @dataclass(frozen=True, slots=True)
+class ClaimNeed:
+    """Something that sentences are asked of (``claim_needs``)."""
+
+    need: str
+    """Its name among the `needs` of a sentence."""
+    is_met: bool
+    absent: str
+    """What is missing and what would bring it, as the rest of a sentence."""
+
+
+@dataclass(frozen=True, slots=True)
 class SampleCard:
     """One item chosen for a card (``sample_cards``)."""
 

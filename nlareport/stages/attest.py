@@ -14,19 +14,25 @@ from nlareport.rows import Cell, Claim, Pair, Run
 from nlareport.yaml_files import mapping_in
 
 FIGURE_TOLERANCE = 1e-9
+OTHERWISE = ".otherwise"
+"""How the id of a sentence's weaker form ends."""
 PAIR_FIELDS = ("family", "block_index", "d_model")
 """What a run's own text fixes of a pair; labels may be reworded."""
 
 
-def claim_checks(templates: Mapping[str, tuple[str, bool]], claims: Sequence[Claim]) -> list[ClaimCheck]:
-    """Every sentence the report may say with its verdict, in the order of `templates` (id → text, required)."""
+def claim_checks(required: Mapping[str, bool], claims: Sequence[Claim], absent: Mapping[str, str]) -> list[ClaimCheck]:
+    """Every sentence the report may say with its verdict, in the order of `required` (id → whether it must hold).
+
+    `absent` says what the run lacks for those it cannot be asked about; of these the weaker form is not listed.
+    """
     asked = {claim.claim_id: claim for claim in claims}
     checks = []
-    for claim_id, (text, is_required) in templates.items():
+    for claim_id, is_required in required.items():
         if claim := asked.get(claim_id):
             checks.append(ClaimCheck(claim_id, "holds" if claim.holds else "does not hold", claim.text, is_required))
-        else:
-            checks.append(ClaimCheck(claim_id, "cannot be asked", text, is_required))
+        elif not claim_id.endswith(OTHERWISE):
+            reason = absent.get(claim_id, "the run holds all it needs, but no case that it could speak of")
+            checks.append(ClaimCheck(claim_id, "cannot be asked", reason, is_required))
     return checks
 
 

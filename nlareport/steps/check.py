@@ -8,15 +8,18 @@ from pathlib import Path
 
 from nlareport.checks import CheckReport
 from nlareport.errors import NothingToCompare, ProseUnreadable
+from nlareport.given_files import text_given
 from nlareport.ports import RunReader
-from nlareport.render.claims import claim_templates, read_claims
+from nlareport.render.claims import absent_needs, claim_templates, read_claims
 from nlareport.rows import Cell, Claim, Pair, Run
+from nlareport.shown import MOST_SHOWN, shown
 from nlareport.stages import attest, numerals, prose, replicate
 from nlareport.steps.compare import compare_runs
 from nlareport.steps.figures import pair_names, run_figures
 from nlareport.store.queries import DuckDBReader
 from nlareport.store.tables import PRIMARY_KEYS
 
+MOST_PAGE_BYTES = 20_000_000
 MOST_ROWS = 10
 """Rows of an audit that are told one by one."""
 
@@ -28,7 +31,7 @@ def check_stored(reader: DuckDBReader) -> CheckReport:
         reader.table(row_type)
     (run,) = reader.rows(Run, "diff_run")
     now = read_claims(reader)
-    checks = attest.claim_checks(_templates(), now)
+    checks = attest.claim_checks(_required(), now, absent_needs(reader))
     faults = audit_faults(reader)
     faults += attest.pair_faults(run, reader.rows(Pair, "pair_table"))
     faults += attest.cell_faults(run, reader.rows(Cell, "check_cells"))
@@ -54,11 +57,7 @@ def check_prose(found: CheckReport, page: Path, reader: RunReader) -> CheckRepor
     Raises:
         ProseUnreadable: the page cannot be read.
     """
-    try:
-        text = page.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise ProseUnreadable(f"{page}: cannot be read ({reason}). Give the path of a Markdown page.") from error
+    text = text_given(page, ProseUnreadable, "Give the path of a Markdown page.", MOST_PAGE_BYTES)
     numbers = numerals.written_numbers(text, pair_names(reader.rows(Pair, "pair_table")))
     findings = prose.judge(numbers, run_figures(reader))
     return replace(found, numbers=findings, faults=found.faults + prose.prose_faults(findings, str(page)))
@@ -79,15 +78,18 @@ def audit_faults(reader: DuckDBReader) -> list[str]:
     return faults
 
 
-def _templates() -> dict[str, tuple[str, bool]]:
+def _required() -> dict[str, bool]:
     """Every sentence and its weaker form, with whether a run must bear it out."""
     found = {}
     for template in claim_templates():
-        found[template.claim_id] = (template.text, template.is_required)
+        found[template.claim_id] = template.is_required
         if template.otherwise is not None:
-            found[f"{template.claim_id}.otherwise"] = (template.otherwise, False)
+            found[f"{template.claim_id}{attest.OTHERWISE}"] = False
     return found
 
 
 def _value(value: object) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    if isinstance(value, str):
+        # A pair's id reads better without quotes; a stranger's text is shown safely.
+        return value if value.isprintable() and len(value) <= MOST_SHOWN else shown(value)
+    return f"{value:.6g}" if isinstance(value, float) else shown(value)

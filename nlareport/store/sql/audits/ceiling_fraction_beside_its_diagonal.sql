@@ -2,15 +2,43 @@
 -- Those of the cell table, and those of the measure table, which are over all items.
 -- Parameters: none.
 -- Rows: source, target, subset, the fraction stated and the one expected.
-WITH stated AS (
+WITH
+stated AS (
     SELECT source, target, subset, ceiling_fraction FROM cell
     UNION ALL
     SELECT source, target, 'all', value FROM measure WHERE measure = 'ceiling_fraction'
+),
+-- How far rounding may have put each value off: the last decimal that any of its column has, once those that are
+-- exact in single precision are read as such. At most 0.01: with fewer decimals nothing was rounded.
+written AS (
+    SELECT 'fraction' AS name, ceiling_fraction AS value FROM stated
+    UNION ALL
+    SELECT 'cell' AS name, fve_nrm AS value FROM cell
+),
+rounded AS (
+    SELECT name, least(0.01, pow(10, -max(length(split_part(
+        CASE WHEN value = CAST(value AS FLOAT) THEN CAST(CAST(value AS FLOAT) AS VARCHAR) ELSE CAST(value AS VARCHAR) END,
+        '.', 2
+    ))))) AS step
+    FROM written
+    WHERE value IS NOT NULL
+    GROUP BY name
+),
+rounding AS (
+    SELECT
+        coalesce(max(step) FILTER (WHERE name = 'fraction'), 0) AS fraction_step,
+        coalesce(max(step) FILTER (WHERE name = 'cell'), 0) AS cell_step
+    FROM rounded
 )
 SELECT DISTINCT s.source, s.target, s.subset, s.ceiling_fraction, c.fve_nrm / d.fve_nrm AS expected_ceiling_fraction
 FROM stated AS s
 JOIN cell AS c ON c.source = s.source AND c.target = s.target AND c.subset = s.subset
 JOIN cell AS d ON d.source = s.target AND d.target = s.target AND d.subset = s.subset
+CROSS JOIN rounding AS r
 WHERE s.ceiling_fraction IS NOT NULL AND d.fve_nrm > 0
-    AND (c.fve_nrm IS NULL OR abs(s.ceiling_fraction - c.fve_nrm / d.fve_nrm) > 1e-9)
+    AND (
+        c.fve_nrm IS NULL
+        OR abs(s.ceiling_fraction - c.fve_nrm / d.fve_nrm)
+            > 1e-9 + r.fraction_step + r.cell_step * (1 + abs(c.fve_nrm) / d.fve_nrm) / d.fve_nrm
+    )
 ORDER BY s.subset, s.source, s.target, s.ceiling_fraction;

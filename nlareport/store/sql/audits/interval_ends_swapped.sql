@@ -1,4 +1,4 @@
--- Cells, baselines, measures and effects whose interval ends below where it begins.
+-- Cells, baselines, learning curves, ablations, measures and effects whose interval ends below where it begins.
 -- Parameters: none.
 -- Rows: source, target, what the interval is of, its ends.
 SELECT source, target, subset AS interval_of, ci_low, ci_high
@@ -8,6 +8,18 @@ UNION ALL
 SELECT source, target, method, ci_low, ci_high
 FROM baseline
 WHERE ci_low > ci_high
+UNION ALL
+SELECT source, target, method, ci_low, ci_high
+FROM learning_curve
+WHERE ci_low > ci_high
+UNION ALL
+SELECT source, target, method, ci_low, ci_high
+FROM ablation_cell
+WHERE ci_low > ci_high
+UNION ALL
+SELECT source, target, method || ' drop', drop_low, drop_high
+FROM ablation_cell
+WHERE drop_low > drop_high
 UNION ALL
 SELECT source, target, measure, ci_low, ci_high
 FROM measure

@@ -25,9 +25,32 @@ means AS (
     FROM score AS s
     JOIN member AS m ON m.item_id = s.item_id AND m.target = s.target
     GROUP BY s.source, s.target, m.subset
+),
+-- How far rounding may have put each value off: the last decimal that any of its column has, once those that are
+-- exact in single precision are read as such. At most 0.01: with fewer decimals nothing was rounded.
+written AS (
+    SELECT 'score' AS name, fve_nrm AS value FROM score
+    UNION ALL
+    SELECT 'cell' AS name, fve_nrm AS value FROM cell
+),
+rounded AS (
+    SELECT name, least(0.01, pow(10, -max(length(split_part(
+        CASE WHEN value = CAST(value AS FLOAT) THEN CAST(CAST(value AS FLOAT) AS VARCHAR) ELSE CAST(value AS VARCHAR) END,
+        '.', 2
+    ))))) AS step
+    FROM written
+    WHERE value IS NOT NULL
+    GROUP BY name
+),
+rounding AS (
+    SELECT
+        coalesce(max(step) FILTER (WHERE name = 'score'), 0) AS score_step,
+        coalesce(max(step) FILTER (WHERE name = 'cell'), 0) AS cell_step
+    FROM rounded
 )
 SELECT c.source, c.target, c.subset, c.fve_nrm, m.mean_fve_nrm
 FROM cell AS c
 JOIN means AS m ON m.source = c.source AND m.target = c.target AND m.subset = c.subset
-WHERE c.n_scored = m.n_found AND abs(c.fve_nrm - m.mean_fve_nrm) > 1e-9
+CROSS JOIN rounding AS r
+WHERE c.n_scored = m.n_found AND abs(c.fve_nrm - m.mean_fve_nrm) > 1e-9 + r.score_step + r.cell_step
 ORDER BY c.subset, c.source, c.target;

@@ -1,0 +1,89 @@
+-- What the report's sentences are asked of, whether the run holds it, and where it comes from: a sentence names its needs.
+-- Parameters: none.
+-- Rows: render.contexts.ClaimNeed.
+WITH
+whole AS (
+    SELECT c.*, s.family AS source_family, t.family AS target_family
+    FROM cell AS c
+    JOIN pair AS s ON s.pair_id = c.source
+    JOIN pair AS t ON t.pair_id = c.target
+    WHERE c.subset = 'all' AND c.fve_nrm IS NOT NULL
+),
+diagonal AS (
+    FROM whole WHERE source = target
+),
+-- A run without a diagonal lacks that; what is then missing of each is told of no pair.
+ablated AS (
+    SELECT method FROM ablation_cell WHERE source = target AND drop_low IS NOT NULL
+)
+SELECT 'cells' AS need, EXISTS (FROM whole) AS is_met,
+    'no cell over all items has an fve_nrm; a computed run has them, and a bundle brings them in its cells table' AS absent
+UNION ALL
+SELECT 'intervals', EXISTS (FROM whole) AND NOT EXISTS (FROM whole WHERE ci_low IS NULL OR ci_high IS NULL),
+    'a cell has no 95% interval; a computed run of two documents or more has them, and a bundle brings ci_low and ci_high in '
+    || 'its cells table'
+UNION ALL
+SELECT 'diagonals', EXISTS (FROM diagonal WHERE fve_nrm > 0),
+    'no pair has a cell with itself as source and target that is above 0; bring those in the cells table'
+UNION ALL
+SELECT 'cross_model', count(*) FILTER (WHERE source <> target) > 1,
+    'fewer than two cells have a source and a target that differ; measure or bring another pair'
+FROM whole
+UNION ALL
+SELECT 'cross_family', EXISTS (FROM whole WHERE source_family <> target_family),
+    'no cell has a source and a target of different families; measure or bring a pair of another family'
+UNION ALL
+SELECT 'shared_family', count(*) > count(DISTINCT family), 'no two pairs are of one family; measure or bring another'
+FROM pair
+UNION ALL
+SELECT 'widths', count(DISTINCT d_model) > 1, 'all pairs have the same d_model; measure or bring one of another width'
+FROM pair
+UNION ALL
+SELECT 'both_ways', EXISTS (
+        FROM whole AS there
+        JOIN whole AS back ON back.source = there.target AND back.target = there.source AND there.source <> there.target
+    ),
+    'no two pairs have a cell in both directions; bring both in the cells table'
+UNION ALL
+SELECT 'fit', EXISTS (FROM additive_fit WHERE source_effect IS NOT NULL),
+    'the additive fit needs every cell of at least three pairs; measure or bring the missing ones'
+UNION ALL
+SELECT 'nulls', EXISTS (FROM whole) AND (
+        NOT EXISTS (FROM whole WHERE null_fve IS NULL)
+        OR (SELECT bool_or(TRY_CAST(environment ->> '$.nulls.max' AS DOUBLE) IS NOT NULL) FROM run)
+    ),
+    'a cell has no null; a computed run has them, and a bundle brings null_fve in its cells table'
+UNION ALL
+SELECT 'constants', EXISTS (FROM diagonal) AND NOT EXISTS (
+        FROM diagonal AS d
+        WHERE NOT EXISTS (FROM baseline AS b WHERE b.target = d.target AND b.method = 'best_constant' AND b.fve_nrm IS NOT NULL)
+    ),
+    'the best constant guess is not known; a computed run has it, and a bundle brings it in its baselines table as best_constant'
+UNION ALL
+SELECT 'ridge', NOT EXISTS (
+        FROM whole AS c
+        WHERE c.source <> c.target AND NOT EXISTS (
+            FROM baseline AS b
+            WHERE b.source = c.source AND b.target = c.target AND b.method = 'ridge' AND b.fve_nrm IS NOT NULL
+        )
+    ),
+    'no linear map was fitted; a computed run has it, and a bundle brings it in its baselines table as ridge'
+UNION ALL
+SELECT 'ablations', EXISTS (FROM ablated),
+    'no explanation was changed and read again; name `ablations` in the experiment, or bring the ablation_cells table'
+UNION ALL
+SELECT 'cuts', EXISTS (FROM ablated WHERE starts_with(method, 'first_')) AND EXISTS (FROM ablated WHERE starts_with(method, 'last_')),
+    'no explanation was cut and read again; name first_N_tokens and last_N_tokens of one N under `ablations` in the experiment, '
+    || 'or bring them in the ablation_cells table'
+UNION ALL
+SELECT 'decodes', EXISTS (FROM explanation WHERE is_clean IS NOT NULL)
+        OR (SELECT bool_or(TRY_CAST(environment ->> '$.decode.clean' AS BIGINT) IS NOT NULL) FROM run),
+    'no explanation says whether it is clean; a bundle brings is_clean in its explanations table'
+UNION ALL
+SELECT 'alignments', EXISTS (FROM alignment)
+        OR (SELECT bool_or(TRY_CAST(environment ->> '$.alignment_notes.lowest_aligned_position' AS BIGINT) IS NOT NULL) FROM run),
+    'where items stand in each tokenization is not known; a bundle brings it in its alignments table'
+UNION ALL
+SELECT 'outliers', EXISTS (FROM item WHERE is_outlier IS NOT NULL),
+    'no item was judged an outlier or none; a computed run judges them, and a bundle brings is_outlier in its items table, with '
+    || 'cells over without_outliers';
