@@ -297,3 +297,16 @@ def test_documents_without_a_score_are_drawn_too():
     means = bootstrap_means(np.array([0.8, 0.2]), np.array([0, 1]), 300, 9, n_documents=3)
     assert np.isnan(means).any()
     assert (found.ci_low, found.ci_high) == pytest.approx(percentile_interval(means))
+
+
+def test_a_cell_stands_on_its_targets_v_and_mean_norm_and_not_on_its_sources():
+    pairs = [pair(A, 0, 0.5, 0.6), pair(B, 1, 0.2, 0.9)]
+    items = [item(0), item(1)]
+    scores = [Score(n, s, t, 0.1, None) for n in (0, 1) for s in (A, B) for t in (A, B)]
+    nulls = [NullScore(n, s, t, 0, 0.4) for n in (0, 1) for s in (A, B) for t in (A, B)]
+    cells = summarize(pairs, items, scores, nulls, draws=100, seed=1)
+    for source in (A, B):
+        to_a, to_b = cell(cells, source, A), cell(cells, source, B)
+        assert (to_a.fve_nrm, to_b.fve_nrm) == pytest.approx((1 - 0.1 / 0.5, 1 - 0.1 / 0.2))
+        assert (to_a.null_fve, to_b.null_fve) == pytest.approx((1 - 0.4 / 0.5, 1 - 0.4 / 0.2))
+        assert (to_a.fve_meannorm, to_b.fve_meannorm) == pytest.approx((1 - 0.1 / 0.8, 1 - 0.1 / 0.2))
