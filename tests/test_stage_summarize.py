@@ -310,3 +310,12 @@ def test_a_cell_stands_on_its_targets_v_and_mean_norm_and_not_on_its_sources():
         assert (to_a.fve_nrm, to_b.fve_nrm) == pytest.approx((1 - 0.1 / 0.5, 1 - 0.1 / 0.2))
         assert (to_a.null_fve, to_b.null_fve) == pytest.approx((1 - 0.4 / 0.5, 1 - 0.4 / 0.2))
         assert (to_a.fve_meannorm, to_b.fve_meannorm) == pytest.approx((1 - 0.1 / 0.8, 1 - 0.1 / 0.2))
+
+
+def test_the_ceiling_of_a_subset_is_the_diagonal_over_that_subset():
+    items = [item(0, stratum="digits"), item(1)]
+    scores = [score(n, mse, s, A) for n, s, mse in [(0, A, 0.1), (1, A, 0.3), (0, B, 0.2), (1, B, 0.2)]]
+    cells = summarize(PAIRS, items, scores, [], draws=100, seed=1)
+    # Diagonals: 0.6 over both, 0.8 over the digits, 0.4 over the prose.
+    found = {subset: cell(cells, B, A, subset).ceiling_fraction for subset in ("all", "digits", "prose")}
+    assert found == pytest.approx({"all": 0.6 / 0.6, "digits": 0.6 / 0.8, "prose": 0.6 / 0.4})
