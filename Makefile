@@ -31,9 +31,10 @@ mutants: $(VENV)/.test-installed
 	OMP_NUM_THREADS=1 nice $(PYTHON) -m mutmut run --max-children 1
 	$(PYTHON) benchmarks/mutants.py
 
-# Which lines of nlareport/ the tests run: fails under 95%.
+# Which lines of nlareport/ the tests run: fails under 95%. Measuring is slow, so no example of hypothesis has a deadline.
 coverage: $(VENV)/.test-installed
-	OMP_NUM_THREADS=1 $(PYTHON) -m pytest --numprocesses $(WORKERS) --dist worksteal --cov --cov-report term-missing:skip-covered
+	OMP_NUM_THREADS=1 $(PYTHON) -m pytest --numprocesses $(WORKERS) --dist worksteal --hypothesis-profile=ci \
+		--cov --cov-report term-missing:skip-covered
 
 lint: $(VENV)/.test-installed
 	$(VENV)/bin/ruff check .
