@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nlareport.batches import SourceDocument, Tokenization
+from nlareport.batches import ReadingLimits, SourceDocument, Tokenization
 from nlareport.errors import NothingToAlign
 from nlareport.experiment import Sampling
-from nlareport.rows import Document
-from nlareport.stages.sample import align, sample_document, sample_positions, skipped_counts
+from nlareport.rows import Document, Item
+from nlareport.stages.sample import align, sample_document, sample_positions, skipped_counts, why_unreadable
 
 SPECIAL = 1
 
@@ -203,6 +203,24 @@ def test_a_piece_of_a_multi_byte_character_stands_for_the_whole_character(before
 
     _, (item,) = sample_document(document_of(text), Pieces(""), sampling(), 0)
     assert (item.token, item.char_end, item.stratum) == ("漢", len(before) + 1, "prose")
+
+
+@pytest.mark.parametrize(
+    ("char_ends", "limits", "reason"),
+    [
+        # Five words after a BOS, ending at 2, 5, 8, 11 and 14.
+        ([2, 11], ReadingLimits(5, None), None),
+        ([11, 2], ReadingLimits(4, None), "is longer than the 4 tokens that are read"),
+        ([14, 11], ReadingLimits(5, None), "is longer than the 5 tokens that are read"),
+        ([2], ReadingLimits(2, 101), None),
+        ([5], ReadingLimits(6, 101), "holds a token without an embedding"),
+        ([None], ReadingLimits(2, None), None),
+        ([], ReadingLimits(0, 0), None),
+    ],
+)
+def test_a_text_is_read_only_as_far_as_its_last_item(char_ends, limits, reason):
+    items = [Item(n, "corpus:split:7", end, "x", None, "prose") for n, end in enumerate(char_ends)]
+    assert why_unreadable("ab cd ef gh ij", items, PatternTokenizer(r"\S+"), limits) == reason
 
 
 # "The 漢字 end": BOS, The, ␣ + first byte of 漢, two more bytes of it, 字, ␣end.
