@@ -13,7 +13,7 @@ import fault_children as children
 from fault_children import DB, Tell
 from fault_kinds import Ground, Trial
 
-from nlareport.pipeline import diff_runs, render_run
+from nlareport.pipeline import diff_runs, render_run, start_over
 from nlareport.steps.opening import import_figures
 from nlareport.store.bundle import export_bundle
 
@@ -44,6 +44,30 @@ def kill_commands(ground: Ground, chance: random.Random) -> Trial:
     elif different := children.differences(_written(folder), expected):
         trial.lost.append(f"{name} leaves other files: {', '.join(different[:5])}")
     return trial
+
+
+def kill_new_run(ground: Ground, chance: random.Random) -> Trial:
+    """A run that starts over is killed, twice; the former one is kept, and the new one ends as any other."""
+    trial, folder = Trial(), ground.finished()
+    for _ in range(2):
+        trial.met(ground.killed(chance, _start_over, folder))
+    ended = children.run_to_end(children.compute, folder)
+    if not ended.is_done:
+        trial.lost.append(f"the command does not end: {ended.last or 'it died'}")
+        return trial
+    former, new = (sorted(folder.glob("run.*.duckdb")), folder / DB)
+    kept = [children.differences(children.rows_of(path), ground.rows) for path in former]
+    # Vectors are renamed after the run file: killed between, they stay, and the new run takes them.
+    if former and not any(set(different) <= {"vectors", "texts"} for different in kept):
+        trial.lost.append("the former run is under no name")
+    if different := children.differences(children.rows_of(new), ground.rows):
+        trial.lost.append(f"differs: {', '.join(different)}")
+    return trial
+
+
+def _start_over(tell: Tell, folder: Path) -> None:
+    start_over(folder / children.EXPERIMENT, folder / DB, "scripted")
+    children.compute(tell, folder)
 
 
 def _folder(ground: Ground) -> Path:

@@ -39,11 +39,18 @@ class Ground:
     expected: dict[str, str]
     expected_check: list[str]
     """What a check of it says: models with random weights bear no claim out."""
+    seed: int = 0
+    """Of the trial that is being made."""
 
     @property
     def seconds(self) -> float:
         """What a run takes that nobody disturbs."""
         return sum(self.stages)
+
+    @property
+    def rows(self) -> dict[str, str]:
+        """What is expected of the run, whatever files lie beside it."""
+        return {name: digest for name, digest in self.expected.items() if name != "files"}
 
     @property
     def reference(self) -> Path:

@@ -16,16 +16,19 @@ import click
 import fault_children as children
 import fault_commands as commands
 import fault_kinds as kinds
+import fault_numbers as numbers
 import pipeline_runs
 from fault_kinds import Ground, Trial
 
 from nlareport.rows import WHOLE_TEXT_METHODS
 
 SCRIPTED, MODELS = "scripted", "transformers"
-KINDS: dict[str, tuple[str, Callable[[Ground, random.Random], Trial]]] = {
+Inject = Callable[[Ground, random.Random], Trial]
+KINDS: dict[str, tuple[str, Inject]] = {
     "kill": (SCRIPTED, kinds.kill),
     "kill_models": (MODELS, kinds.kill),
     "kill_commands": (SCRIPTED, commands.kill_commands),
+    "kill_new_run": (SCRIPTED, commands.kill_new_run),
     "file_limit": (SCRIPTED, kinds.file_limit),
     "full_disk": (SCRIPTED, kinds.full_disk),
     "read_only": (SCRIPTED, kinds.read_only),
@@ -34,6 +37,8 @@ KINDS: dict[str, tuple[str, Callable[[Ground, random.Random], Trial]]] = {
     "damaged_parts": (SCRIPTED, kinds.damaged_parts),
     "missing_parts": (SCRIPTED, kinds.missing_parts),
     "damaged_run_file": (SCRIPTED, kinds.damaged_run_file),
+    "memory": (MODELS, numbers.memory),
+    "numbers": (SCRIPTED, numbers.numbers),
 }
 """Name to the engine that computes its runs, and what a trial does."""
 
@@ -80,10 +85,15 @@ def undisturbed(work: Path, engine: str) -> Ground:
 
 
 @click.command(help=__doc__)
-@click.option("--kinds", "names", default=",".join(KINDS), show_default=True)
+@click.option("--kinds", "names", default=",".join(name for name in KINDS if name != "full_disk"), show_default=True)
 @click.option("--trials", default=1, show_default=True, help="Of each kind.")
 @click.option("--first-seed", default=0, show_default=True)
-def main(names: str, trials: int, first_seed: int) -> None:
+@click.option(
+    "--log", type=click.Path(path_type=Path), help="Where lines are kept; trials that are in it are not repeated."
+)
+def main(names: str, trials: int, first_seed: int, log: Path | None) -> None:
+    known = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()] if log and log.exists() else []
+    made = {(trial["kind"], trial["seed"]) for trial in known}
     lost = 0
     with TemporaryDirectory() as scratch:
         Path(scratch).chmod(0o755)
@@ -91,13 +101,22 @@ def main(names: str, trials: int, first_seed: int) -> None:
         for name in names.split(","):
             engine, inject = KINDS[name]
             for seed in range(first_seed, first_seed + trials):
-                began = time.monotonic()
-                trial = inject(ground(engine), random.Random(f"{name} {seed}"))
-                facts = {"kind": name, "seed": seed, "n_faults": trial.n_faults, "where": dict(trial.where)}
-                seconds = round(time.monotonic() - began, 1)
-                click.echo(json.dumps({**facts, "lost": trial.lost, "seconds": seconds}, ensure_ascii=False))
-                lost += len(trial.lost)
+                if (name, seed) in made:
+                    continue
+                line = _trial(name, inject, ground(engine), seed)
+                lost += len(line["lost"])
+                click.echo(json.dumps(line, ensure_ascii=False))
+                if log is not None:
+                    with log.open("a", encoding="utf-8") as file:
+                        file.write(json.dumps(line, ensure_ascii=False) + "\n")
     raise SystemExit(1 if lost else 0)
+
+
+def _trial(name: str, inject: Inject, ground: Ground, seed: int) -> dict[str, Any]:
+    began, ground.seed = time.monotonic(), seed
+    trial = inject(ground, random.Random(f"{name} {seed}"))
+    facts = {"kind": name, "seed": seed, "n_faults": trial.n_faults, "where": dict(trial.where), "lost": trial.lost}
+    return {**facts, "seconds": round(time.monotonic() - began, 1)}
 
 
 if __name__ == "__main__":

@@ -93,7 +93,7 @@ def written_folder(root: Path, terms: Terms) -> Iterator[WrittenFolder]:
     """
     was_there = os.path.lexists(root)
     try:
-        with aside_folder(root / terms.kind, told=root) as aside:
+        with aside_folder(root / MANIFEST, told=root) as aside:
             _refuse_strangers(root, terms)
             folder = WrittenFolder(root, aside / "files")
             folder.staged.mkdir()

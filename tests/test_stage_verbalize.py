@@ -37,3 +37,14 @@ def test_a_verbalizer_that_loses_an_answer_is_noticed():
     batch = ActivationBatch(PairId("a"), np.array([5, 6]), np.ones((2, 2), dtype=np.float32))
     with pytest.raises(ValueError, match="shorter"):
         verbalize(batch, FixedVerbalizer(Completion("x", 1, "stop")))
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [("a \ud800 b", "a \ufffd b"), ("\ud83d\ude00", "😀"), ("\ude00\ud83d", "\ufffd\ufffd"), ("é\x00", "é\x00")],
+)
+def test_an_answer_is_kept_as_text_that_can_be_stored(said, kept):
+    batch = ActivationBatch(PairId("a"), np.array([0]), np.ones((1, 2), dtype=np.float32))
+    completion = Completion(f"<explanation>{said}</explanation>", 5, "stop")
+    (explanation,) = verbalize(batch, FixedVerbalizer(completion))
+    assert (explanation.text, explanation.completion) == (kept, f"<explanation>{kept}</explanation>")

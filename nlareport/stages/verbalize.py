@@ -24,12 +24,14 @@ def verbalize(batch: ActivationBatch, verbalizer: Verbalizer) -> list[Explanatio
 
 
 def _explanation(item_id: int, source: PairId, completion: Completion) -> Explanation:
-    text = explanation_in(completion.text)
+    # Half a surrogate pair is no text and cannot be stored; a whole one is the character it stands for.
+    answer = completion.text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    text = explanation_in(answer)
     return Explanation(
         item_id=item_id,
         source=source,
         text=text or None,
-        completion=completion.text,
+        completion=answer,
         n_tokens=completion.n_tokens,
         finish=completion.finish if text is None else "closed",
         is_clean=text is not None,
