@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 COMMIT = "a" * 40
@@ -19,6 +19,8 @@ class Hub:
     files: dict[str, bytes]
     manner: str = "sound"
     address: str = ""
+    is_over: Event = field(default_factory=Event)
+    """Set when the test ends: until then a silent hub says nothing."""
     asked: list[str] = field(default_factory=list)
     """What was asked for, as ``METHOD path range``."""
 
@@ -34,6 +36,7 @@ def open_hub(directory: Path) -> Iterator[Hub]:
     try:
         yield hub
     finally:
+        hub.is_over.set()
         server.shutdown()
         server.server_close()
         thread.join()
@@ -58,6 +61,10 @@ class _Handler(BaseHTTPRequestHandler):
             "busy": (429, b"slow down", {}),
             "no hub": (200, b"<html>Sign in to the hotel network</html>", {}),
         }
+        if self.hub.manner == "silent":
+            self.hub.is_over.wait()
+            self.close_connection = True
+            return None
         if self.hub.manner in refusals:
             return self._send(*refusals[self.hub.manner])
         name = self.path.rsplit("/", 1)[-1]

@@ -68,6 +68,13 @@ def test_without_a_network_the_sentence_says_so(hub: Hub, monkeypatch: pytest.Mo
         checkpoint_directory("lab/first")
 
 
+def test_a_hub_that_says_nothing_is_not_waited_for(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nlareport.backends.hub.SILENT_SECONDS", 0.3)
+    hub.manner = "silent"
+    with pytest.raises(CheckpointMissing, match=r"timed out. Check the network and run again"):
+        checkpoint_directory("lab/first")
+
+
 def test_a_full_disk_is_told_as_what_it_is(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")

@@ -8,14 +8,18 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from huggingface_hub import errors as hub_errors
-from huggingface_hub import snapshot_download
+from huggingface_hub import get_session, snapshot_download
 from huggingface_hub.utils import logging as hub_logging
 
 from nlareport.backends.wall import first_line, is_an_end
 from nlareport.errors import CheckpointMissing
 from nlareport.shown import shown
+
+SILENT_SECONDS = 60.0
+"""How long the hub may say nothing."""
 
 _HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 _TOKENIZER_FILES = ["*.json", "*.yaml", "*.jinja", "*.model", "*.txt"]
@@ -36,6 +40,7 @@ def checkpoint_directory(checkpoint: str | Path, *, with_weights: bool = True) -
         raise CheckpointMissing(f"{shown(str(checkpoint))}: is no directory and no hub id. Give one of them.")
     patterns = [*_TOKENIZER_FILES, "*.safetensors"] if with_weights else _TOKENIZER_FILES
     try:
+        _refuse_silence()
         with _without_warnings():
             # `original/` holds the same weights a second time.
             return Path(snapshot_download(str(checkpoint), allow_patterns=patterns, ignore_patterns=["original/*"]))
@@ -69,6 +74,20 @@ def _reason(error: BaseException) -> str:
     if isinstance(cause, OSError) and cause.errno is not None:
         return f"the download cannot be stored ({cause.strerror}). Make room, or set HF_HOME to another folder."
     return f"{first_line(cause)}. Check the network and run again; what was downloaded is kept."
+
+
+def _refuse_silence() -> None:
+    """Gives every request a limit: the hub's client waits for ever where a server took the call and says nothing."""
+    client = get_session()
+    asked = client.event_hooks["request"]
+    if _limit not in asked:
+        client.event_hooks = {**client.event_hooks, "request": [*asked, _limit]}
+
+
+def _limit(request: Any) -> None:
+    given = request.extensions.get("timeout") or {}
+    kinds = ("connect", "read", "write", "pool")
+    request.extensions["timeout"] = {kind: given.get(kind) or SILENT_SECONDS for kind in kinds}
 
 
 @contextmanager

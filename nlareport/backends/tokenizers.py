@@ -3,12 +3,13 @@
 Takes a checkpoint directory; returns a Hugging Face tokenizer that cuts text into tokens its model knows.
 """
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
 from transformers import AutoTokenizer
 
-from nlareport.backends.checkpoint_files import PUT_BACK, json_object, small_text
+from nlareport.backends.checkpoint_files import INDEX_NAME, PUT_BACK, json_object, small_text
 from nlareport.backends.quiet import quiet
 from nlareport.backends.wall import foreign_errors
 from nlareport.errors import CheckpointDamaged, CheckpointDrift, CheckpointMissing
@@ -16,6 +17,13 @@ from nlareport.prompts import bos_twice
 
 _NAMES_OF_SPECIAL_TOKENS = ("tokenizer_config.json", "special_tokens_map.json")
 _OTHER_FILES = ("added_tokens.json", "chat_template.json")
+
+_TOKENIZER_ENDINGS = (".json", ".jinja", ".model", ".txt")
+_NOT_OF_THE_TOKENIZER = ("config.json", "generation_config.json", INDEX_NAME)
+
+_OPENED: dict[tuple[str, int], Any] = {}
+"""Tokenizers by what their files say: a base, its AV and its AR have the same one, and a large one takes seconds."""
+_MOST_OPENED = 4
 
 _PROBE = "The river rose by 14 metres. Die Brücke hielt. Река поднялась. 河水上涨了。"
 """Words of several scripts: any tokenizer of a language model knows some of them."""
@@ -30,6 +38,39 @@ def load_tokenizer(directory: Path, vocab_size: int) -> Any:
         CheckpointDrift: it has tokens that the model does not know, or begins every text with two BOS.
     """
     _refuse_damaged_files(directory)
+    key = _content_digest(directory), vocab_size
+    if key not in _OPENED:
+        while len(_OPENED) >= _MOST_OPENED:
+            del _OPENED[next(iter(_OPENED))]
+        _OPENED[key] = _sound_tokenizer(directory, vocab_size)
+    return _OPENED[key]
+
+
+def chat_template_file(directory: Path) -> Path:
+    """The file a checkpoint's chat template stands in."""
+    names = ("chat_template.jinja", "chat_template.json")
+    return next(
+        (directory / name for name in names if (directory / name).exists()), directory / "tokenizer_config.json"
+    )
+
+
+def _refuse_damaged_files(directory: Path) -> None:
+    named = [json_object(directory / name) for name in _NAMES_OF_SPECIAL_TOKENS]
+    if not any(content is not None for content in named):
+        raise CheckpointMissing(
+            f"{directory}: has neither {' nor '.join(_NAMES_OF_SPECIAL_TOKENS)}, so its special tokens are unknown. "
+            f"{PUT_BACK}"
+        )
+    for name in _OTHER_FILES:
+        json_object(directory / name)
+    regular = directory / "tokenizer.json"
+    if regular.exists() and not regular.is_file():
+        raise CheckpointDamaged(f"{regular}: is no file. {PUT_BACK}")
+    for path in (directory / "chat_template.jinja", *sorted(directory.glob("additional_chat_templates/*.jinja"))):
+        small_text(path)
+
+
+def _sound_tokenizer(directory: Path, vocab_size: int) -> Any:
     advice = "Put its tokenizer.json and tokenizer_config.json back as they were released."
     try:
         with quiet(), foreign_errors(CheckpointMissing, f"{directory}: has no usable tokenizer", advice):
@@ -57,25 +98,12 @@ def load_tokenizer(directory: Path, vocab_size: int) -> Any:
     return tokenizer
 
 
-def chat_template_file(directory: Path) -> Path:
-    """The file a checkpoint's chat template stands in."""
-    names = ("chat_template.jinja", "chat_template.json")
-    return next(
-        (directory / name for name in names if (directory / name).exists()), directory / "tokenizer_config.json"
-    )
-
-
-def _refuse_damaged_files(directory: Path) -> None:
-    named = [json_object(directory / name) for name in _NAMES_OF_SPECIAL_TOKENS]
-    if not any(content is not None for content in named):
-        raise CheckpointMissing(
-            f"{directory}: has neither {' nor '.join(_NAMES_OF_SPECIAL_TOKENS)}, so its special tokens are unknown. "
-            f"{PUT_BACK}"
-        )
-    for name in _OTHER_FILES:
-        json_object(directory / name)
-    regular = directory / "tokenizer.json"
-    if regular.exists() and not regular.is_file():
-        raise CheckpointDamaged(f"{regular}: is no file. {PUT_BACK}")
-    for path in (directory / "chat_template.jinja", *sorted(directory.glob("additional_chat_templates/*.jinja"))):
-        small_text(path)
+def _content_digest(directory: Path) -> str:
+    """Of all that decides how text is cut and a chat is written: what the halves of a pair have in common."""
+    digest = hashlib.sha256()
+    for path in sorted([*directory.iterdir(), *directory.glob("additional_chat_templates/*")]):
+        if path.suffix in _TOKENIZER_ENDINGS and path.name not in _NOT_OF_THE_TOKENIZER and path.is_file():
+            with path.open("rb") as file:
+                digest.update(f"{path.name} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
+    model_type = (json_object(directory / "config.json") or {}).get("model_type")
+    return f"{digest.hexdigest()} {model_type}"
