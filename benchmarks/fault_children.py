@@ -181,8 +181,8 @@ def _tell_rows(tell: Tell, db: Path) -> None:
 
 
 def file_names(folder: Path) -> str:
-    """Everything that lies in a folder, hidden or not, by name."""
-    return " ".join(sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir()))
+    """Everything that lies in a folder, hidden or not, by name; folders too."""
+    return " ".join(sorted(str(path.relative_to(folder)) for path in folder.rglob("*")))
 
 
 def tree(folder: Path) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -132,6 +133,18 @@ def test_parts_of_items_the_run_does_not_have_are_told(finished: Path, folder: P
     assert run(folder / "experiment.yaml", folder / "run.duckdb").endswith("nothing was missing")
     part_paths(folder / "run.activations/reconstructions/large--small")[-1].unlink()
     assert check(folder).exit_code == 0
+
+
+def test_what_a_killed_process_left_is_cleared_by_the_next(finished: Path, folder: Path) -> None:
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    for place in (folder, folder / "run.activations/small", folder / "run.activations/reconstructions/large--small"):
+        (place / f".part-00000000.parquet.nlareport-{dead.pid}-0/new").mkdir(parents=True)
+    part_of(folder, "large").unlink()
+    run(folder / "experiment.yaml", folder / "run.duckdb")
+    assert sorted(path.relative_to(folder) for path in folder.rglob("*")) == sorted(
+        path.relative_to(finished) for path in finished.rglob("*")
+    )
 
 
 def test_parts_of_an_earlier_version_are_used_and_said_to_be_unchecked(finished: Path, folder: Path) -> None:

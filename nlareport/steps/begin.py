@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from nlareport.atomic_files import clear_left_over
 from nlareport.backends import EngineSettings, load_engine
 from nlareport.errors import PairUnknown, RunOfAnotherExperiment
 from nlareport.experiment import Experiment, PairSpec, experiment_text, parse_experiment
@@ -68,6 +69,8 @@ def opened(
             record_making(run_file, found)
         ready = experiment.model_copy(update={"pairs": located})
         work = Work(ready, locate_base_model(reference), path.parent, run_file, ActivationStore(db), engine, progress)
+        clear_left_over(db)
+        work.activations.clear_left_over()
         _describe_pairs(work, experiment)
         _reword(run_file, experiment, text)
         yield work

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from nlareport.atomic_files import write_whole
+from nlareport.atomic_files import clear_left_over, write_whole
 from nlareport.batches import ActivationBatch, SourceDocument
 from nlareport.file_names import distinct_names, file_name
 from nlareport.rows import Pair, PairId
@@ -41,6 +41,11 @@ class ActivationStore:
     def __init__(self, run_path: Path) -> None:
         self.folder = vectors_folder(run_path)
         self._parts: dict[Path, VectorParts] = {}
+
+    def clear_left_over(self) -> None:
+        """Removes what a killed process was writing here and nobody will write again."""
+        for place in [self.folder, *self.folder.rglob("*/")]:
+            clear_left_over(place / "part")
 
     def write_documents(self, documents: Sequence[SourceDocument], notes: Mapping[str, str] = NO_NOTES) -> None:
         """Keeps texts, so that resuming need not read the corpus again; keeping one again changes nothing.
