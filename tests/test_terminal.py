@@ -155,12 +155,19 @@ ENDLESS = "SELECT count(*) FROM range(100000000000) a, range(1000000) b WHERE a.
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
 def test_a_question_without_end_is_stopped_in_one_sentence(name: str, run_file: Path) -> None:
     command = [sys.executable, "-m", "nlareport", "query", str(run_file), ENDLESS]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=_hear_interrupts
+    ) as process:
         _wait_for_work(process.pid)
         process.send_signal(getattr(signal, name))
         out, said = process.communicate(timeout=60)
     assert (process.returncode, out) == (1, "")
     assert said == "nlareport: stopped before it was done; give the same command again.\n"
+
+
+def _hear_interrupts() -> None:
+    """Commands in the background of a script, as tests may be, pass over Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _wait_for_work(pid: int) -> None:

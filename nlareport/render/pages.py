@@ -100,7 +100,7 @@ def read_report(reader: RunReader) -> ReportContext:
     head = ask(reader, contexts.RunHead, "report_run")
     pairs = ask(reader, Pair, "pair_table")
     if not head or not pairs:
-        raise RunIncomplete("The run file names no pair yet; run its experiment first.")
+        raise RunIncomplete("names no pair yet, so there is nothing to show; run its experiment first.")
     counts = ask(reader, contexts.Counts, "report_counts")
     heat = read_heat(reader, counts.only)
     lead, claims = _claims_that_hold(reader)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nlareport.comparison import Comparison
-from nlareport.errors import SiteBroken
+from nlareport.errors import RunIncomplete, SiteBroken
 from nlareport.file_names import distinct_names, file_name
 from nlareport.render.contexts import RunHead
 from nlareport.render.diff import NOWHERE, ReportPlace, render_comparison
@@ -63,7 +63,11 @@ def publish_report(reader: DuckDBReader, place: WrittenFolder, site: SitePlace |
     Raises:
         RunIncomplete: the file has nothing to show yet.
     """
-    return render_report(reader, place, write_public_copy(reader, place.below("downloads").staged), site)
+    copy = write_public_copy(reader, place.below("downloads").staged)
+    try:
+        return render_report(reader, place, copy, site)
+    except RunIncomplete as error:
+        raise RunIncomplete(f"{reader.path}: {error}") from error
 
 
 def publish_reports(sources: Sequence[Path], reports: WrittenFolder) -> PublishedReports:

@@ -5,9 +5,9 @@ Nothing here writes, and SQL that comes in reaches no other file, no variable of
 
 import re
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Event, Thread
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -19,7 +19,7 @@ from nlareport.ports import Row
 from nlareport.shown import printable
 from nlareport.store import statements
 from nlareport.store.connections import connect, in_memory
-from nlareport.store.refusals import first_line, is_damage, on_opening
+from nlareport.store.refusals import first_line, is_damage, on_opening, raise_if_stopped
 from nlareport.store.tables import PRIMARY_KEYS, column_types, frame_schema, rows_of, table_of
 
 Answer = TypeVar("Answer")
@@ -141,25 +141,42 @@ class DuckDBReader:
 
     def _stoppable(self, ask: Callable[[], Answer]) -> Answer:
         """The answer, unless Ctrl-C comes first: DuckDB itself looks for one too seldom to be stopped by it."""
-        with ThreadPoolExecutor(max_workers=1) as worker:
-            answer = worker.submit(ask)
+        answers: list[Answer] = []
+        errors: list[BaseException] = []
+        is_done = Event()
+
+        def work() -> None:
             try:
-                # Awake now and then: a signal that another thread received does not end a wait without end.
-                while not wait([answer], timeout=0.1).done:
-                    pass
-                return answer.result()
-            except KeyboardInterrupt:
-                # Again and again: between two statements there is nothing to interrupt.
-                while not wait([answer], timeout=0.1).done:
-                    self._connection.interrupt()
-                raise
+                answers.append(ask())
+            except BaseException as error:
+                errors.append(error)
+            finally:
+                is_done.set()
+
+        worker = Thread(target=work, daemon=True)
+        try:
+            worker.start()
+            # Awake now and then: a signal that another thread received does not end a wait without end.
+            while not is_done.wait(timeout=0.1):
+                pass
+        except KeyboardInterrupt:
+            # Again and again: between two statements there is nothing to interrupt.
+            while worker.is_alive() and not is_done.wait(timeout=0.1):
+                self._connection.interrupt()
+            raise
+        for error in errors:
+            raise error
+        return answers[0]
 
     @contextmanager
     def _refusals(self, query: str) -> Iterator[None]:
         """Turns what DuckDB says against a query into `QueryFailed`, and what it says against the file into ours."""
         try:
             yield
-        except duckdb.Error as error:
+        except (duckdb.Error, RuntimeError) as error:
+            raise_if_stopped(error)
+            if not isinstance(error, duckdb.Error):
+                raise
             if is_damage(error):
                 raise on_opening(self.path, error) from error
             words = first_line(error)

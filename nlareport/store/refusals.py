@@ -139,7 +139,11 @@ def reading(path: Path) -> Iterator[None]:
     """
     try:
         yield
+    except RuntimeError as error:
+        raise_if_stopped(error)
+        raise
     except (duckdb.Error, OSError) as error:
+        raise_if_stopped(error)
         raise on_opening(path, error) from error
 
 
@@ -153,8 +157,22 @@ def writing(path: Path) -> Iterator[None]:
     """
     try:
         yield
+    except RuntimeError as error:
+        raise_if_stopped(error)
+        raise
     except (duckdb.Error, OSError) as error:
+        raise_if_stopped(error)
         raise on_writing(path, error) from error
+
+
+def raise_if_stopped(error: BaseException) -> None:
+    """Passes on a Ctrl-C that came while DuckDB was at work, which it wraps in an error of its own.
+
+    Raises:
+        KeyboardInterrupt: it was one.
+    """
+    if isinstance(error, duckdb.InterruptException) or str(error) == "Query interrupted":
+        raise KeyboardInterrupt from error
 
 
 def is_damage(error: duckdb.Error) -> bool:

@@ -26,6 +26,7 @@ from nlareport.rows import (
     Run,
     Score,
 )
+from nlareport.shown import shown
 from nlareport.store.database import RunFile, create_run_file
 from nlareport.store.tables import sort_key
 
@@ -118,8 +119,8 @@ def store_run(path: Path, rows: RunRows) -> bool:
     ):
         return False
     raise RunFileTaken(
-        f"{path}: already holds run {stored.run.run_id!r} ({stored.run.kind}) with other content; "
-        "remove it first or give another --db."
+        f"{path}: already holds run {shown(stored.run.run_id)} ({stored.run.kind}) with other content, which stays "
+        "as it is; give another path with --db."
     )
 
 
