@@ -1,3 +1,4 @@
+import math
 import re
 from pathlib import Path
 
@@ -80,3 +81,23 @@ def test_missing_templates_say_what_to_do(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(nlareport, "__file__", str(tmp_path / "nlareport" / "__init__.py"))
     with pytest.raises(FileNotFoundError, match="install nlareport again"):
         templates_folder()
+
+
+@pytest.mark.parametrize(
+    ("value", "as_score", "as_count"),
+    [
+        (-1e308, "−∞", "−∞"),
+        (1.7e299, "1.70e299", "1.70e299"),
+        (-2_500_000.0, "−2.50e6", "−2 500 000"),
+        (999_999.0, "999999.00", "999 999"),
+        (5e-324, "0.00", "4.941e−324"),
+        (2**63 - 1, "9.22e18", "9.22e18"),
+        (math.inf, "∞", "∞"),
+        (math.nan, "–", "–"),
+    ],
+)
+def test_figures_of_any_size_are_short(value: float, as_score: str, as_count: str) -> None:
+    assert formats.signed(value, 2) == as_score
+    assert formats.count(value) == as_count
+    assert formats.plus(value, 2) in (as_score, f"+{as_score}")
+    assert len(formats.percent(value)) < 12

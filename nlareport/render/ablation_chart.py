@@ -10,7 +10,7 @@ from typing import Any
 import altair as alt
 from markupsafe import Markup
 
-from nlareport.render.charts import FILE_INKS, PAGE_INKS, Inks, file_svg, in_order, inline_svg, look
+from nlareport.render.charts import FILE_INKS, PAGE_INKS, Inks, can_be_drawn, file_svg, in_order, inline_svg, look
 
 LABEL = "What is left of every cell's score when its texts are cut to their first or last tokens"
 EXPLAINED = "fve_nrm of texts cut to their first or last tokens. Red is a pair reading itself, with its 95% interval."
@@ -40,18 +40,18 @@ class CutPoint:
 
 
 def cut_chart(points: Sequence[CutPoint], width: int, name: str) -> Markup | None:
-    """The drawing inside a page; None without a value.
+    """The drawing inside a page; None without a value that can be drawn.
 
     `width` is that of the plots together in CSS pixels; `name` keeps the ids of two drawings on one page apart.
     """
-    if all(point.fve_nrm is None for point in points):
+    if not can_be_drawn(value for point in points for value in (point.fve_nrm, point.ci_low, point.ci_high)):
         return None
     return inline_svg(_plots(points, width, PAGE_INKS).configure(**look(PAGE_INKS)), name, LABEL)
 
 
 def cut_file(points: Sequence[CutPoint], title: str) -> str | None:
-    """The drawing as a file that stands alone under the run's title; None without a value."""
-    if all(point.fve_nrm is None for point in points):
+    """The drawing as a file that stands alone under the run's title; None without a value that can be drawn."""
+    if not can_be_drawn(value for point in points for value in (point.fve_nrm, point.ci_low, point.ci_high)):
         return None
     chart = _plots(points, 720, FILE_INKS).properties(title=alt.TitleParams(title, subtitle=EXPLAINED))
     return file_svg(chart.configure(**look(FILE_INKS, padding=24)), "cuts")

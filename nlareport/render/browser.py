@@ -4,12 +4,13 @@ Enter items in order, some at a time; leave one script of columns, which the pag
 items' texts each, which it loads when it shows or searches them. What a script says is data: it calls one function.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, get_args
 
 from nlareport.ports import RunReader, in_batches
-from nlareport.render import report_folder
+from nlareport.render import formats, report_folder
 from nlareport.render.items import ITEMS_PER_PAGE, ItemDetail, ItemPages, ItemWriter, item_details
 from nlareport.render.links import cell_name, family_name, pair_name
 from nlareport.render.readable import isolated, readable
@@ -120,7 +121,7 @@ class ItemColumns:
         for column, fve in zip(columns["scores"], item.fve_nrm, strict=True):
             column.append(scaled(fve))
         for column, norm in zip(columns["norms"], item.activation_norm, strict=True):
-            column.append(None if norm is None else float(f"{norm:.{NORM_DIGITS}g}"))
+            column.append(None if norm is None or not math.isfinite(norm) else float(f"{norm:.{NORM_DIGITS}g}"))
         for column, is_clean, finish in zip(columns["states"], item.is_clean, item.finish, strict=True):
             column.append("-" if is_clean is None else "c" if is_clean else STATES[finish])
 
@@ -129,10 +130,12 @@ class ItemColumns:
         return self._tokens.setdefault(token, len(self._tokens))
 
 
-def scaled(fve_nrm: float | None) -> int | None:
+def scaled(fve_nrm: float | None) -> int | float | None:
     """A score in whole ten-thousandths that the browser, rounding halves up, writes with the same two decimals."""
-    if fve_nrm is None:
+    if fve_nrm is None or math.isnan(fve_nrm):
         return None
+    if abs(fve_nrm) >= formats.MOST_SCORED:
+        return SCORE_SCALE * float(min(max(fve_nrm, -formats.MOST_WRITTEN), formats.MOST_WRITTEN))
     # Beyond this no decimal is left, and 100 times the largest number is infinite.
     fve_nrm = min(max(fve_nrm, -MOST_SCORE), MOST_SCORE)
     hundredths = round(100 * float(f"{fve_nrm:.2f}"))

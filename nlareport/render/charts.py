@@ -12,6 +12,13 @@ import altair as alt
 import vl_convert
 from markupsafe import Markup, escape
 
+from nlareport.render.readable import readable
+
+LABEL_LIMIT = 320
+"""CSS pixels of a label on an axis; the rest of a longer one is left out."""
+MOST_DRAWN = 1e6
+"""Beyond it an axis has no use, and soon no ticks."""
+
 
 @dataclass(frozen=True, slots=True)
 class Inks:
@@ -35,6 +42,12 @@ FILE_INKS = Inks(
 """Those of the page's light theme, for a file that stands alone."""
 
 
+def can_be_drawn(values: Iterable[float | None]) -> bool:
+    """Whether there is any value, and an axis that reaches all of them still has room for the others."""
+    known = [abs(value) for value in values if value is not None]
+    return bool(known) and max(known) <= MOST_DRAWN
+
+
 def inline_svg(chart: alt.TopLevelMixin, name: str, label: str) -> Markup:
     """The chart as an image inside a page, as wide as its place; `name` keeps the ids of two drawings apart."""
     svg = re.sub(r' (?:aria-[a-z]+|role)="[^"]*"', "", file_svg(chart, name))
@@ -45,10 +58,19 @@ def inline_svg(chart: alt.TopLevelMixin, name: str, label: str) -> Markup:
 
 def file_svg(chart: alt.TopLevelMixin, name: str) -> str:
     """The chart as SVG, its ids numbered from 0: Vega counts them up per process."""
-    svg: str = vl_convert.vegalite_to_svg(chart.to_dict())
+    svg: str = vl_convert.vegalite_to_svg(_readable(chart.to_dict()))
     for number, found in enumerate(dict.fromkeys(re.findall(r'\bid="([^"]+)"', svg))):
         svg = re.sub(rf'(id="|url\(#|href="#){re.escape(found)}(?=["\)])', rf"\g<1>{name}-{number}", svg)
     return svg
+
+
+def _readable(value: Any) -> Any:
+    """A chart's description with every text in it as pages show it: a drawing takes no control character."""
+    if isinstance(value, dict):
+        return {readable(key): _readable(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_readable(part) for part in value]
+    return readable(value) if isinstance(value, str) else value
 
 
 def look(inks: Inks, *, padding: int = 0) -> dict[str, Any]:
@@ -63,7 +85,7 @@ def look(inks: Inks, *, padding: int = 0) -> dict[str, Any]:
             "labelColor": inks.ink,
             "titleColor": inks.quiet,
             "labelFontSize": 12,
-            "labelLimit": 320,
+            "labelLimit": LABEL_LIMIT,
             "titleFontSize": 12,
             "titleFontWeight": 400,
         },

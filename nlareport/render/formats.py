@@ -1,13 +1,17 @@
 """How figures are written on a page: the filters of every template and the format words of claims.
 
-Enters a number or None; leaves text. A figure that is not known is a dash, never an empty place, NaN or None.
+Enters a number or None; leaves text. A figure that is not known is a dash, never an empty place, NaN or None; one that
+is too large to be read in full is written with a power of ten.
 """
 
+import math
 from collections.abc import Callable, Sequence
 
 MINUS = "\u2212"
 THIN = "\u202f"
 UNKNOWN = "–"
+MOST_SCORED, MOST_COUNTED, MOST_WRITTEN = 1e6, 1e15, 1e300
+"""From where on a score and a count are written with a power of ten, and both as without bound."""
 FULL_SHIFT = 0.25
 """The difference from which on its colour no longer deepens. The same on every page, so that pages can be compared."""
 Number = float | int
@@ -15,8 +19,10 @@ Number = float | int
 
 def signed(value: Number | None, digits: int = 3) -> str:
     """The value with fixed digits, a true minus sign, and no negative zero."""
-    if value is None:
+    if value is None or math.isnan(value):
         return UNKNOWN
+    if abs(value) >= MOST_SCORED:
+        return _with_power(value)
     text = f"{value:.{digits}f}"
     if not text.startswith("-"):
         return text
@@ -26,7 +32,8 @@ def signed(value: Number | None, digits: int = 3) -> str:
 def plus(value: Number | None, digits: int = 3) -> str:
     """Like `signed`, with a plus before what is above 0: for effects and differences."""
     text = signed(value, digits)
-    return text if value is None or value <= 0 or float(text) == 0 else f"+{text}"
+    is_positive = value is not None and value > 0 and text.strip("0.") != ""
+    return f"+{text}" if is_positive else text
 
 
 def percent(value: Number | None) -> str:
@@ -70,12 +77,23 @@ def size(n_bytes: int) -> str:
 
 def count(value: Number | None) -> str:
     """A number in full, thousands parted by a narrow no-break space; decimals only where it has some."""
-    if value is None:
+    if value is None or math.isnan(value):
         return UNKNOWN
+    if abs(value) >= MOST_COUNTED:
+        return _with_power(value)
     whole = int(value)
     if whole == value:
         return f"{whole:,}".replace(",", THIN).replace("-", MINUS)
     return f"{value:,.4g}".replace(",", THIN).replace("-", MINUS) if abs(value) < 1000 else count(round(value))
+
+
+def _with_power(value: Number) -> str:
+    """The value as 1.25e6."""
+    sign = MINUS if value < 0 else ""
+    if abs(value) >= MOST_WRITTEN:
+        return f"{sign}∞"
+    digits, _, power = f"{abs(value):.2e}".partition("e+")
+    return f"{sign}{digits}e{int(power)}"
 
 
 def heat_step(value: Number | None) -> str:

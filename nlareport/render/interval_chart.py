@@ -7,7 +7,17 @@ import altair as alt
 from markupsafe import Markup
 
 from nlareport.render import formats
-from nlareport.render.charts import FILE_INKS, PAGE_INKS, Inks, file_svg, in_order, inline_svg, look
+from nlareport.render.charts import (
+    FILE_INKS,
+    LABEL_LIMIT,
+    PAGE_INKS,
+    Inks,
+    can_be_drawn,
+    file_svg,
+    in_order,
+    inline_svg,
+    look,
+)
 from nlareport.render.contexts import MatrixCell
 
 LABEL = "Value and 95% interval of every cell, grouped by target"
@@ -17,18 +27,18 @@ NARROW = 400
 
 
 def interval_chart(cells: list[MatrixCell], width: int, name: str) -> Markup | None:
-    """The drawing inside a page; None without a value.
+    """The drawing inside a page; None without a value that can be drawn.
 
     `width` is that of the plot in CSS pixels; `name` keeps the ids of two drawings on one page apart.
     """
-    if all(cell.fve_nrm is None for cell in cells):
+    if not can_be_drawn(value for cell in cells for value in (cell.fve_nrm, cell.ci_low, cell.ci_high, cell.ceiling)):
         return None
     return inline_svg(_groups(cells, width, PAGE_INKS).configure(**look(PAGE_INKS)), name, LABEL)
 
 
 def interval_file(cells: list[MatrixCell], title: str) -> str | None:
-    """The drawing as a file that stands alone under the run's title; None without a value."""
-    if all(cell.fve_nrm is None for cell in cells):
+    """The drawing as a file that stands alone under the run's title; None without a value that can be drawn."""
+    if not can_be_drawn(value for cell in cells for value in (cell.fve_nrm, cell.ci_low, cell.ci_high, cell.ceiling)):
         return None
     chart = _groups(cells, 680, FILE_INKS).properties(title=alt.TitleParams(title, subtitle=EXPLAINED))
     return file_svg(chart.configure(**look(FILE_INKS, padding=24)), "intervals")
@@ -104,4 +114,4 @@ def _target_title(cell: MatrixCell, width: int) -> str:
 
 def _label_room(labels: list[str]) -> int:
     """Room for the longest label in whatever font the reader has; Vega measures in another."""
-    return 18 + round(7.5 * max(len(label) for label in labels))
+    return 18 + min(LABEL_LIMIT, round(7.5 * max(len(label) for label in labels)))

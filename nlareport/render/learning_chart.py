@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import altair as alt
 from markupsafe import Markup
 
-from nlareport.render.charts import PAGE_INKS, in_order, inline_svg, look
+from nlareport.render.charts import PAGE_INKS, can_be_drawn, in_order, inline_svg, look
 from nlareport.rows import PairId
 
 LABEL = "What a linear map scores after more and more training items, one plot a cell, beside what explanations score"
@@ -36,7 +36,10 @@ def learning_chart(points: list[CurvePoint], columns: int, width: int, name: str
     `width` is that of one plot in CSS pixels; `name` keeps the ids of two drawings on one page apart.
     """
     sizes = sorted({point.n_items for point in points})
-    if len(sizes) < 2:
+    figures = [
+        figure for point in points for figure in (point.fve_nrm, point.ci_low, point.ci_high, point.language_fve_nrm)
+    ]
+    if len(sizes) < 2 or not can_be_drawn(figures):
         return None
     n_sources = len({point.source for point in points if point.target == points[0].target})
     header = alt.Header(

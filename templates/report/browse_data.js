@@ -5,6 +5,7 @@ window.nlaBrowser = (function () {
   const browser = { run: null };
   const MINUS = "\u2212";
   const THIN = "\u202f";
+  const [MOST_SCORED, MOST_COUNTED, MOST_WRITTEN] = [1e6, 1e15, 1e300];
 
   // NaN stands for what is not known: every comparison with it is false, so no filter lets it pass by accident.
   function numbers(column) {
@@ -36,8 +37,15 @@ window.nlaBrowser = (function () {
     return browser.run.page_pattern.replace("{page}", page).replace("{id}", browser.run.ids[place]);
   };
 
+  // As on static pages: what is too large to be read in full has a power of ten.
+  function withPower(value) {
+    const size = Math.abs(value);
+    return (value < 0 ? MINUS : "") + (size >= MOST_WRITTEN ? "∞" : size.toExponential(2).replace("e+", "e"));
+  }
+
   browser.signed = function (scaled) {
     if (Number.isNaN(scaled)) return "–";
+    if (Math.abs(scaled) >= MOST_SCORED * browser.run.score_scale) return withPower(scaled / browser.run.score_scale);
     const hundredths = Math.floor((100 * scaled) / browser.run.score_scale + 0.5);
     return (hundredths < 0 ? MINUS : "") + (Math.abs(hundredths) / 100).toFixed(2);
   };
@@ -45,6 +53,7 @@ window.nlaBrowser = (function () {
   // As on static pages: thousands parted, four figures where there are decimals.
   browser.count = function (value) {
     if (Number.isNaN(value)) return "–";
+    if (Math.abs(value) >= MOST_COUNTED) return withPower(value);
     const rounded = value < 1000 ? Number(value.toPrecision(4)) : Math.round(value);
     const [whole, rest] = String(rounded).split(".");
     return whole.replace(/\B(?=(\d{3})+$)/g, THIN) + (rest ? `.${rest}` : "");

@@ -5,7 +5,7 @@
 WITH carried AS (
     SELECT
         coalesce(
-            avg(abs(a.char_error)),
+            avg(abs(a.char_error::BIGINT)),
             any_value(TRY_CAST(r.environment ->> '$.substrate.mean_alignment_error_chars' AS DOUBLE))
         ) AS mean_error,
         coalesce(
