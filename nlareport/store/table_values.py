@@ -67,8 +67,8 @@ class UnfitValue(ValueError):
 class Range(NamedTuple):
     """From which to which number a column may go, both included."""
 
-    low: float
-    high: float
+    low: int | float
+    high: int | float
     noise: float = 0.0
 
 
@@ -198,10 +198,8 @@ def range_faults(row_type: type, frame: pl.DataFrame) -> list[str]:
     return faults
 
 
-def _said(low: float, high: float) -> str:
-    if high in (MOST_INTEGER, 2**63 - 1, 1e308) and low == 0:
-        return "0 or above"
-    return f"from {low:g} to {high:g}"
+def _said(low: int | float, high: int | float) -> str:
+    return f"{low:g} or above" if high >= 1e18 else f"from {low:.10g} to {high:.10g}"
 
 
 def _of_how_many(n_rows: int) -> str:
@@ -247,7 +245,10 @@ def _number(value: Any) -> Any:
             return _NO_VALUE
     if isinstance(value, bool) or not isinstance(value, int | float):
         return _NO_VALUE
-    return float(value) if abs(value) < 1e308 or value != value else _NO_VALUE
+    try:
+        return float(value)
+    except OverflowError:
+        return _NO_VALUE
 
 
 def _truth(value: Any) -> Any:

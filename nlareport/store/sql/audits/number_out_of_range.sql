@@ -1,6 +1,7 @@
 -- Numbers that no measurement gives: an error outside 0 to 4, a score above 1, a V that is not above 0, a norm below 0.
 -- Parameters: none.
 -- Rows: table and column, the row's key, the number.
+SELECT place, row_key, value
 FROM (
     SELECT 'score.mse_nrm' AS place, item_id || ' ' || source || ' ' || target AS row_key, mse_nrm AS value
     FROM score
