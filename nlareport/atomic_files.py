@@ -151,7 +151,8 @@ def clear_left_over(path: Path) -> None:
             if (found := ASIDE.fullmatch(entry.name)) and entry.is_dir(follow_symlinks=False):
                 _clear(Path(entry), int(found["pid"]))
             elif (found := _former_pattern(path).fullmatch(entry.name)) and not entry.is_symlink():
-                _clear_unlocked(Path(entry), int(found["pid"] or found["folder_pid"]))
+                pid = found["pid"] or found["folder_pid"]
+                _clear_unlocked(Path(entry), int(pid) if pid else None)
 
 
 @contextmanager
@@ -246,14 +247,17 @@ def _clear(aside: Path, pid: int) -> None:
 
 
 def _former_pattern(path: Path) -> re.Pattern[str]:
-    """Names under which earlier versions of nlareport made this very file or folder, with the process that did."""
+    """Names under which earlier versions of nlareport made this very file or folder, with the process that did.
+
+    A part of vectors had no process in its name: whoever wrote the part again overwrote it.
+    """
     name = re.escape(path.name)
-    return re.compile(rf"\.{name}\.creating-(?P<pid>\d+)(\.wal)?|{name}\.(?P<folder_pid>\d+)\.tmp")
+    return re.compile(rf"\.{name}\.creating-(?P<pid>\d+)(\.wal)?|{name}\.(?P<folder_pid>\d+)\.tmp|\.{name}\.writing")
 
 
-def _clear_unlocked(left: Path, pid: int) -> None:
-    """Removes what an earlier version left, which knew no locks, when its process is gone."""
-    if not _is_running(pid):
+def _clear_unlocked(left: Path, pid: int | None) -> None:
+    """Removes what an earlier version left, which knew no locks, when its process is gone, if it had one."""
+    if pid is None or not _is_running(pid):
         if left.is_dir():
             shutil.rmtree(left, ignore_errors=True)
         else:

@@ -93,8 +93,9 @@ def written_folder(root: Path, terms: Terms) -> Iterator[WrittenFolder]:
     """
     was_there = os.path.lexists(root)
     try:
-        with aside_folder(root / MANIFEST, told=root) as aside:
+        with aside_folder(root / terms.kind, told=root) as aside:
             _refuse_strangers(root, terms)
+            _refuse_sources(root, ["."], terms)
             folder = WrittenFolder(root, aside / "files")
             folder.staged.mkdir()
             yield folder
@@ -233,15 +234,15 @@ def _refuse_conflicts(
 
 
 def _refuse_sources(root: Path, names: Iterable[str], terms: Terms) -> None:
-    """Refuses to replace or remove what is being read."""
+    """Refuses to write what stands at or below something that is being read."""
     real = Path(os.path.realpath(root))
     sources = {Path(os.path.realpath(path)): path for path in terms.reads}
     for name in names:
         for source, path in sources.items():
             if (real / name).is_relative_to(source):
                 raise FolderOfOthers(
-                    f"{path}: is being read, and would be replaced or removed in {root}; nothing was changed. "
-                    f"Give an empty or new folder with {terms.elsewhere}."
+                    f"{path}: is being read, and would be replaced, removed or written into by what goes to {root}; "
+                    f"nothing was changed. Give an empty or new folder with {terms.elsewhere}."
                 )
 
 

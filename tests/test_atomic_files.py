@@ -168,6 +168,7 @@ def test_only_names_of_our_own_pattern_are_cleared(tmp_path: Path) -> None:
     pid, alive = int(gone.stdout), os.getppid()
     strangers = [
         f"run.{pid}.bak",
+        ".other.writing",
         f"x.run.{pid}.tmp",
         f".run.creating-{pid}.old",
         f".other.creating-{pid}",
@@ -183,7 +184,7 @@ def test_only_names_of_our_own_pattern_are_cleared(tmp_path: Path) -> None:
     (tmp_path / "target" / "kept").write_text("a user's")
     (tmp_path / f".link.nlareport-{pid}-0").symlink_to(tmp_path / "target")
     (tmp_path / f".run.nlareport-{alive}-7").mkdir()
-    left = [f".run.creating-{pid}", f".run.creating-{pid}.wal"]
+    left = [f".run.creating-{pid}", f".run.creating-{pid}.wal", ".run.writing"]
     for name in left:
         (tmp_path / name).write_text("left by an earlier version")
     (tmp_path / f"run.{pid}.tmp").mkdir()

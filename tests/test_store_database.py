@@ -354,3 +354,12 @@ def test_a_whole_run_is_stored_once_and_read_back(path: Path) -> None:
     stored = read_run(path)
     assert replace(stored, run=rows.run) == replace(rows, pairs=sorted(rows.pairs, key=lambda pair: pair.pair_id))
     assert isinstance(stored, RunRows)
+
+
+def test_what_was_killed_after_another_finished_is_cleared_when_the_file_is_opened_again(path: Path) -> None:
+    RunFile.create_or_open(path, a_run()).close()
+    left = path.with_name(".tiny.duckdb.nlareport-999999999-0")
+    left.mkdir()
+    (left / "tiny.duckdb").write_bytes(b"half")
+    RunFile.open(path).close()
+    assert [entry.name for entry in path.parent.iterdir()] == ["tiny.duckdb"]

@@ -139,11 +139,21 @@ def test_what_is_being_read_is_never_written(tmp_path: Path) -> None:
     write(tmp_path / "out", {"downloads/run.duckdb": "the run", "index.html": "a"})
     terms = Terms("report", reads=(tmp_path / "out/../out/downloads/run.duckdb",))
     for files in ({"index.html": "b"}, {"downloads/run.duckdb": "another", "index.html": "b"}):
-        with pytest.raises(FolderOfOthers, match=r"run\.duckdb: is being read, and would be replaced or removed"):
+        with pytest.raises(FolderOfOthers, match=r"run\.duckdb: is being read, and would be replaced, removed"):
             write(tmp_path / "out", files, terms)
     assert texts(tmp_path / "out") == {"downloads/run.duckdb": "the run", "index.html": "a"}
     write(tmp_path / "out", {"downloads/run.duckdb": "the run", "index.html": "b"}, terms)
     assert texts(tmp_path / "out") == {"downloads/run.duckdb": "the run", "index.html": "b"}
+
+
+def test_nothing_is_written_among_the_vectors_of_the_run_that_is_read(tmp_path: Path) -> None:
+    vectors = tmp_path / "run.activations"
+    vectors.mkdir()
+    (tmp_path / "link").symlink_to(vectors)
+    for out in (vectors, vectors / "deep", tmp_path / "link" / "report"):
+        with pytest.raises(FolderOfOthers, match="is being read"):
+            write(out, {"index.html": "a"}, Terms("report", is_shared=True, reads=(vectors,)))
+    assert tree(vectors) == {}
 
 
 DIGEST = hashlib.sha256(b"precious").hexdigest()

@@ -46,9 +46,7 @@ class RunFile:
             RunFileBusy: another process holds it.
             FileUnwritable: it cannot be made here.
         """
-        if path.exists():
-            clear_left_over(path)
-        else:
+        if not path.exists():
             create_run_file(path, run, *groups)
         return cls.open(path)
 
@@ -63,7 +61,9 @@ class RunFile:
             RunFileOfAnotherVersion: it was written under another schema version.
             RunFileBusy: another process holds it.
         """
-        return cls(connect(path, read_only=False), path)
+        connection = connect(path, read_only=False)
+        clear_left_over(Path(os.path.realpath(path)))
+        return cls(connection, path)
 
     def close(self) -> None:
         """Settles everything into the file and lets go of it; a second time does nothing."""
