@@ -22,7 +22,10 @@ _WEIGHTS_AT_ONCE = 2_000_000
 """Entries of one chunk of document weights: 16 MB of random numbers and 16 MB of weights."""
 
 _SMALLEST_VARIANCE = 1e-12
-"""A resampled V below this is rounding noise: the draw holds one direction only."""
+"""A resampled V below this is rounding noise: all golds are the same direction."""
+
+_ROUNDED_SHARE = 1e-5
+"""More than float32 may get wrong of a squared offset; a V below that share of it is noise: one direction was drawn."""
 
 
 def document_codes(doc_ids: Sequence[str]) -> Int64[np.ndarray, " item"]:
@@ -153,9 +156,11 @@ def bootstrap_variances(
         else:
             squares = ((narrow @ gram) * narrow).sum(axis=1, dtype=np.float64)
         size = weights @ n_items
-        drawn.append(variance - 2.0 * (weights @ along_mean) / size - squares / size**2)
-    variances = np.concatenate(drawn)
-    return np.where(variances > _SMALLEST_VARIANCE, variances, np.nan)
+        offset = squares / size**2
+        variances = variance - 2.0 * (weights @ along_mean) / size - offset
+        noise = np.maximum(_SMALLEST_VARIANCE, _ROUNDED_SHARE * offset)
+        drawn.append(np.where(variances > noise, variances, np.nan))
+    return np.concatenate(drawn)
 
 
 def variance_ratios(

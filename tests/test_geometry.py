@@ -88,6 +88,8 @@ def test_a_zero_vector_is_refused_with_its_row():
 def test_a_very_short_vector_has_a_direction_whatever_stands_beside_it():
     vectors = np.array([[1.0, 0.0], [0.0, 3e-170], [4e180, 3e180]])
     assert unit_rows(vectors) == pytest.approx(np.array([[1.0, 0.0], [0.0, 1.0], [0.8, 0.6]]))
+    # Its square is so small that a float64 keeps few digits of it.
+    assert unit_rows(np.array([[3e-160, 4e-160]])) == pytest.approx(np.array([[0.6, 0.8]]), rel=1e-14)
     vectors[1] = 0
     with pytest.raises(ZeroVector, match="Row 1 has norm 0"):
         unit_rows(vectors[:2] * 3)

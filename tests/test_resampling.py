@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from nlareport.errors import TooFewItems
@@ -227,6 +227,24 @@ def test_a_resample_of_one_direction_has_no_variance():
     variances = bootstrap_variances(np.eye(2), np.array([0, 1]), draws=100, seed=1)
     assert set(np.round(variances[np.isfinite(variances)], 6)) == {0.5}
     assert np.isnan(variances).mean() == pytest.approx(0.5, abs=0.15)
+
+
+@pytest.mark.parametrize(("n_documents", "d_model"), [(2, 64), (3, 64), (4, 3)])
+@given(st.integers(0, 2**32))
+def test_a_draw_of_one_direction_alone_has_no_v_however_it_rounds(n_documents, d_model, seed):
+    unit = unit_rows(np.random.default_rng(seed).standard_normal((n_documents, d_model)) + 0.5)
+    cosines = unit @ unit.T - 2 * np.eye(n_documents)
+    assume(cosines.max() < 0.99)
+    variances = bootstrap_variances(unit, np.arange(n_documents), draws=60, seed=1)
+    weights = np.concatenate(list(document_weights(n_documents, 60, 1)))
+    assert np.isnan(variances).tolist() == (weights == n_documents).any(axis=1).tolist()
+
+
+def test_golds_of_one_direction_have_no_v_in_any_draw():
+    unit = unit_rows(np.tile([1.0, 2.0, 3.0], (7, 1)))
+    # Their mean is rounded, so that some stand 1e-16 from it.
+    assert ((unit - unit.mean(axis=0)) != 0).any()
+    assert np.isnan(bootstrap_variances(unit, np.arange(7), draws=20, seed=1)).all()
 
 
 @given(size=st.integers(0, 60), seed=st.integers(0, 2**40))
