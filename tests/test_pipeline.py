@@ -129,6 +129,7 @@ def _run_until_killed(experiment: Path, db: Path, engine: str, n_writes: int) ->
     return subprocess.run(arguments, check=False, capture_output=True, timeout=120).returncode
 
 
+@pytest.mark.soak
 def test_a_run_killed_again_and_again_ends_in_the_same_rows(scripted: Path, tmp_path: Path) -> None:
     run(scripted, tmp_path / "undisturbed.duckdb")
     killed = tmp_path / "killed.duckdb"
@@ -141,6 +142,7 @@ def test_a_run_killed_again_and_again_ends_in_the_same_rows(scripted: Path, tmp_
     assert everything(killed) == everything(tmp_path / "undisturbed.duckdb")
 
 
+@pytest.mark.soak
 def test_scoring_killed_before_each_of_its_writes_ends_in_the_same_rows(scripted: Path, tmp_path: Path) -> None:
     run(scripted, tmp_path / "undisturbed.duckdb")
     killed = tmp_path / "killed.duckdb"

@@ -107,6 +107,14 @@ def test_row_group_and_column_of_a_flipped_bit_are_named(part: Path) -> None:
     assert part_notes(part) == {"made_by": "a test", "seed": "3"}
 
 
+@pytest.mark.parametrize("shift", [1, 500])
+def test_bytes_that_were_never_written_are_told(shift: int, part: Path) -> None:
+    content = part.read_bytes()
+    part.write_bytes(content[:-shift] + content[-len(content) // 2 :])
+    with pytest.raises(ActivationsDamaged, match="bytes more than were written"):
+        refuse_damaged(part)
+
+
 def test_a_part_whose_rows_another_tool_changed_is_told(part: Path) -> None:
     table = pq.read_table(part)
     pq.write_table(table.slice(1), part, store_schema=True)

@@ -92,6 +92,9 @@ class SealedFile:
         self._file.seek(0)
         if self._file.read(len(_MAGIC)) != _MAGIC:
             raise SealBroken("its first bytes are not those of a Parquet file")
+        end = max(end for *_, end in _chunks(self.metadata))
+        if strange := self._size - len(self._footer) - end:
+            raise SealBroken(f"it holds {strange} bytes more than were written")
 
 
 def open_sealed(file: BinaryIO) -> SealedFile | None:
