@@ -161,7 +161,9 @@ def test_a_question_without_end_is_stopped_in_one_sentence(name: str, run_file: 
         _wait_for_work(process.pid)
         process.send_signal(getattr(signal, name))
         out, said = process.communicate(timeout=60)
-    assert (process.returncode, out) == (1, "")
+    # Python itself ends by SIGINT when the interrupt met certain C code on its way, whoever answered it.
+    assert process.returncode in (1, -signal.SIGINT)
+    assert out == ""
     assert said == "nlareport: stopped before it was done; give the same command again.\n"
 
 
@@ -171,9 +173,10 @@ def _hear_interrupts() -> None:
 
 
 def _wait_for_work(pid: int) -> None:
-    """Returns once the process has loaded DuckDB."""
+    """Returns once the process has loaded DuckDB; until it is another program it shows what this one has loaded."""
     until = time.monotonic() + 60
-    while "duckdb" not in Path(f"/proc/{pid}/maps").read_text():
+    status = Path(f"/proc/{pid}")
+    while ENDLESS not in (status / "cmdline").read_text() or "duckdb" not in (status / "maps").read_text():
         assert time.monotonic() < until, "the command never began"
         time.sleep(0.05)
     time.sleep(0.5)
