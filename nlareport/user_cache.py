@@ -44,7 +44,8 @@ def file_sha256(path: Path, advance: Callable[[int], None] | None = None) -> str
     digest = hashlib.sha256()
     with path.open("rb") as file:
         before = os.fstat(file.fileno())
-        while chunk := file.read(CHUNK_BYTES):
+        # No further than it reached: a file that grows faster than it is read has no end.
+        while file.tell() <= before.st_size and (chunk := file.read(CHUNK_BYTES)):
             digest.update(chunk)
             if advance is not None:
                 advance(len(chunk))
