@@ -13,8 +13,11 @@ from render_runs import PAIRS, run_row
 from test_written_folders import Tree, put, tree
 
 from nlareport.cli import cli
+from nlareport.errors import FolderOfOthers
+from nlareport.render.reference import write_reference
 from nlareport.rows import Cell, Run
 from nlareport.store.database import create_run_file
+from nlareport.store.queries import DuckDBReader
 from nlareport.written_folders import MANIFEST
 
 
@@ -208,7 +211,7 @@ def test_the_site_takes_away_only_reports_it_no_longer_names(project: Path) -> N
     assert (project / "x/keep").read_text() == "mine"
 
 
-@pytest.mark.parametrize("name", ["docs/reports/notes/index.html", "public/404.html", "reference/commands.md"])
+@pytest.mark.parametrize("name", ["docs/reports/notes/index.html", "public/404.html"])
 def test_a_page_of_a_users_own_in_the_sites_way_is_named_and_stays(name: str, project: Path) -> None:
     place = project / "project" / name
     former = place.read_bytes()
@@ -227,3 +230,16 @@ def test_two_runs_of_one_name_are_refused(project: Path) -> None:
     (project / "project/again.yml").write_text(yaml.safe_dump(config))
     said = in_one_sentence(invoke("site", "--config", project / "project/again.yml"))
     assert "another run of the site has the run_id 'notes'" in said
+
+
+@pytest.mark.parametrize("kind", ["file", "link to file"])
+def test_a_page_of_a_users_own_is_no_reference_page(kind: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("elsewhere")
+    assert put(tmp_path / "docs/commands.md", kind, tmp_path)
+    before = tree(tmp_path)
+    with (
+        DuckDBReader.empty() as reader,
+        pytest.raises(FolderOfOthers, match=r"commands\.md: is no page that nlareport made.*move it away"),
+    ):
+        write_reference(tmp_path / "docs", reader, DuckDBReader.query_names(), cli)
+    assert tree(tmp_path) == before
