@@ -5,9 +5,11 @@ locked while its process lives; what a killed process left there is cleared by t
 """
 
 import errno
-import itertools
+import hashlib
 import os
+import platform
 import re
+import secrets
 import shutil
 import sys
 from collections.abc import Iterator
@@ -19,12 +21,13 @@ from nlareport.errors import FileUnwritable
 if sys.platform != "win32":
     import fcntl
 
-ASIDE = re.compile(r"\..+\.nlareport-(?P<pid>\d+)-\d+")
-"""Names of the folders in which something is being made: nobody else calls a folder so."""
+ASIDE = re.compile(r"\..+\.nlareport-(?P<host>[0-9a-f]{8})-(?P<pid>\d+)-[0-9a-f]{8}")
+"""Names of the folders in which something is being made, with machine and process; nobody else calls a folder so."""
+HOST = hashlib.sha256(platform.node().encode()).hexdigest()[:8]
 LONGEST_STEM = 60
 """Characters of a file's own name in the name of the folder it is made in: names end at 255 bytes."""
-NEW, FORMER = "new", "former"
-"""In such a folder: what is being made, and what it takes the place of."""
+NEW, FORMER, LOCK = "new", "former", "lock"
+"""In such a folder: what is being made, what it takes the place of, and what its process locks while it lives."""
 
 NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV, errno.EINVAL}
 """How file systems say that they know no hard links: exFAT, and some network shares."""
@@ -90,7 +93,7 @@ def whole_folder(path: Path, *, replaces: bool = False) -> Iterator[Path]:
         made.mkdir(parents=True)
         yield made
         for file in made.rglob("*"):
-            if file.is_file():
+            if file.is_file() and not file.is_symlink():
                 settle(file)
         if replaces:
             (aside / FORMER).mkdir()
@@ -122,26 +125,28 @@ def aside_folder(path: Path, told: Path | None = None) -> Iterator[Path]:
         with disk_faults(told, within=aside):
             yield aside
     finally:
+        _unlock(lock)
         shutil.rmtree(aside, ignore_errors=True)
-        if lock is not None:
-            os.close(lock)
 
 
 @contextmanager
 def taking_turns(folder: Path) -> Iterator[None]:
     """Processes that enter this with the same folder do so one after the other, where the file system has locks."""
-    lock = _locked(folder, waits=True)
+    lock = _locked(folder, os.O_RDONLY, waits=True)
     try:
         yield
     finally:
-        if lock is not None:
-            os.close(lock)
+        _unlock(lock)
 
 
 def settle(file: Path) -> None:
     """Has the disk keep a file's content before its name changes: after a crash a name must not show half of it."""
-    with file.open("rb+") as written:
-        os.fsync(written.fileno())
+    # Read-only, as a copy of a read-only file is; Windows alone asks for more.
+    written = os.open(file, os.O_RDONLY if sys.platform != "win32" else os.O_RDWR)
+    try:
+        os.fsync(written)
+    finally:
+        os.close(written)
 
 
 def clear_left_over(path: Path) -> None:
@@ -149,7 +154,7 @@ def clear_left_over(path: Path) -> None:
     with suppress(OSError):
         for entry in list(os.scandir(path.parent)):
             if (found := ASIDE.fullmatch(entry.name)) and entry.is_dir(follow_symlinks=False):
-                _clear(Path(entry), int(found["pid"]))
+                _clear(Path(entry), found["host"], int(found["pid"]))
             elif (found := _former_pattern(path).fullmatch(entry.name)) and not entry.is_symlink():
                 pid = found["pid"] or found["folder_pid"]
                 _clear_unlocked(Path(entry), int(pid) if pid else None)
@@ -194,29 +199,33 @@ def _take_free_name(made: Path, path: Path) -> None:
             made.replace(path)
 
 
+def _name_aside(name: str) -> str:
+    """A name for a folder in which this process makes `name`; it gives none twice."""
+    return f".{name[:LONGEST_STEM]}.nlareport-{HOST}-{os.getpid()}-{secrets.token_hex(4)}"
+
+
 def _claimed(path: Path) -> tuple[Path, int | None]:
     """A new folder beside `path`, and the lock on it; no lock where the file system has none."""
-    for number in itertools.count():
-        aside = path.with_name(f".{path.name[:LONGEST_STEM]}.nlareport-{os.getpid()}-{number}")
-        # One that is cleared before it is locked was taken for left over: then the next name is tried.
-        with suppress(FileExistsError, FileNotFoundError, BlockingIOError):
-            aside.mkdir()
-            lock = _locked(aside)
-            if lock is None or os.path.samestat(os.fstat(lock), aside.stat()):
+    while True:
+        aside = path.with_name(_name_aside(path.name))
+        aside.mkdir()
+        # One that is taken for left over before it is locked is lost; then another is made.
+        with suppress(FileNotFoundError, BlockingIOError):
+            lock = _locked(aside / LOCK, os.O_RDWR | os.O_CREAT)
+            if lock is None or os.path.samestat(os.fstat(lock), (aside / LOCK).stat()):
                 return aside, lock
-            os.close(lock)
-    raise AssertionError("numbers never end")
+            _unlock(lock)
 
 
-def _locked(folder: Path, *, waits: bool = False) -> int | None:
-    """The lock on a folder, which ends with its process; None where the file system has none.
+def _locked(path: Path, flags: int, *, waits: bool = False) -> int | None:
+    """The lock on a file or folder, which ends with its process; None where the file system has none.
 
     Raises:
         BlockingIOError: another holds it, and this one does not wait.
     """
     if sys.platform == "win32":
         return None
-    handle = os.open(folder, os.O_RDONLY)
+    handle = os.open(path, flags)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX if waits else fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
@@ -227,23 +236,29 @@ def _locked(folder: Path, *, waits: bool = False) -> int | None:
     return handle
 
 
-def _clear(aside: Path, pid: int) -> None:
+def _unlock(lock: int | None) -> None:
+    if lock is not None:
+        os.close(lock)
+
+
+def _clear(aside: Path, host: str, pid: int) -> None:
     """Removes the folder when nobody locks it and its process is gone; what it was about to replace goes back."""
-    try:
-        lock = _locked(aside)
-    except OSError:
+    if host == HOST and pid != os.getpid() and _is_running(pid):
         return
-    try:
-        # Our own are locked, so a folder of our number that is not locked is that of an earlier process.
-        if _is_running(pid) and (lock is None or pid != os.getpid()):
-            return
-        for former in (aside / FORMER).glob("*"):
-            if not os.path.lexists(aside.parent / former.name):
-                former.rename(aside.parent / former.name)
-        shutil.rmtree(aside, ignore_errors=True)
-    finally:
-        if lock is not None:
-            os.close(lock)
+    lock = None
+    with suppress(OSError):
+        lock = _locked(aside / LOCK, os.O_RDWR | os.O_CREAT)
+        # Without locks a process of another machine, or another part of this one, may be at work in it.
+        if lock is not None or (host == HOST and pid != os.getpid()):
+            for former in (aside / FORMER).glob("*"):
+                if not os.path.lexists(aside.parent / former.name):
+                    former.rename(aside.parent / former.name)
+            # Renamed first: of several that clear, one goes on, and nobody can begin to work in it.
+            doomed = aside.rename(aside.with_name(_name_aside("left")))
+            _unlock(lock)
+            lock = None
+            shutil.rmtree(doomed, ignore_errors=True)
+    _unlock(lock)
 
 
 def _former_pattern(path: Path) -> re.Pattern[str]:

@@ -226,7 +226,7 @@ def _refuse_conflicts(
     )
     if taken:
         named = ", ".join(shown(name) for name in taken[:MOST_NAMED])
-        more = f" and {len(taken) - MOST_NAMED} others" if len(taken) > MOST_NAMED else ""
+        more = f" and {len(taken) - MOST_NAMED} more" if len(taken) > MOST_NAMED else ""
         raise FolderOfOthers(
             f"{root}: what stands at {named}{more} is not as nlareport wrote it, and a file of the {terms.kind} "
             f"belongs there; nothing was changed. Move it away, or give an empty or new folder with {terms.elsewhere}."

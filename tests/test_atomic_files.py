@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from nlareport import atomic_files
-from nlareport.atomic_files import whole_file, whole_folder, write_whole
+from nlareport.atomic_files import HOST, whole_file, whole_folder, write_whole
 from nlareport.errors import FileUnwritable
 
 
@@ -145,7 +145,7 @@ def test_a_folder_whose_successor_was_killed_between_two_renames_comes_back(tmp_
 
 def test_what_a_living_process_makes_is_never_cleared(tmp_path: Path) -> None:
     program = (
-        "import sys; from pathlib import Path; from nlareport.atomic_files import whole_file\n"
+        "import sys; from pathlib import Path; from nlareport.atomic_files import HOST, whole_file\n"
         "with whole_file(Path(sys.argv[1])) as aside:\n"
         "    aside.write_text('of the other'); print('ready', flush=True); sys.stdin.read()"
     )
@@ -173,28 +173,28 @@ def test_only_names_of_our_own_pattern_are_cleared(tmp_path: Path) -> None:
         f".run.creating-{pid}.old",
         f".other.creating-{pid}",
         f".run.creating-{alive}",
-        f".run.nlareport-{pid}",
-        f"run.nlareport-{pid}-0",
-        f".run.nlareport-{pid}-0",
+        f".run.nlareport-{HOST}-{pid}",
+        f"run.nlareport-{HOST}-{pid}-00000000",
+        f".run.nlareport-{HOST}-{pid}-00000000",
         f".run.creating-{10**30}",
     ]
     for name in strangers:
         (tmp_path / name).write_text("a user's")
     (tmp_path / "target").mkdir()
     (tmp_path / "target" / "kept").write_text("a user's")
-    (tmp_path / f".link.nlareport-{pid}-0").symlink_to(tmp_path / "target")
-    (tmp_path / f".run.nlareport-{alive}-7").mkdir()
+    (tmp_path / f".link.nlareport-{HOST}-{pid}-00000000").symlink_to(tmp_path / "target")
+    (tmp_path / f".run.nlareport-{HOST}-{alive}-00000007").mkdir()
     left = [f".run.creating-{pid}", f".run.creating-{pid}.wal", ".run.writing"]
     for name in left:
         (tmp_path / name).write_text("left by an earlier version")
     (tmp_path / f"run.{pid}.tmp").mkdir()
-    (tmp_path / f".any.nlareport-{pid}-0").mkdir()
+    (tmp_path / f".any.nlareport-{HOST}-{pid}-00000000").mkdir()
     before = contents(tmp_path)
     write_whole(tmp_path / "run", b"x")
     assert contents(tmp_path) == {name: text for name, text in before.items() if name not in left} | {"run": "x"}
-    assert (tmp_path / f".run.nlareport-{alive}-7").exists()
+    assert (tmp_path / f".run.nlareport-{HOST}-{alive}-00000007").exists()
     assert not (tmp_path / f"run.{pid}.tmp").exists()
-    assert not (tmp_path / f".any.nlareport-{pid}-0").exists()
+    assert not (tmp_path / f".any.nlareport-{HOST}-{pid}-00000000").exists()
 
 
 def a_file_as_folder(folder: Path) -> Path:
@@ -247,3 +247,32 @@ def test_what_cannot_be_read_elsewhere_is_not_told_as_a_fault_of_this_disk(tmp_p
     with pytest.raises(FileNotFoundError, match="model"), whole_folder(tmp_path / "av"):
         (tmp_path / "model").read_bytes()
     assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("has_locks", [True, False])
+def test_what_another_machine_makes_is_cleared_only_where_its_lock_tells_that_it_is_gone(
+    has_locks: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(handle: int, operation: int) -> None:
+        raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
+
+    if not has_locks:
+        monkeypatch.setattr(atomic_files.fcntl, "flock", refuse)
+    here, elsewhere = (tmp_path / f".run.nlareport-{host}-999999999-00000000" for host in (HOST, "0" * 8))
+    for left in (here, elsewhere):
+        (left / "new").mkdir(parents=True)
+        (left / "new" / "run").write_text("half")
+    write_whole(tmp_path / "run", b"whole")
+    assert (tmp_path / "run").read_bytes() == b"whole"
+    assert not here.exists()
+    assert elsewhere.exists() is not has_locks
+    assert len(names(tmp_path)) == (1 if has_locks else 2)
+
+
+def test_a_copy_of_read_only_files_is_kept_as_it_is(tmp_path: Path) -> None:
+    with whole_folder(tmp_path / "av") as folder:
+        (folder / "weights").write_text("w")
+        (folder / "weights").chmod(0o444)
+        (folder / "link").symlink_to("/nowhere")
+    assert (tmp_path / "av" / "weights").stat().st_mode & 0o777 == 0o444
+    assert (tmp_path / "av" / "link").is_symlink()

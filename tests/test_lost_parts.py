@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 from pipeline_runs import everything, run, scripted_content, write_corpus, write_experiment
 
+from nlareport.atomic_files import HOST
 from nlareport.batches import ActivationBatch
 from nlareport.cli import cli
 from nlareport.errors import ActivationsDamaged
@@ -139,7 +140,7 @@ def test_what_a_killed_process_left_is_cleared_by_the_next(finished: Path, folde
     dead = subprocess.Popen(["true"])
     dead.wait()
     for place in (folder, folder / "run.activations/small", folder / "run.activations/reconstructions/large--small"):
-        (place / f".part-00000000.parquet.nlareport-{dead.pid}-0/new").mkdir(parents=True)
+        (place / f".part-00000000.parquet.nlareport-{HOST}-{dead.pid}-00000000/new").mkdir(parents=True)
     part_of(folder, "large").unlink()
     run(folder / "experiment.yaml", folder / "run.duckdb")
     assert sorted(path.relative_to(folder) for path in folder.rglob("*")) == sorted(

@@ -23,6 +23,7 @@ from store_runs import (
     make_older,
 )
 
+from nlareport.atomic_files import HOST
 from nlareport.errors import (
     FileUnwritable,
     RowRefused,
@@ -358,7 +359,7 @@ def test_a_whole_run_is_stored_once_and_read_back(path: Path) -> None:
 
 def test_what_was_killed_after_another_finished_is_cleared_when_the_file_is_opened_again(path: Path) -> None:
     RunFile.create_or_open(path, a_run()).close()
-    left = path.with_name(".tiny.duckdb.nlareport-999999999-0")
+    left = path.with_name(f".tiny.duckdb.nlareport-{HOST}-999999999-00000000")
     left.mkdir()
     (left / "tiny.duckdb").write_bytes(b"half")
     RunFile.open(path).close()
