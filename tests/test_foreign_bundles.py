@@ -99,7 +99,11 @@ ALIGNMENT = {"item_id": 1, "pair_id": "a", "token_index": 60, "char_error": 0, "
         ("scores", {**SCORE, "item_id": 1.5}, "row 1: item_id is 1.5; it must be a whole number"),
         ("scores", {**SCORE, "item_id": 2**63}, "row 1: item_id is 9223372036854775808; it must be a whole number"),
         ("scores", {**SCORE, "source": ["a"]}, "row 1: source is ['a']; it must be a text"),
-        ("scores", {**SCORE, "unscored_reason": "\ud83d"}, r"row 1: unscored_reason is '\ud83d'; it must be a text"),
+        (
+            "scores",
+            {**SCORE, "unscored_reason": "\ud83d"},
+            r"unscored_reason is '\ud83d', which holds half of a surrogate",
+        ),
         ("items", {**ITEM, "char_end": -1}, "row 1: char_end is -1; it must be 0 or above"),
         ("items", {**ITEM, "is_outlier": "maybe"}, "row 1: is_outlier is 'maybe'; it must be true or false"),
         ("alignments", {**ALIGNMENT, "activation_norm": -1.0}, "activation_norm is -1; it must be 0 or above"),
@@ -124,6 +128,12 @@ def test_a_value_that_no_measurement_gives_is_refused_by_row(
     message = faults(bundle(tmp_path / "b", **{f"{table}_in_jsonl": [row]}))
     assert message.startswith(f"{table}.jsonl: ")
     assert said in message
+
+
+def test_a_scale_may_be_named_as_sidecars_name_it(tmp_path: Path) -> None:
+    named = {"injection_scale": "sqrt_d_model", "d_model": 16, "mse_scale": 2}
+    (pair,) = bundle_rows(bundle(tmp_path / "b", pair=named)).pairs
+    assert (pair.injection_scale, pair.mse_scale) == (4.0, 2.0)
 
 
 def test_noise_at_the_ends_of_a_range_is_taken_for_its_end(tmp_path: Path) -> None:

@@ -1,12 +1,13 @@
 """`run.yaml` of a bundle: the run's own row and its pairs, most of it optional in a bundle made by hand."""
 
+import math
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from nlareport import __version__
 from nlareport.errors import BundleInvalid
@@ -47,6 +48,16 @@ class BundlePair(_Part):
     mean_norm: Annotated[float, Field(ge=-NOISE, le=1.0 + NOISE), AfterValidator(_without_noise)] | None = None
     sidecar_variance_nrm: Variance | None = None
     ordinal: int | None = Field(default=None, ge=-MOST_WHOLE - 1, le=MOST_WHOLE)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _scales_in_numbers(cls, given: Any) -> Any:
+        """The pair with `sqrt_d_model`, as sidecars write it, for the number it stands for."""
+        width = given.get("d_model") if isinstance(given, dict) else None
+        if not isinstance(width, int) or not 0 < width <= MOST_WHOLE:
+            return given
+        named = {name for name in ("injection_scale", "mse_scale") if given.get(name) == "sqrt_d_model"}
+        return {**given, **dict.fromkeys(named, math.sqrt(width))}
 
     def row(self, place: int) -> Pair:
         """The pair as a row; its id for want of a label, its place in the file for want of an ordinal."""

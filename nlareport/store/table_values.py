@@ -216,6 +216,8 @@ def _is_storable(value: Any) -> bool:
 
 def _value(name: str, value: Any, kind: Any, row: int) -> Any:
     found = _CONVERTERS[kind](value) if value is not None else None
+    if found is _NO_VALUE and isinstance(value, str) and not is_text(value):
+        raise UnfitValue(f"row {row}: {name} is {shown(value)}, which holds half of a surrogate pair, no character")
     if found is _NO_VALUE:
         raise UnfitValue(f"row {row}: {name} is {shown(value)}; it must be {_WORDS[kind]}")
     return found

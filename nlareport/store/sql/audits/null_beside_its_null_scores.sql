@@ -26,7 +26,7 @@ written AS (
 ),
 rounded AS (
     SELECT name, least(0.01, pow(10, -max(length(split_part(
-        CASE WHEN value = CAST(value AS FLOAT) THEN CAST(CAST(value AS FLOAT) AS VARCHAR) ELSE CAST(value AS VARCHAR) END,
+        CASE WHEN value = TRY_CAST(value AS FLOAT) THEN CAST(TRY_CAST(value AS FLOAT) AS VARCHAR) ELSE CAST(value AS VARCHAR) END,
         '.', 2
     ))))) AS step
     FROM written
