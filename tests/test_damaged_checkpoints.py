@@ -13,7 +13,7 @@ import pytest
 import torch
 import yaml
 from safetensors.torch import load_file, save_file
-from tiny_checkpoints import Architecture, TinyPair
+from tiny_checkpoints import Architecture, TinyPair, copied_pair
 
 from nlareport import prompts
 from nlareport.backends import EngineSettings, load_engine
@@ -42,16 +42,7 @@ SETTINGS = EngineSettings(device="cpu", dtype="float32", batch_size=2, max_new_t
 @pytest.fixture
 def pair(tiny_pairs: dict[Architecture, TinyPair], tmp_path: Path) -> TinyPair:
     """A copy of the tiny Llama pair that may be broken."""
-    return copied(tiny_pairs["llama"], tmp_path)
-
-
-def copied(pair: TinyPair, folder: Path) -> TinyPair:
-    base, verbalizer, reconstructor = (
-        Path(shutil.copytree(directory, folder / directory.name))
-        for directory in (pair.base, pair.verbalizer, pair.reconstructor)
-    )
-    places = {"base_model": str(base), "verbalizer": str(verbalizer), "reconstructor": str(reconstructor)}
-    return TinyPair(base, verbalizer, reconstructor, pair.pair_spec.model_copy(update=places))
+    return copied_pair(tiny_pairs["llama"], tmp_path)
 
 
 def check(pair: TinyPair) -> None:
@@ -204,7 +195,7 @@ def test_an_adapter_alone_is_no_checkpoint(pair: TinyPair) -> None:
 def test_a_tokenizer_that_reads_nothing_is_refused(
     tiny_pairs: dict[Architecture, TinyPair], tmp_path: Path, architecture: Architecture, gone: list[str]
 ) -> None:
-    pair = copied(tiny_pairs[architecture], tmp_path)
+    pair = copied_pair(tiny_pairs[architecture], tmp_path)
     for name in gone:
         (pair.base / name).unlink()
     with pytest.raises((CheckpointDamaged, CheckpointMissing), match=rf"^{pair.base}: .*tokenizer"):
@@ -291,7 +282,7 @@ def test_a_prompt_that_holds_a_date_is_one_value_while_an_engine_lives(pair: Tin
 
 def test_two_bos_are_refused_wherever_they_come_from(tiny_pairs: dict[Architecture, TinyPair], tmp_path: Path) -> None:
     for architecture, bos in (("gemma3", "<bos>"), ("llama", "<|begin_of_text|>")):
-        pair = copied(tiny_pairs[architecture], tmp_path / architecture)
+        pair = copied_pair(tiny_pairs[architecture], tmp_path / architecture)
         sidecar = yaml.safe_load((pair.reconstructor / "nla_meta.yaml").read_text(encoding="utf-8"))
         sound = (pair.reconstructor / "nla_meta.yaml").read_bytes()
         sidecar["prompt_templates"]["ar"] = f"{bos}{sidecar['prompt_templates']['ar']}"

@@ -1,14 +1,13 @@
 """Texts beyond what a model reads: documents are skipped, explanations unscored, and the page counts both."""
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from pipeline_runs import run, write_corpus, write_experiment
-from tiny_checkpoints import Architecture, TinyPair, set_stop_ids
+from tiny_checkpoints import Architecture, TinyPair, copied_pair, set_stop_ids
 
 from nlareport.backends.transformers_local import TransformersReconstructor
 from nlareport.batches import UNREAD, ActivationBatch, ReadingLimits
@@ -19,11 +18,6 @@ from nlareport.stages import score
 from nlareport.store.queries import DuckDBReader
 
 CONTEXT, N_ITEMS = 90, 8
-
-
-def copied(pair: TinyPair, folder: Path) -> dict[str, str]:
-    names = {"base_model": pair.base, "verbalizer": pair.verbalizer, "reconstructor": pair.reconstructor}
-    return {key: str(shutil.copytree(directory, folder / directory.name)) for key, directory in names.items()}
 
 
 def change(path: Path, **values: Any) -> None:
@@ -65,8 +59,7 @@ def test_an_explanation_that_was_not_read_is_told_apart_from_one_without_directi
 def test_a_run_leaves_out_what_a_model_cannot_read_and_its_page_counts_it(
     tiny_pairs: dict[Architecture, TinyPair], tmp_path: Path
 ) -> None:
-    pair = tiny_pairs["gemma3"]
-    places = copied(pair, tmp_path)
+    pair = copied_pair(tiny_pairs["gemma3"], tmp_path)
     # Documents have about 20 or 80 words; Gemma's tiny tokenizer cuts these into more tokens than that.
     change(tmp_path / "base" / "config.json", max_position_embeddings=CONTEXT)
     change(tmp_path / "ar" / "config.json", max_position_embeddings=28)
@@ -81,7 +74,7 @@ def test_a_run_leaves_out_what_a_model_cannot_read_and_its_page_counts_it(
         "decoding": {"max_new_tokens": 20},
         "compute": {"batch_size": 4, "dtype": "float32"},
         "scoring": {"bootstrap_draws": 200, "unclean": "raw"},
-        "pairs": [pair.pair_spec.model_dump() | {"pair_id": "tiny"} | places],
+        "pairs": [pair.pair_spec.model_dump() | {"pair_id": "tiny"}],
     }
     experiment, db = write_experiment(tmp_path, content), tmp_path / "bounded.duckdb"
     run(experiment, db, "transformers")
@@ -108,7 +101,7 @@ def test_a_text_that_overflows_is_an_items_fault_and_a_plain_sentence_that_does_
 ) -> None:
     from safetensors.torch import load_file, save_file
 
-    places = copied(tiny_pairs["llama"], tmp_path)
+    directory = copied_pair(tiny_pairs["llama"], tmp_path).reconstructor
     path = tmp_path / "ar" / "model.safetensors"
     weights = load_file(path)
     # A token in no plain sentence, to which the first block adds more than float16 can hold.
@@ -116,7 +109,7 @@ def test_a_text_that_overflows_is_an_items_fault_and_a_plain_sentence_that_does_
     weights["model.embed_tokens.weight"][loud] = 6e4
     weights["model.layers.0.self_attn.v_proj.weight"] *= 1e4
     save_file(weights, path, metadata={"format": "pt"})
-    with TransformersReconstructor(places["reconstructor"], device="cpu", dtype="float16") as reconstructor:
+    with TransformersReconstructor(directory, device="cpu", dtype="float16") as reconstructor:
         word = reconstructor._tokenizer.decode([loud])
         assert loud in reconstructor._prompt_token_ids(word)
         plain, overflowing = np.isfinite(reconstructor.reconstruct(["plain", word]))
@@ -127,4 +120,4 @@ def test_a_text_that_overflows_is_an_items_fault_and_a_plain_sentence_that_does_
     with pytest.raises(
         NonFiniteWeights, match=r"are not all finite in float16. Set compute.dtype to bfloat16 or float32"
     ):
-        TransformersReconstructor(places["reconstructor"], device="cpu", dtype="float16")
+        TransformersReconstructor(directory, device="cpu", dtype="float16")

@@ -5,6 +5,7 @@ files. Nothing is downloaded.
 """
 
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -97,6 +98,16 @@ def build_tiny_pair(directory: Path, architecture: Architecture, block_index: in
         reconstructor=str(reconstructor),
     )
     return TinyPair(base, verbalizer, reconstructor, pair_spec)
+
+
+def copied_pair(pair: TinyPair, folder: Path) -> TinyPair:
+    """The pair's three directories copied into a folder, where they may be changed."""
+    base, verbalizer, reconstructor = (
+        Path(shutil.copytree(directory, folder / directory.name))
+        for directory in (pair.base, pair.verbalizer, pair.reconstructor)
+    )
+    places = {"base_model": str(base), "verbalizer": str(verbalizer), "reconstructor": str(reconstructor)}
+    return TinyPair(base, verbalizer, reconstructor, pair.pair_spec.model_copy(update=places))
 
 
 def tiny_sidecar(tokenizer: Any, architecture: Architecture, role: Any, block_index: int) -> Sidecar:

@@ -29,7 +29,6 @@ _PACKAGES = {
     "quanto": ("optimum.quanto",),
     "torchao": ("torchao",),
     "auto-round": ("auto_round",),
-    "mxfp4": ("kernels",),
 }
 """Modules that the usual kinds of quantization need; of the others Transformers itself names what is missing."""
 
@@ -50,7 +49,7 @@ def load_text_config(directory: Path) -> Any:
     """
     content = _raw_config(directory)
     what = f"{directory}: its config.json cannot be used"
-    with foreign_errors(CheckpointDamaged, what, PUT_BACK):
+    with quiet(), foreign_errors(CheckpointDamaged, what, PUT_BACK):
         config = AutoConfig.from_pretrained(directory, trust_remote_code=False, local_files_only=True)
         text_config = config.get_text_config()
         sizes = {name: getattr(text_config, name, None) for name in _SIZES}
@@ -94,7 +93,7 @@ def read_stop_ids(directory: Path, config: Any) -> list[int]:
     if content is None:
         path, stop_ids = directory / "config.json", getattr(config, "eos_token_id", None)
     else:
-        with foreign_errors(CheckpointDamaged, f"{path}: cannot be used", PUT_BACK):
+        with quiet(), foreign_errors(CheckpointDamaged, f"{path}: cannot be used", PUT_BACK):
             GenerationConfig.from_dict(content)
         stop_ids = content.get("eos_token_id")
     if stop_ids is None or stop_ids == []:

@@ -13,6 +13,7 @@ from safetensors import safe_open
 
 from nlareport.backends.checkpoint_files import VALUE_HEAD_NAME, refuse_cut
 from nlareport.backends.configuration import context_tokens, load_text_config, read_stop_ids
+from nlareport.backends.quiet import quiet
 from nlareport.backends.tokenizers import chat_template_file, load_tokenizer
 from nlareport.backends.wall import foreign_errors
 from nlareport.checkpoint import Role, Sidecar, read_sidecar
@@ -68,7 +69,8 @@ def open_verbalizer_contract(directory: Path, name: str, max_new_tokens: int) ->
     if not contract.tokenizer.chat_template:
         raise CheckpointMissing(f"{directory}: has no chat template, and a verbalizer is asked through one.")
     try:
-        prompt = check_against_tokenizer(contract.sidecar, contract.tokenizer, name)
+        with quiet():
+            prompt = check_against_tokenizer(contract.sidecar, contract.tokenizer, name)
     except ChatTemplateFails as error:
         raise ChatTemplateFails(f"{chat_template_file(directory)}: {error}") from error
     prompt_ids, place = prompt or ([], 0)
@@ -97,7 +99,8 @@ def open_reconstructor_contract(directory: Path, name: str) -> Contract:
         CheckpointDrift: the sidecar is of the other role, or disagrees with the tokenizer or the configuration.
     """
     contract = _open_contract(directory, "ar", name)
-    check_against_tokenizer(contract.sidecar, contract.tokenizer, name)
+    with quiet():
+        check_against_tokenizer(contract.sidecar, contract.tokenizer, name)
     n_blocks = contract.sidecar.block_index + 1
     if contract.config.num_hidden_layers != n_blocks:
         raise CheckpointDrift(

@@ -180,11 +180,13 @@ def _refuse(
     for what, keys in (("lacks", missing), ("has no place for", ignored), ("has other shapes for", reshaped)):
         if keys:
             shown = ", ".join(keys[:3]) + (f" and {len(keys) - 3} more" if len(keys) > 3 else "")
+            fault = (
+                f"its files lack the weights {shown}"
+                if what == "lacks"
+                else f"the model its config.json describes {what} the weights {shown}"
+            )
             raise CheckpointDrift(
-                f"{directory}: the model its config.json describes {what} the weights {shown}. "
-                "Fetch or build the checkpoint again."
-                if what != "lacks"
-                else f"{directory}: its files lack the weights {shown}. Fetch or build the checkpoint again."
+                f"{directory}: {fault}. Use the config.json and the weights that were released together."
             )
 
 
