@@ -50,7 +50,7 @@ def write_hostile_run(path: Path, seed: int = 7) -> Path:
         columns = connection.execute(
             "SELECT table_name, column_name FROM duckdb_columns() "
             "WHERE data_type = 'VARCHAR' AND schema_name = 'main' AND NOT internal AND table_name IN "
-            "(SELECT table_name FROM duckdb_tables()) ORDER BY ALL"
+            "(SELECT table_name FROM duckdb_tables()) ORDER BY column_name = 'context', table_name, column_name"
         ).fetchall()
         for number, (table, column) in enumerate(columns):
             _spoil(connection, number, table, column)

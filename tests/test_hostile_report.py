@@ -17,6 +17,7 @@ from nlareport.cli import cli
 from nlareport.render.home import Link, read_card, series_index
 from nlareport.render.policy import with_policy
 from nlareport.store.queries import DuckDBReader
+from nlareport.written_folders import WrittenFolder
 
 WIDTHS = (360, 390, 1440)
 PAGES = (
@@ -71,7 +72,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         done = CliRunner().invoke(cli, [str(word) for word in command], catch_exceptions=False)
         assert done.exit_code == 0, done.output
     with DuckDBReader.open(first) as reader:
-        index = series_index([read_card(reader, root / "report", root)], [Link(MEGABYTE, "diff/index.html")])
+        report = WrittenFolder(root / "report", root / "report")
+        index = series_index([read_card(reader, report, "report")], [Link(MEGABYTE, "diff/index.html")])
     head = '<head><meta charset="utf-8"><link rel="icon" href="data:,"></head>'
     page = f"<!doctype html>\n<html>{head}\n<body>{index}</body></html>"
     (root / "home.html").write_text(with_policy(page), encoding="utf-8")
@@ -115,6 +117,7 @@ def test_the_browser_shows_and_searches_every_item(watched: Watched) -> None:
         page.keyboard.press("j")
         expect(page.locator(".chosen h2")).to_have_text(f"Item {min(number + 1, N_ITEMS - 1)}")
         expect(page.locator(".chosen .meta")).to_be_visible()
+    page.get_by_label("Search in").select_option("explanation")
     page.get_by_label("Search", exact=True).fill("</script><script>")
     expect(page.locator(".chosen mark.hit").first).to_have_text("</script><script>")
     page.get_by_label("Search", exact=True).fill("(1,048,576 characters)")

@@ -114,4 +114,4 @@ def _target_title(cell: MatrixCell, width: int) -> str:
 
 def _label_room(labels: list[str]) -> int:
     """Room for the longest label in whatever font the reader has; Vega measures in another."""
-    return 18 + min(LABEL_LIMIT, round(7.5 * max(len(label) for label in labels)))
+    return 18 + min(round(1.2 * LABEL_LIMIT), round(7.5 * max(len(label) for label in labels)))

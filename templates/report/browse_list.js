@@ -11,8 +11,9 @@
     const facts = [`item ${run.ids[place]}`, run.strata[run.stratum[place]]];
     if (run.outlier[place] === "y") facts.push("outlier");
     if (run.states.some((states) => states[place] !== "c" && states[place] !== "-")) facts.push("not all clean");
+    const token = run.tokens[run.marked[place]];
     const link = make("a", { href: browser.href(place), className: "row" },
-      make("span", { className: "tail" }, run.tail[place], make("mark", {}, run.tokens[run.marked[place]])),
+      make("span", { className: "tail" }, run.tail[place], token === "" ? null : make("mark", {}, token)),
       make("span", { className: `score ${scoreClass(state, isDiagonal, values[place])}` }, browser.signed(values[place])),
       make("span", { className: "facts" }, facts.join(" · ") + normFact(place, state)));
     link.dataset.place = place;

@@ -18,18 +18,19 @@
       if (regex) new RegExp(query);
       return "";
     } catch (error) {
-      return error.message;
+      // It quotes the expression, however long that is.
+      return error.message.replace(query, () => shortened(query));
     }
   }
 
-  function quoted(text) {
-    return text.length <= MOST_QUOTED ? `“${text}”` : `“${text.slice(0, MOST_QUOTED)}…”`;
+  function shortened(text) {
+    return text.length <= MOST_QUOTED ? text : `${text.slice(0, MOST_QUOTED)}…`;
   }
 
   // What is wrong, and what the list shows instead.
   function toldFault(fault) {
     if (fault === "") return "";
-    return `${fault}. ${answered.hits ? `The list is still that of ${quoted(answered.query)}.` : "The list is not searched."}`;
+    return `${fault}. ${answered.hits ? `The list is still that of “${shortened(answered.query)}”.` : "The list is not searched."}`;
   }
 
   async function seek(state, key, progress, whenDone) {
