@@ -196,7 +196,11 @@ def _take_free_name(made: Path, path: Path) -> None:
         with suppress(FileExistsError):
             # Whoever makes the empty file has the name to themselves.
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
-            made.replace(path)
+            try:
+                made.replace(path)
+            except BaseException:
+                path.unlink()
+                raise
 
 
 def _name_aside(name: str) -> str:

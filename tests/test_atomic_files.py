@@ -276,3 +276,17 @@ def test_a_copy_of_read_only_files_is_kept_as_it_is(tmp_path: Path) -> None:
         (folder / "link").symlink_to("/nowhere")
     assert (tmp_path / "av" / "weights").stat().st_mode & 0o777 == 0o444
     assert (tmp_path / "av" / "link").is_symlink()
+
+
+def test_a_name_that_was_only_taken_is_given_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(number: int, source: Path, destination: Path) -> None:
+        raise OSError(number, os.strerror(number), str(source), None, str(destination))
+
+    monkeypatch.setattr(atomic_files.os, "link", lambda *places: refuse(errno.EPERM, *places))
+    monkeypatch.setattr(Path, "replace", lambda *places: refuse(errno.EIO, *places))
+    with (
+        pytest.raises(FileUnwritable, match="Input/output error"),
+        whole_file(tmp_path / "run", replaces=False) as aside,
+    ):
+        aside.write_text("whole")
+    assert names(tmp_path) == []
