@@ -41,7 +41,9 @@ def cli() -> None:
 @click.option("--db", type=RunFileArgument, required=True, help="Run file to write, or to go on with.")
 @click.option("--limit", type=click.IntRange(min=2), help="Draw no more positions once there are this many items.")
 @click.option(
-    "--only", metavar="STAGE", help="Only this stage: sample, extract, verbalize, reconstruct, ablate or score."
+    "--only",
+    metavar="STAGE",
+    help="Only this stage: sample, extract, verbalize, reconstruct, ablate, read_plain or score.",
 )
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @click.option("--engine", default="transformers", show_default=True, help="Which backend computes.")
@@ -143,7 +145,15 @@ def export(file: Path, out: Path, format_: Literal["parquet", "csv", "jsonl"], f
 @cli.command()
 @click.argument("file", type=RunFileArgument)
 @click.argument("name_or_sql", required=False)
-@click.option("--format", "format_", type=click.Choice(["table", "csv", "json", "md"]), default="table")
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["table", "csv", "json", "md"]),
+    default="table",
+    show_default=True,
+    help="csv and json hold every text as it is: a spreadsheet runs cells that begin with =, + or @. table and md are "
+    "to be looked at, and cut long texts.",
+)
 @click.option("--param", "parameters", multiple=True, metavar="NAME=VALUE", help="Value of a query's $NAME.")
 @click.option("--list", "list_", is_flag=True, help="Name the queries there are.")
 def query(file: Path, name_or_sql: str | None, format_: str, parameters: tuple[str, ...], list_: bool) -> None:
@@ -176,7 +186,7 @@ def query(file: Path, name_or_sql: str | None, format_: str, parameters: tuple[s
     type=click.Choice(["table", "csv", "json", "md"]),
     default="table",
     show_default=True,
-    help="csv holds the cells alone.",
+    help="csv holds the cells alone, every text as it is.",
 )
 @force_option
 def diff(a: Path, b: Path, out: Path | None, format_: str, force: bool) -> None:

@@ -5,7 +5,7 @@ A run file travels, and DuckDB runs what a file brings along: a view that reads 
 connection; knows nothing of rows.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -81,7 +81,7 @@ def refuse_foreign(path: Path, found: Iterable[Entry]) -> None:
     more = f" and {len(foreign) - MOST_NAMED} more" if len(foreign) > MOST_NAMED else ""
     raise RunFileForeign(
         f"{path}: holds {names}{more}, which nlareport did not put there, so nothing of it is run; "
-        f"{_advice(foreign[0])}"
+        f"{_advice(foreign)}"
         'if the file is not yours, ask for its bundle ("nlareport export") and import that.'
     )
 
@@ -121,9 +121,14 @@ def _name(entry: Entry) -> str:
     return shown(".".join(part for part in (*_place(entry), entry.column) if part))
 
 
-def _advice(entry: Entry) -> str:
-    if entry.kind not in REMOVING:
-        return ""
+def _advice(foreign: Sequence[Entry]) -> str:
+    """How the first thing named is taken out; where it stands in place of something of ours, that helps nobody."""
+    entry = foreign[0]
+    ours = {(known.table, known.column) for known in _ours() if known.kind in ("table", "view", "column")}
+    is_in_place_of_ours = entry.kind != "default" and (entry.table, entry.column) in ours
+    is_computed = any(other.kind == "generated column" and other[1:4] == entry[1:4] for other in foreign)
+    if entry.kind not in REMOVING or is_in_place_of_ours or is_computed:
+        return "put back a copy of the file as nlareport wrote it; "
     table = ".".join(_quoted(part) for part in _place(entry))
     statement = REMOVING[entry.kind].format(table=table, column=_quoted(entry.column or ""))
     return f"if you added it, take it out with DuckDB, {shown(statement)[1:-1]}; "
