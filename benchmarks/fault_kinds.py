@@ -27,6 +27,9 @@ from nlareport.pipeline import check_run
 from nlareport.store.parts import refuse_damaged
 from nlareport.store.whole_run import read_run
 
+SPOILT_AT_ONCE = 60
+"""Files that are damaged and mended again in one trial."""
+
 
 @dataclass
 class Ground:
@@ -288,7 +291,7 @@ def _answer(read: Callable[[], object]) -> str:
 def damaged_parts(ground: Ground, chance: random.Random) -> Trial:
     """Flipped bits and cut ends in parts; the last one is mended as the message says."""
     trial, folder = Trial(), ground.finished()
-    ended = children.run_to_end(_spoilt_parts, folder, chance.randrange(1_000_000), 12)
+    ended = children.run_to_end(_spoilt_parts, folder, chance.randrange(1_000_000), SPOILT_AT_ONCE)
     trial.n_faults = sum(line.endswith("by check") for line in ended.told)
     trial.where.update(ended.told[:-1])
     if not ended.is_done:
@@ -331,7 +334,7 @@ def _spoilt_run_files(tell: Tell, folder: Path, seed: int, n: int) -> None:
 def damaged_run_file(ground: Ground, chance: random.Random) -> Trial:
     """Flipped bits and cut ends in the run file, each told or without any effect; afterwards its copy is put back."""
     trial, folder = Trial(), ground.finished()
-    ended = children.run_to_end(_spoilt_run_files, folder, chance.randrange(1_000_000), 12)
+    ended = children.run_to_end(_spoilt_run_files, folder, chance.randrange(1_000_000), SPOILT_AT_ONCE)
     trial.n_faults = len(ended.told) - ended.is_done
     trial.where.update(ended.told[: trial.n_faults])
     if not ended.is_done:
