@@ -28,14 +28,14 @@ TRIALS = {
     "read_only": 30,
     "two_writers": 20,
     "clock": 15,
-    "damaged_parts": 50,
+    "damaged_parts": 10,
     "missing_parts": 30,
-    "damaged_run_file": 30,
+    "damaged_run_file": 6,
     "kill_new_run": 10,
     "memory": 5,
     "numbers": 33,
 }
-"""How many trials of each kind the soak makes. A kill trial has 4 kills, one of damaged parts 13 of them."""
+"""How many trials of each kind the soak makes. A kill trial has 4 kills, one of damaged files 60 of them."""
 LEAST_FAULTS = {"kill": 180, "kill_models": 40, "damaged_parts": 600, "damaged_run_file": 350}
 
 
@@ -66,6 +66,23 @@ def test_an_import_that_was_killed_before_its_claims_has_them_after_the_next(tmp
         run_file.replace({Claim: []})
     assert not import_figures(PUBLISHED, tmp_path / "killed.duckdb")
     assert read_run(tmp_path / "killed.duckdb").claims == read_run(tmp_path / "whole.duckdb").claims != []
+
+
+def fault_page(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "benchmarks/fault_page.py", "--check", *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def test_the_page_of_faults_says_what_the_recorded_figures_say(tmp_path: Path) -> None:
+    done = fault_page()
+    assert (done.returncode, done.stderr) == (0, "")
+    recorded = json.loads((ROOT / "data/faults.json").read_text(encoding="utf-8"))
+    assert all(kind["trials"] > 0 and kind["lost"] == [] for kind in recorded.values())
+    recorded["kill"]["faults"] += 1
+    (tmp_path / "other.json").write_text(json.dumps(recorded), encoding="utf-8")
+    done = fault_page("--figures", tmp_path / "other.json")
+    assert done.returncode == 1
+    assert "faults.md disagrees with" in done.stderr
 
 
 @pytest.mark.soak
