@@ -11,7 +11,7 @@ from tiny_checkpoints import Architecture, TinyPair, copied_pair, set_stop_ids
 
 from nlareport.backends.transformers_local import TransformersReconstructor
 from nlareport.batches import UNREAD, ActivationBatch, ReadingLimits
-from nlareport.errors import NonFiniteWeights
+from nlareport.errors import CorpusTooShort, NonFiniteWeights
 from nlareport.pipeline import render_run
 from nlareport.rows import Explanation, PairId
 from nlareport.stages import score
@@ -94,6 +94,30 @@ def test_a_run_leaves_out_what_a_model_cannot_read_and_its_page_counts_it(
     page = render_run(db, tmp_path / "report").read_text(encoding="utf-8")
     assert unread in page
     assert beyond in page
+
+
+def test_where_no_document_can_be_read_the_advice_is_to_draw_earlier(
+    tiny_pairs: dict[Architecture, TinyPair], tmp_path: Path
+) -> None:
+    pair = copied_pair(tiny_pairs["gemma3"], tmp_path)
+    change(tmp_path / "base" / "config.json", max_position_embeddings=52)
+    (tmp_path / "documents.txt").write_text("\n\n".join(f"{n} " + "The river rose in spring. " * 60 for n in range(6)))
+    content: dict[str, Any] = {
+        "experiment": "beyond",
+        "title": "Beyond",
+        "corpus": {"kind": "local", "name": "reports", "path": "documents.txt"},
+        "sampling": {"seed": 1, "n_items": 2, "reference_pair": "tiny"},
+        "decoding": {"max_new_tokens": 4},
+        "compute": {"dtype": "float32"},
+        "pairs": [pair.pair_spec.model_dump() | {"pair_id": "tiny"}],
+    }
+    experiment = write_experiment(tmp_path, content)
+    with pytest.raises(CorpusTooShort, match=r"Lower sampling.truncation_tokens and give another --db") as caught:
+        run(experiment, tmp_path / "beyond.duckdb", "transformers", only="sample")
+    assert "5 of 6 documents cannot be read by every pair as far as their item" in str(caught.value)
+    content["sampling"]["truncation_tokens"] = 52
+    write_experiment(tmp_path, content)
+    run(experiment, tmp_path / "within.duckdb", "transformers", only="sample")
 
 
 def test_a_text_that_overflows_is_an_items_fault_and_a_plain_sentence_that_does_the_models(

@@ -21,6 +21,9 @@ MIN_LEFT_CONTEXT = 50
 
 _TOO_SHORT = "too short"
 
+CANNOT_READ = "cannot read it as far as its item"
+"""Part of the reason of a document that a pair's base model cannot read; the pair stands before it."""
+
 CONTEXT_CHARS = 400
 """Length of an item's stored context, before it is shortened to a word boundary."""
 
@@ -71,13 +74,20 @@ def sample_document(
     return row, items
 
 
+def n_unreadable(documents: Sequence[Document]) -> int:
+    """How many of the documents gave no item because a model cannot read as far."""
+    return sum(CANNOT_READ in (document.skipped_reason or "") for document in documents)
+
+
 def skipped_counts(documents: Sequence[Document]) -> str:
     """How many of the documents gave no item and why, in words; empty when all of them gave one."""
     n_short = sum((document.skipped_reason or "").startswith(_TOO_SHORT) for document in documents)
-    n_bare = sum(document.skipped_reason is not None for document in documents) - n_short
+    n_unread = n_unreadable(documents)
+    n_bare = sum(document.skipped_reason is not None for document in documents) - n_short - n_unread
     said = {
         f"have fewer than {MIN_LEFT_CONTEXT + 1} tokens (an item needs {MIN_LEFT_CONTEXT} before it)": n_short,
         f"have no token of text after the first {MIN_LEFT_CONTEXT}": n_bare,
+        "cannot be read by every pair as far as their item": n_unread,
     }
     return " and ".join(f"{n:,} of {len(documents):,} documents {what}" for what, n in said.items() if n)
 

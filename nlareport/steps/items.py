@@ -63,6 +63,8 @@ def _too_few(work: Work, n_items: int) -> str:
         f"The corpus gave {n_items} items from {len(documents):,} documents, the experiment asks for "
         f"{work.experiment.sampling.n_items}{f': {skipped}' if skipped else ''}. "
     )
+    if sample.n_unreadable(documents):
+        return f"{said}Lower sampling.truncation_tokens and give another --db, or give a corpus of shorter documents."
     if all(document.skipped_reason for document in documents):
         return f"{said}Give a corpus of longer documents."
     more = "Widen the corpus's index range or give a longer corpus"
@@ -110,5 +112,5 @@ def _sample_batch(
 def _unreadable(text: str, items: list[Item], readers: list[Reader]) -> str | None:
     for pair_id, tokenizer, limits in readers:
         if reason := sample.why_unreadable(text, items, tokenizer, limits):
-            return f"{pair_id} cannot read it as far as its item: the text {reason}"
+            return f"{pair_id} {sample.CANNOT_READ}: the text {reason}"
     return None
