@@ -87,7 +87,8 @@ def finished(db: Path, experiment: Experiment, text: str, folder: Path, progress
         CheckpointChanged: a checkpoint is no longer what it was.
         CorpusChanged: neither is the corpus.
     """
-    with RunFile.open(db) as run_file:
+    clear_left_over(db)
+    with RunFile.open_to_read(db) as run_file:
         refuse_another(stored_experiment(run_file.run(), db), experiment, db)
         if not run_file.count(Making):
             take_former_folder(db)
@@ -96,8 +97,12 @@ def finished(db: Path, experiment: Experiment, text: str, folder: Path, progress
         built = [locate_if_built(pair) for pair in experiment.pairs]
         refuse_changed(stored_making(run_file), found_files(built, progress), db)
         refuse_changed_corpus(run_file, experiment.corpus, folder)
-        _reword(run_file, experiment, text)
-        return contents(run_file)
+        found, is_worded = contents(run_file), run_file.run().experiment_yaml == text
+    # Only then is it written: a run file that says it all stays as it is, byte by byte.
+    if not is_worded:
+        with RunFile.open(db) as run_file:
+            _reword(run_file, experiment, text)
+    return found
 
 
 def contents(run_file: RunFile) -> str:

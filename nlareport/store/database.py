@@ -65,6 +65,15 @@ class RunFile:
         clear_left_over(Path(os.path.realpath(path)))
         return cls(connection, path)
 
+    @classmethod
+    def open_to_read(cls, path: Path) -> "RunFile":
+        """The same, but nothing can be written: neither what an older file lacks, nor a log that is still beside it.
+
+        Raises:
+            RunFileMissing: nothing stands there; and so on, as `open`.
+        """
+        return cls(connect(path, read_only=True), path)
+
     def close(self) -> None:
         """Settles everything into the file and lets go of it; a second time does nothing."""
         self._connection.close()
