@@ -229,6 +229,23 @@ def test_the_reconstructor_prompt_is_checked_with_its_special_tokens(sidecar: Si
         check_against_tokenizer(reconstructor, CharacterTokenizer(), "tiny")
 
 
+class MergingTokenizer(CharacterTokenizer):
+    """A full stop and the bracket behind it are one token, 1."""
+
+    def encode(self, text: str, *, add_special_tokens: bool) -> list[int]:
+        return super().encode(text.replace(".<", "\x01"), add_special_tokens=add_special_tokens)
+
+
+def test_a_suffix_that_holds_the_token_touching_the_explanation_is_drift(sidecar: Sidecar) -> None:
+    ending = "</text> <summary>"
+    within = replace(sidecar, role="ar", reconstructor_suffix_ids=tuple(map(ord, ending[1:])))
+    assert check_against_tokenizer(within, MergingTokenizer(), "tiny") is None
+    # Behind a letter it ends in these ids, behind a full stop it does not.
+    touching = replace(within, reconstructor_suffix_ids=tuple(map(ord, ending)))
+    with pytest.raises(CheckpointDrift, match=r"ends in the ids \[1, 47"):
+        check_against_tokenizer(touching, MergingTokenizer(), "tiny")
+
+
 class WithoutTemplate(CharacterTokenizer):
     """Its chat template adds nothing to what the user says."""
 
