@@ -83,10 +83,12 @@ def test_the_block_may_stand_under_critic_alone() -> None:
     assert parsed(content).block_index == 32
 
 
-def test_the_verbalizer_template_may_be_called_verbalizer() -> None:
+@pytest.mark.parametrize("role", ["av", "actor", "verbalizer"])
+def test_the_verbalizer_and_its_template_may_be_called_so(role: str) -> None:
     content = released("qwen-av")
-    content["role"] = "actor"
+    content["role"] = role
     content["prompt_templates"] = {"verbalizer": content["prompt_templates"]["av"]}
+    assert parsed(content).role == "av"
     assert parsed(content).verbalizer_template == released("qwen-av")["prompt_templates"]["av"]
     assert parsed(content).reconstructor_template == ""
 
@@ -314,12 +316,13 @@ def test_the_digest_tells_how_many_bytes_were_read(tmp_path: Path) -> None:
 
 
 def test_the_digest_covers_every_weight_file_by_name(tmp_path: Path) -> None:
-    for name in ("model-2.safetensors", "model-1.safetensors"):
-        (tmp_path / name).write_bytes(name.encode())
+    # A folder lists its files in an order of its own; that of nine is never the alphabet's.
+    for number in (4, 9, 2, 7, 5, 1, 8, 3, 6):
+        (tmp_path / f"model-{number}.safetensors").write_bytes(f"model-{number}.safetensors".encode())
     (tmp_path / "config.json").write_text("{}")
     lines = [
         f"{name} {hashlib.sha256(name.encode()).hexdigest()}\n"
-        for name in ("model-1.safetensors", "model-2.safetensors")
+        for name in (f"model-{number}.safetensors" for number in range(1, 10))
     ]
     assert checkpoint_sha256(tmp_path) == hashlib.sha256("".join(lines).encode()).hexdigest()
     with pytest.raises(CheckpointMissing, match=r"holds no \*\.safetensors"):
