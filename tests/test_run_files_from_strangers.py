@@ -219,7 +219,7 @@ def test_a_log_that_brings_something_foreign_is_not_played_into_the_file(
     opening(copy)
 
 
-@pytest.mark.parametrize("kind", ["of another file", "damaged", "a folder"])
+@pytest.mark.parametrize("kind", ["of another file", "damaged", "a folder", "a pipe", "a link to a device"])
 def test_a_log_that_does_not_fit_is_told_and_moved_away_as_said(kind: str, copy: Path, opening: Opening) -> None:
     log = copy.with_name("run.duckdb.wal")
     if kind == "of another file":
@@ -230,11 +230,17 @@ def test_a_log_that_does_not_fit_is_told_and_moved_away_as_said(kind: str, copy:
         content = bytearray(_log_of(copy, "CREATE TABLE a AS SELECT 7 AS b"))
         content[len(content) // 2] ^= 1
         log.write_bytes(content)
-    else:
+    elif kind == "a folder":
         log.mkdir()
+    elif kind == "a pipe":
+        log = copy.with_name("run.duckdb.wal.recovery")
+        os.mkfifo(log)
+    else:
+        log.symlink_to("/dev/zero")
     before = copy.read_bytes()
     with pytest.raises(
-        RunFileLogRefused, match=r"run.duckdb.wal, (belongs to another file|cannot be read).*move that log"
+        RunFileLogRefused,
+        match=r"run.duckdb.wal\S*, (belongs to another file|cannot be read|is no file).*move (that log|it) away",
     ):
         opening(copy)
     assert copy.read_bytes() == before

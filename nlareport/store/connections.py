@@ -13,6 +13,7 @@ import duckdb
 
 from nlareport.errors import (
     RunFileForbidden,
+    RunFileLogRefused,
     RunFileMissing,
     RunFileOfAnotherVersion,
     RunFileUnreadable,
@@ -49,6 +50,8 @@ READER_SETTINGS = {
     "http_proxy": "none",
     "secret_directory": "none",
 }
+
+LOG_ENDINGS = (".wal", ".wal.checkpoint", ".wal.recovery")
 
 KNOWN_BEGINNINGS = {
     b"SQLite format 3\0": "a SQLite database",
@@ -132,6 +135,12 @@ def refuse_unusable_name(path: Path) -> None:
         )
 
 
+def logs_of(path: Path) -> list[Path]:
+    """What DuckDB left beside a file that a killed process had not settled, and plays when it opens the file."""
+    file = os.path.realpath(path)
+    return [log for ending in LOG_ENDINGS if os.path.lexists(log := Path(f"{file}{ending}"))]
+
+
 def _open(path: Path, settings: dict[str, str], *, read_only: bool) -> duckdb.DuckDBPyConnection:
     with refusals.reading(path):
         # The whole path: DuckDB takes beginnings such as md: and ~ for more than names. And where a link leads, or its
@@ -170,6 +179,12 @@ def _refuse_other_kinds(path: Path) -> None:
         known = [name for start, name in KNOWN_BEGINNINGS.items() if beginning.startswith(start)]
         what = known[0] if known else "no DuckDB database" if beginning else "empty (0 bytes)"
         raise RunFileUnreadable(f"{path}: is no run file but {what}; give another path: this file is left as it is.")
+    # DuckDB would wait at a pipe without end.
+    if odd := next((log for log in logs_of(path) if not log.is_file()), None):
+        raise RunFileLogRefused(
+            f"{path}: the log beside it, {odd}, is no file; move it away (the run file is sound without it), then "
+            "repeat the command."
+        )
 
 
 def _examined(connection: duckdb.DuckDBPyConnection, path: Path) -> tuple[int, frozenset[Entry]]:

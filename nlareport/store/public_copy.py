@@ -23,7 +23,7 @@ from nlareport.store import statements
 from nlareport.store.bundle import bundle_description
 from nlareport.store.bundle_formats import BundleFormat, table_bytes
 from nlareport.store.bundle_tables import STEMS
-from nlareport.store.connections import connect, in_memory
+from nlareport.store.connections import connect, in_memory, logs_of
 from nlareport.store.queries import DuckDBReader
 from nlareport.store.refusals import writing
 from nlareport.store.tables import PRIMARY_KEYS, table_of
@@ -61,13 +61,13 @@ def write_public_copy(reader: DuckDBReader, folder: Path) -> PublicCopy:
 
 def _copy_run_file(source: Path, copy: Path) -> Path:
     shutil.copyfile(source, copy)
-    log = Path(f"{os.path.realpath(source)}.wal")
-    if log.exists():
+    if logs := logs_of(source):
         # A writer was stopped before it settled its last rows; what stands in its log belongs into the copy.
         with TemporaryDirectory(dir=copy.parent) as scratch, writing(source):
             settled = Path(scratch) / "run.duckdb"
             shutil.copyfile(source, settled)
-            shutil.copyfile(log, settled.with_name("run.duckdb.wal"))
+            for log in logs:
+                shutil.copyfile(log, Path(f"{settled}{log.name.removeprefix(Path(os.path.realpath(source)).name)}"))
             with closing(connect(settled, read_only=False)) as connection:
                 connection.execute("CHECKPOINT")
             shutil.copyfile(settled, copy)
