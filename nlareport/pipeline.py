@@ -106,7 +106,9 @@ def verify_pairs(
     pair_ids = [PairId(pair.pair_id) for pair in experiment.pairs]
     stored = begin.stored_experiment(recorded.run, against)
     verify.refuse_unrecorded(recorded.pairs, pair_ids, against)
-    begin.refuse_another(begin.narrowed(stored, pair_ids), experiment, against)
+    begin.refuse_another(
+        begin.narrowed(stored, pair_ids), experiment, against, "or give the run file that was computed with them"
+    )
     items = recorded.items[: verify.N_ITEMS]
     # What an unclean answer costs may change without another run; here both sides must count it alike.
     experiment = begin.limited(experiment.model_copy(update={"scoring": stored.scoring}), len(items))

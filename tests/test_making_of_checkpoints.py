@@ -119,7 +119,7 @@ CHANGES: dict[str, tuple[str, Change, str]] = {
     "the AV's chat template": (
         "av",
         template_says("Today is the 27th.\n"),
-        r"chat template of the verbalizer .* the prompt as it is sent .* of the verbalizer",
+        r"chat template of the verbalizer .* the rendered prompt of the verbalizer",
     ),
     "the AV's scale": (
         "av",
@@ -130,7 +130,7 @@ CHANGES: dict[str, tuple[str, Change, str]] = {
     "the AR's template": (
         "ar",
         sidecar_says("prompt_templates", "Summary of the following", "What follows is the"),
-        r"sidecar .* of the reconstructor .*; the prompt as it is sent .* of the reconstructor",
+        r"sidecar .* of the reconstructor .*; the rendered prompt of the reconstructor",
     ),
 }
 

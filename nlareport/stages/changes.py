@@ -17,15 +17,15 @@ ROLE_NAMES: dict[CheckpointRole, str] = {
 KIND_NAMES: dict[MakingKind, str] = {
     "weights": "weights (*.safetensors)",
     "config": "configuration (config.json)",
-    "tokenizer": "tokenizer (tokenizer.json and the files beside it)",
+    "tokenizer": "tokenizer (its files)",
     "chat_template": "chat template",
-    "prompt": "prompt as it is sent (chat template, sidecar's template and tokenizer)",
+    "prompt": "rendered prompt",
     "sidecar": "sidecar (nla_meta.yaml)",
     "stop_ids": "stop ids (generation_config.json)",
     "script": "script",
 }
 DIGEST_BEGINNING = 12
-N_NAMED = 4
+N_NAMED = 3
 START_OVER = "start over with --new-run, which keeps the old run under another name"
 
 

@@ -27,6 +27,10 @@ from nlareport.store.connections import SCHEMA_VERSION
 from nlareport.store.database import RunFile
 from nlareport.store.places import take_former_folder
 
+ANOTHER_OR_OVER = f"give another --db, or {START_OVER}"
+N_KEYS = 8
+"""How many keys that differ are named."""
+
 
 @contextmanager
 def opened(
@@ -122,16 +126,17 @@ def stored_experiment(run: Run, db: Path) -> Experiment:
     return parse_experiment(run.experiment_yaml, db)
 
 
-def refuse_another(stored: Experiment, asked: Experiment, db: Path) -> None:
-    """Pass when what is stored in `db` may be gone on with.
+def refuse_another(stored: Experiment, asked: Experiment, db: Path, advice: str = ANOTHER_OR_OVER) -> None:
+    """Pass when what is stored in `db` may be gone on with; `advice` is what else to do than to put keys back.
 
     Raises:
         RunOfAnotherExperiment: it was computed with other values; they are named.
     """
     if differing := describe.differences(stored, asked):
+        more = f" and {len(differing) - N_KEYS} more" if len(differing) > N_KEYS else ""
         raise RunOfAnotherExperiment(
-            f"{db}: was computed with other values of {', '.join(differing)}: "
-            f"put those keys back, give another --db, or {START_OVER}."
+            f"{db}: was computed with other values of {', '.join(differing[:N_KEYS])}{more}: "
+            f"put those keys back, {advice}."
         )
 
 
