@@ -299,7 +299,7 @@ def _a_run_file_is_a_text(place: Place) -> Any:
         assert "give another path" in said
         command[1] = place.db
 
-    return command, "is no run file but no DuckDB database", follow
+    return command, "is no DuckDB database, so no run file", follow
 
 
 @provokes(errors.RunFileOfAnotherVersion)

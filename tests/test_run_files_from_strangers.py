@@ -290,14 +290,18 @@ NOT_READ: dict[str, tuple[Callable[[Path], object], type[NlareportError], str]] 
         "written by a DuckDB whose files",
     ),
     "encrypted": (_encrypt, RunFileUnreadable, "is encrypted, .*ask for a copy without"),
-    "empty": (lambda path: path.write_bytes(b""), RunFileUnreadable, r"empty \(0 bytes\); give another path"),
-    "a text": (lambda path: path.write_text("run" * 99), RunFileUnreadable, "no DuckDB database; give another path"),
+    "empty": (lambda path: path.write_bytes(b""), RunFileUnreadable, r"empty \(0 bytes\), so no run file"),
+    "a text": (
+        lambda path: path.write_text("run" * 99),
+        RunFileUnreadable,
+        "no DuckDB database, so no run file; give another path",
+    ),
     "in no encoding": (lambda path: path.write_bytes(b"\xff" * 99), RunFileUnreadable, "no DuckDB database"),
-    "a SQLite database": (_as_sqlite, RunFileUnreadable, "but a SQLite database"),
+    "a SQLite database": (_as_sqlite, RunFileUnreadable, "is a SQLite database, so no run file"),
     "a Parquet file": (
         lambda path: pl.DataFrame({"schema_version": [4]}).write_parquet(path),
         RunFileUnreadable,
-        "but a Parquet file",
+        "is a Parquet file, so no run file",
     ),
     "a folder": (
         lambda path: (path.unlink(), path.mkdir()),

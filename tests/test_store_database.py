@@ -207,7 +207,7 @@ def test_a_missing_file_is_not_opened(path: Path) -> None:
 def test_garbage_is_called_what_it_is_and_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "garbage.duckdb"
     path.write_bytes(b"no database" * 999)
-    with pytest.raises(RunFileUnreadable, match="is no run file but no DuckDB database; give another path"):
+    with pytest.raises(RunFileUnreadable, match="is no DuckDB database, so no run file; give another path"):
         RunFile.create_or_open(path, a_run())
     assert path.read_bytes() == b"no database" * 999
 

@@ -241,10 +241,10 @@ def test_files_that_are_no_run_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(RunFileMissing, match="no run file stands here"):
         DuckDBReader.open(tmp_path / "none.duckdb")
     (tmp_path / "garbage.duckdb").write_bytes(b"?" * 9000)
-    with pytest.raises(RunFileUnreadable, match="is no run file but no DuckDB database; give another path"):
+    with pytest.raises(RunFileUnreadable, match="is no DuckDB database, so no run file; give another path"):
         DuckDBReader.open(tmp_path / "garbage.duckdb")
     (tmp_path / "empty.duckdb").touch()
-    with pytest.raises(RunFileUnreadable, match="is no run file but empty"):
+    with pytest.raises(RunFileUnreadable, match=r"is empty \(0 bytes\), so no run file"):
         DuckDBReader.open(tmp_path / "empty.duckdb")
     with pytest.raises(RunFileUnreadable, match="is a folder; give the path of a run file"):
         DuckDBReader.open(tmp_path)

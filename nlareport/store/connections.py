@@ -178,7 +178,7 @@ def _refuse_other_kinds(path: Path) -> None:
     if beginning[8:12] != b"DUCK":
         known = [name for start, name in KNOWN_BEGINNINGS.items() if beginning.startswith(start)]
         what = known[0] if known else "no DuckDB database" if beginning else "empty (0 bytes)"
-        raise RunFileUnreadable(f"{path}: is no run file but {what}; give another path: this file is left as it is.")
+        raise RunFileUnreadable(f"{path}: is {what}, so no run file; give another path: this file is left as it is.")
     # DuckDB would wait at a pipe without end.
     if odd := next((log for log in logs_of(path) if not log.is_file()), None):
         raise RunFileLogRefused(
