@@ -8,8 +8,6 @@ import pytest
 import yaml
 
 from nlareport.checkpoint import (
-    MOST_SCALE,
-    MOST_WHOLE,
     Sidecar,
     checkpoint_sha256,
     parse_sidecar,
@@ -153,6 +151,7 @@ def test_every_fault_is_listed_with_its_key() -> None:
 
 
 MISSING = object()
+MOST_WHOLE, MOST_SCALE = 2_147_483_647, 1e12
 ANY_SCALE = f"it must be a number above 0 and up to {MOST_SCALE:g}, `sqrt_d_model`, or null for the vector's own norm"
 FROM_0, FROM_1 = (f"it must be a whole number from {least} to {MOST_WHOLE}" for least in (0, 1))
 IDS = "it must be a list of token ids, or null"
@@ -194,6 +193,7 @@ def with_value(content: dict[str, Any], key: str, value: object) -> dict[str, An
         ("qwen-av", "extraction.injection_scale", 0, f"says 0; {ANY_SCALE}"),
         ("qwen-av", "extraction.injection_scale", 0.0, f"says 0.0; {ANY_SCALE}"),
         ("qwen-av", "extraction.injection_scale", "0", f"says 0.0; {ANY_SCALE}"),
+        ("qwen-av", "extraction.injection_scale", 1.1e12, f"says 1100000000000.0; {ANY_SCALE}"),
         ("qwen-av", "extraction.injection_scale", -150, f"says -150; {ANY_SCALE}"),
         ("qwen-av", "extraction.injection_scale", True, f"says True; {ANY_SCALE}"),
         ("qwen-av", "extraction.injection_scale", math.nan, f"says nan; {ANY_SCALE}"),
