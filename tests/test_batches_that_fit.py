@@ -1,5 +1,7 @@
 """Batches that do not fit into memory are answered in halves, and the answers are those of whole ones."""
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -112,3 +114,26 @@ def test_a_model_too_large_for_its_device_is_told_with_its_folder(
     monkeypatch.setattr("nlareport.backends.loading.AutoModel.from_pretrained", full)
     with pytest.raises(MemoryTooSmall, match=rf"^{directory}: the model does not fit into the memory of cpu"):
         TransformersExtractor(directory, 1, device="cpu")
+
+
+UNDER_A_LIMIT = """
+import resource, sys
+import numpy as np
+from nlareport.backends.transformers_local import TransformersExtractor
+with TransformersExtractor(sys.argv[1], 2, device="cpu", dtype="float32", batch_size=1500) as extractor:
+    token_ids = [[(5 + 7 * row + place) % 300 for place in range(200)] for row in range(1500)]
+    used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + 120_000_000, resource.RLIM_INFINITY))
+    vectors = extractor.extract(token_ids)
+    assert extractor._batch.n_rows < 1500, "the limit was never met"
+    np.testing.assert_allclose(extractor.extract(token_ids[:8]), vectors[:8], rtol=1e-4, atol=1e-4)
+"""
+
+
+@pytest.mark.soak
+def test_a_process_that_may_have_no_more_memory_goes_on_with_smaller_batches(
+    tiny_pairs: dict[Architecture, TinyPair],
+) -> None:
+    command = [sys.executable, "-c", UNDER_A_LIMIT, str(tiny_pairs["qwen2"].base)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
