@@ -25,11 +25,10 @@ soak: $(VENV)/.test-installed
 	OMP_NUM_THREADS=1 $(PYTHON) -m pytest --numprocesses $(WORKERS) --dist worksteal -m soak
 
 # Faults put into the arithmetic one at a time: at least 90% of them must fail a test. About half an hour on one core;
-# `mutmut run` goes on where it was stopped.
+# `python -m benchmarks.mutants --run` goes on where it was stopped; never `mutmut run`, whose timer signals strangers.
 mutants: $(VENV)/.test-installed
 	rm -rf mutants
-	OMP_NUM_THREADS=1 nice $(PYTHON) -m mutmut run --max-children 1
-	$(PYTHON) benchmarks/mutants.py
+	OMP_NUM_THREADS=1 nice $(PYTHON) -m benchmarks.mutants --run
 
 # Which lines of nlareport/ the tests run: fails under 95%. Measuring is slow, so no example of hypothesis has a deadline.
 coverage: $(VENV)/.test-installed
