@@ -145,7 +145,7 @@ def test_another_import_does_not_overwrite(tmp_path: Path, changed: Callable[...
     with pytest.raises(RunFileTaken, match=r"already holds run '18-cross-family' \(published\) with other content"):
         import_published(changed(lambda content: content["cells"][0].update(fve_nrm=0.75)), db)
     db.with_name("notes.duckdb").write_text("my notes")
-    with pytest.raises(RunFileUnreadable, match="is no run file"):
+    with pytest.raises(RunFileUnreadable, match="so no run file"):
         import_published(FIGURES, db.with_name("notes.duckdb"))
     assert db.read_bytes() == before
 
