@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -8,7 +9,15 @@ from nlareport.batches import ReadingLimits, SourceDocument, Tokenization
 from nlareport.errors import NothingToAlign
 from nlareport.experiment import Sampling
 from nlareport.rows import Document, Item
-from nlareport.stages.sample import align, sample_document, sample_positions, skipped_counts, why_unreadable
+from nlareport.stages.sample import (
+    CANNOT_READ,
+    align,
+    n_unreadable,
+    sample_document,
+    sample_positions,
+    skipped_counts,
+    why_unreadable,
+)
 
 SPECIAL = 1
 
@@ -184,6 +193,12 @@ def test_documents_that_gave_no_item_are_counted_by_reason():
     assert skipped_counts([used, used]) == ""
     assert skipped_counts([too_short, used]) == f"1 of 2 {of_short}"
     assert skipped_counts([bare, too_short, used, bare]) == f"1 of 4 {of_short} and 2 of 4 {of_bare}"
+    unread = replace(used, skipped_reason=f"the reconstructor of a {CANNOT_READ}: it is longer than 9 tokens")
+    of_unread = "documents cannot be read by every pair as far as their item"
+    assert n_unreadable([used, unread, bare, unread, too_short]) == 2
+    assert skipped_counts([unread, used, unread, bare, too_short]) == (
+        f"1 of 5 {of_short} and 1 of 5 {of_bare} and 2 of 5 {of_unread}"
+    )
     assert skipped_counts([bare] * 1200) == f"1,200 of 1,200 {of_bare}"
 
 
