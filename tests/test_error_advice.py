@@ -245,10 +245,6 @@ def _a_corpus_is_elsewhere(place: Place) -> Any:
         assert "Correct corpus.path" in said
         place.content["corpus"]["path"] = "texts.jsonl"
         place.write()
-        again = invoke(*command)  # the run has begun with the old path
-        if again.exit_code:
-            assert "start over with --new-run" in again.stderr
-            command.append("--new-run")
 
     return command, "documents.jsonl", follow
 

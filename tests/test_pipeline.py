@@ -15,7 +15,7 @@ import pytest
 import torch
 from pipeline_runs import everything, run, scripted_content, write_corpus, write_experiment
 
-from nlareport.errors import CorpusTooShort, RunIncomplete, RunOfAnotherExperiment
+from nlareport.errors import CorpusChanged, CorpusTooShort, RunIncomplete, RunOfAnotherExperiment
 from nlareport.geometry import best_constant_mse, centre, unit_rows
 from nlareport.pipeline import render_run
 from nlareport.resampling import bootstrap_means, bootstrap_variances, document_codes, percentile_interval
@@ -96,6 +96,19 @@ def test_documents_with_several_positions_are_taken_whole(scripted: Path, tmp_pa
     before = everything(db)
     run(experiment, db)
     assert everything(db) == before
+
+
+def test_a_corpus_that_lies_elsewhere_is_the_same_as_long_as_it_says_the_same(scripted: Path, tmp_path: Path) -> None:
+    run(scripted, tmp_path / "run.duckdb", limit=4)
+    documents = tmp_path / "documents.jsonl"
+    moved = documents.rename(tmp_path / "texts.jsonl")
+    content = scripted_content(9)
+    content["corpus"]["path"] = moved.name
+    write_experiment(tmp_path, content)
+    run(scripted, tmp_path / "run.duckdb", limit=6)
+    moved.write_text(moved.read_text().replace("river", "tiger"))
+    with pytest.raises(CorpusChanged, match="has another text"):
+        run(scripted, tmp_path / "run.duckdb")
 
 
 def test_a_corpus_widened_at_its_end_goes_on(scripted: Path, tmp_path: Path) -> None:

@@ -142,6 +142,8 @@ def _binding(experiment: Experiment) -> dict[str, Any]:
     content["sampling"].pop("n_items")
     # Every document is sampled for itself, so a corpus may grow at its end.
     content["corpus"].pop("last_index")
+    # Where a file lies is no part of what it says: its texts are held to their digests.
+    content["corpus"].pop("path", None)
     content["pairs"] = {
         pair.pair_id: pair.model_dump(mode="json", exclude={"label", "family", "sidecar_variance_nrm"})
         for pair in experiment.pairs
