@@ -176,11 +176,14 @@ def test_a_missing_checkpoint_file_is_named(tiny: dict, tmp_path: Path) -> None:
 def test_a_sidecar_that_disagrees_with_the_tokenizer_stops_the_run_and_keeps_what_was_computed(
     tiny: dict, tmp_path: Path
 ) -> None:
+    command = ["run", write_experiment(tmp_path, tiny), "--db", tmp_path / "run.duckdb"]
+    assert invoke(*command, "--only", "sample").exit_code == 0
+    assert invoke(*command, "--only", "extract").exit_code == 0
     sidecar = tmp_path / "verbalizer" / "nla_meta.yaml"
     content = yaml.safe_load(sidecar.read_text(encoding="utf-8"))
     content["tokens"]["injection_token_id"] += 1
     sidecar.write_text(yaml.safe_dump(content), encoding="utf-8")
-    line = refusal("run", write_experiment(tmp_path, tiny), "--db", tmp_path / "run.duckdb")
+    line = refusal(*command)
     assert "the injection char tokenizes to" in line
     kept = invoke("query", tmp_path / "run.duckdb", "SELECT count(*) AS n FROM alignment", "--format", "csv")
     assert kept.stdout == "n\n4\n"
