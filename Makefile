@@ -18,7 +18,7 @@ published: $(VENV)/.installed
 
 # One thread a worker: the models of the tests are too small to keep two busy.
 test: $(VENV)/.test-installed lint
-	OMP_NUM_THREADS=1 $(PYTHON) -m pytest --numprocesses $(WORKERS) --dist worksteal
+	OMP_NUM_THREADS=1 $(PYTHON) -m pytest --numprocesses $(WORKERS) --dist worksteal --durations=25
 
 # Faults and trials by the hundred, which `make test` leaves out.
 soak: $(VENV)/.test-installed
