@@ -190,12 +190,15 @@ def test_a_sidecar_that_disagrees_with_the_tokenizer_stops_the_run_and_keeps_wha
 
 
 def test_a_value_head_with_a_nan_is_refused(tiny: dict, tmp_path: Path) -> None:
+    command = ["run", write_experiment(tmp_path, tiny), "--db", tmp_path / "run.duckdb"]
+    for stage in ("sample", "extract", "verbalize"):
+        assert invoke(*command, "--only", stage).exit_code == 0
     head = tmp_path / "reconstructor" / "value_head.safetensors"
     weights = load_file(head)
     weights["weight"] = weights["weight"].copy()
     weights["weight"][0, 0] = np.nan
     save_file(weights, head)
-    line = refusal("run", write_experiment(tmp_path, tiny), "--db", tmp_path / "run.duckdb")
+    line = refusal(*command)
     assert "value_head.safetensors" in line
     kept = invoke("query", tmp_path / "run.duckdb", "SELECT count(*) AS n FROM explanation", "--format", "csv")
     assert kept.stdout == "n\n4\n"

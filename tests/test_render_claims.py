@@ -330,7 +330,7 @@ def test_a_map_that_knows_more_takes_the_claim_away_and_one_that_is_not_known_bo
 def test_every_sentence_names_what_it_needs_and_is_asked_exactly_where_nothing_is_lacking(tmp_path: Path) -> None:
     db = write_computed_run(tmp_path / "run.duckdb")
     with DuckDBReader.open(db) as reader:
-        known = {need.need for need in reader.rows(ClaimNeed, "claim_needs")}
+        known = {need.need for need in reader.rows(ClaimNeed, "needs_of_claims")}
         absent = absent_needs(reader)
         asked = {claim.claim_id for claim in read_claims(reader)}
     assert all(template.needs and set(template.needs) <= known for template in claim_templates())

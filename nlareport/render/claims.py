@@ -29,7 +29,7 @@ class ClaimTemplate:
     text: str
     otherwise: str | None
     needs: tuple[str, ...] = ()
-    """What the run must hold before it can be asked: names of ``claim_needs``, what others rest on first."""
+    """What the run must hold before it can be asked: names of ``needs_of_claims``, what others rest on first."""
     is_required: bool = False
     """Whether a run on which it does not hold has a fault."""
     is_in_hero: bool = False
@@ -107,7 +107,7 @@ def read_claims(reader: RunReader, folder: Path | None = None) -> list[Claim]:
 
 def absent_needs(reader: RunReader, folder: Path | None = None) -> dict[str, str]:
     """Why the run cannot be asked about a sentence, by `claim_id`; of sentences that lack nothing, nothing is said."""
-    absent = {need.need: need.absent for need in reader.rows(ClaimNeed, "claim_needs") if not need.is_met}
+    absent = {need.need: need.absent for need in reader.rows(ClaimNeed, "needs_of_claims") if not need.is_met}
     found = {}
     for template in claim_templates(folder):
         if lacking := [need for need in template.needs if need in absent]:

@@ -179,7 +179,7 @@ class ClaimFigures:
 
 @dataclass(frozen=True, slots=True)
 class ClaimNeed:
-    """Something that sentences are asked of (``claim_needs``)."""
+    """Something that sentences are asked of (``needs_of_claims``)."""
 
     need: str
     """Its name among the `needs` of a sentence."""
