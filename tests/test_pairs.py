@@ -317,6 +317,7 @@ def test_a_practising_verbalizer_writes_the_same_for_the_same_seed_and_greedily_
     assert sampled == writer.write(vectors, Sampling(samples=3, temperature=1.0), seed=0)
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize(
     ("habit", "faulty", "fault"),
     [
@@ -325,14 +326,12 @@ def test_a_practising_verbalizer_writes_the_same_for_the_same_seed_and_greedily_
             "<explanation>The flood, the flood, the flood, the flood,",
             "flood",
             id="what a loop repeats",
-            marks=pytest.mark.soak,
         ),
         pytest.param(
             "The old bridge. The flood",
             "<explanation>The old bridge. The flood",
             "flood",
             id="what ends an answer in place of its tag",
-            marks=pytest.mark.soak,
         ),
         pytest.param(
             "News report about river, bridge, river.",

@@ -33,12 +33,20 @@ def fault(result: Result) -> str:
     return line
 
 
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a recorded run of 70 items on two scripted pairs, and what it was made from. Copy it."""
+    folder = tmp_path_factory.mktemp("recorded")
+    write_corpus(folder, 95)
+    run(write_experiment(folder, scripted_content(70)), folder / "recorded.duckdb")
+    return folder
+
+
 @pytest.fixture
-def scripted(tmp_path: Path) -> list[object]:
-    """Arguments that verify two scripted pairs against a recorded run of 70 items."""
-    write_corpus(tmp_path, 95)
-    experiment, db = write_experiment(tmp_path, scripted_content(70)), tmp_path / "recorded.duckdb"
-    run(experiment, db)
+def scripted(recorded: Path, tmp_path: Path) -> list[object]:
+    """Arguments that verify the pairs of the recorded run, of which every test has its own copy."""
+    shutil.copytree(recorded, tmp_path, dirs_exist_ok=True)
+    experiment, db = tmp_path / "experiment.yaml", tmp_path / "recorded.duckdb"
     return ["--against", db, "--experiment", experiment, "--engine", "scripted"]
 
 
