@@ -196,7 +196,8 @@ def test_what_decides_no_answer_may_change(half: tuple[Path, dict[Path, bytes]])
     try:
         for part, change in HARMLESS.values():
             change(folder / "pair" / part)
-        run(folder / "experiment.yaml", folder / "run.duckdb", engine="transformers", limit=2)
+        said = run(folder / "experiment.yaml", folder / "run.duckdb", engine="transformers", limit=2)
+        assert said.startswith("2 items")
     finally:
         put_back(files, folder / "pair")
 

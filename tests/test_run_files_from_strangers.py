@@ -150,7 +150,8 @@ def test_what_was_added_is_taken_out_by_the_statements_the_refusals_give(stateme
             DuckDBReader.open(copy).close()
         except RunFileForeign as refusal:
             change(copy, str(refusal).split("take it out with DuckDB, ")[1].split("; if the file")[0])
-    DuckDBReader.open(copy).close()
+    with DuckDBReader.open(copy) as reader:
+        assert len(reader.frame("SELECT run_id FROM run")) == 1
 
 
 @pytest.mark.parametrize("case", sorted(set(FOREIGN) - set(MENDED) - {"a view in place of a table"}))
