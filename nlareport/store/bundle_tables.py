@@ -11,6 +11,7 @@ from typing import Literal, get_args, get_origin, get_type_hints
 import polars as pl
 import pyarrow as pa
 
+from nlareport.assurance_rows import AnswerMark, Choice, SelfTest
 from nlareport.errors import BundleInvalid
 from nlareport.making_rows import DocumentDigest, Making
 from nlareport.measure_rows import Activation, Effect, Measure, Outlier, Resemblance, SubsetRange
@@ -36,11 +37,14 @@ from nlareport.store.tables import PRIMARY_KEYS, column_types, frame_schema, non
 
 STEMS: dict[type, str] = {
     Making: "makings",
+    Choice: "choices",
+    SelfTest: "self_tests",
     Document: "documents",
     DocumentDigest: "document_digests",
     Item: "items",
     Alignment: "alignments",
     Explanation: "explanations",
+    AnswerMark: "answer_marks",
     Score: "scores",
     NullScore: "null_scores",
     Ablation: "ablations",

@@ -15,6 +15,7 @@ from typing import Any, Literal, NewType, Union, cast, get_args, get_origin, get
 
 import polars as pl
 
+from nlareport.assurance_rows import AnswerMark, Choice, SelfTest
 from nlareport.errors import RowRefused
 from nlareport.making_rows import DocumentDigest, Making
 from nlareport.measure_rows import Activation, Effect, Measure, Outlier, Resemblance, SubsetRange
@@ -41,11 +42,14 @@ PRIMARY_KEYS: dict[type, tuple[str, ...]] = {
     Run: ("run_id",),
     Pair: ("pair_id",),
     Making: ("pair_id", "role", "kind"),
+    Choice: ("pair_id", "role", "topic"),
+    SelfTest: ("pair_id", "role", "test"),
     Document: ("doc_id",),
     DocumentDigest: ("doc_id",),
     Item: ("item_id",),
     Alignment: ("pair_id", "item_id"),
     Explanation: ("source", "item_id"),
+    AnswerMark: ("source", "mark", "item_id"),
     Score: ("source", "target", "item_id"),
     NullScore: ("source", "target", "permutation", "item_id"),
     Ablation: ("source", "target", "method", "item_id"),

@@ -6,6 +6,7 @@ What imports hand over and exports start from.
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
+from nlareport.assurance_rows import AnswerMark, Choice, SelfTest
 from nlareport.errors import RunFileTaken
 from nlareport.making_rows import DocumentDigest, Making
 from nlareport.measure_rows import Activation, Effect, Measure, Outlier, Resemblance, SubsetRange
@@ -38,11 +39,14 @@ class RunRows:
     run: Run
     pairs: list[Pair]
     makings: list[Making] = field(default_factory=list)
+    choices: list[Choice] = field(default_factory=list)
+    self_tests: list[SelfTest] = field(default_factory=list)
     documents: list[Document] = field(default_factory=list)
     document_digests: list[DocumentDigest] = field(default_factory=list)
     items: list[Item] = field(default_factory=list)
     alignments: list[Alignment] = field(default_factory=list)
     explanations: list[Explanation] = field(default_factory=list)
+    answer_marks: list[AnswerMark] = field(default_factory=list)
     scores: list[Score] = field(default_factory=list)
     null_scores: list[NullScore] = field(default_factory=list)
     ablations: list[Ablation] = field(default_factory=list)
@@ -78,11 +82,14 @@ def read_run(path: Path) -> RunRows:
             run=stored.run(),
             pairs=stored.rows(Pair),
             makings=stored.rows(Making),
+            choices=stored.rows(Choice),
+            self_tests=stored.rows(SelfTest),
             documents=stored.rows(Document),
             document_digests=stored.rows(DocumentDigest),
             items=stored.rows(Item),
             alignments=stored.rows(Alignment),
             explanations=stored.rows(Explanation),
+            answer_marks=stored.rows(AnswerMark),
             scores=stored.rows(Score),
             null_scores=stored.rows(NullScore),
             ablations=stored.rows(Ablation),

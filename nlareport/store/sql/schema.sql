@@ -1,5 +1,5 @@
--- The tables of a run file, schema version 5. Rows as Python sees them: nlareport/rows.py, nlareport/measure_rows.py,
--- nlareport/making_rows.py.
+-- The tables of a run file, schema version 6. Rows as Python sees them: nlareport/rows.py, nlareport/measure_rows.py,
+-- nlareport/making_rows.py, nlareport/assurance_rows.py.
 -- What came later says since when: files of an older version get it when they are opened.
 CREATE TABLE run (
     run_id VARCHAR PRIMARY KEY,
@@ -85,6 +85,40 @@ COMMENT ON COLUMN making.role IS 'Which of its checkpoints: base_model, verbaliz
 COMMENT ON COLUMN making.kind IS 'weights: all *.safetensors; config, tokenizer, chat_template, sidecar: what those files say; prompt: its token ids as sent; stop_ids: where answers end; script: a pair without checkpoints.';
 COMMENT ON COLUMN making.digest IS 'SHA-256 in hex.';
 
+-- Since schema version 6.
+CREATE TABLE choice (
+    pair_id VARCHAR NOT NULL,
+    role VARCHAR NOT NULL CHECK (role IN ('base_model', 'verbalizer', 'reconstructor')),
+    topic VARCHAR NOT NULL,
+    text VARCHAR NOT NULL,
+    PRIMARY KEY (pair_id, role, topic)
+);
+COMMENT ON TABLE choice IS 'What was done where a checkpoint leaves it open, or where the public release does otherwise.';
+COMMENT ON COLUMN choice.pair_id IS 'Pair.';
+COMMENT ON COLUMN choice.role IS 'Which of its checkpoints: base_model, verbalizer or reconstructor.';
+COMMENT ON COLUMN choice.topic IS 'One word for what was chosen, such as stop_ids or stream.';
+COMMENT ON COLUMN choice.text IS 'One sentence: what was chosen.';
+
+-- Since schema version 6.
+CREATE TABLE self_test (
+    pair_id VARCHAR NOT NULL,
+    role VARCHAR NOT NULL CHECK (role IN ('base_model', 'verbalizer', 'reconstructor')),
+    test VARCHAR NOT NULL,
+    passed BOOLEAN NOT NULL,
+    value DOUBLE CHECK (value IS NULL OR isfinite(value)),
+    tolerance DOUBLE,
+    text VARCHAR NOT NULL,
+    PRIMARY KEY (pair_id, role, test)
+);
+COMMENT ON TABLE self_test IS 'What quick tests of each model said while the run computed with it.';
+COMMENT ON COLUMN self_test.pair_id IS 'Pair.';
+COMMENT ON COLUMN self_test.role IS 'Which of its checkpoints: base_model, verbalizer or reconstructor.';
+COMMENT ON COLUMN self_test.test IS 'Name of the test, such as alone_equals_batch.';
+COMMENT ON COLUMN self_test.passed IS 'Whether it passed.';
+COMMENT ON COLUMN self_test.value IS 'What was measured; NULL where the test has no number.';
+COMMENT ON COLUMN self_test.tolerance IS 'The largest value that passes; NULL where the test has no number.';
+COMMENT ON COLUMN self_test.text IS 'One sentence: what was held against what.';
+
 -- Since schema version 5.
 CREATE TABLE document_digest (
     doc_id VARCHAR PRIMARY KEY,
@@ -145,6 +179,20 @@ COMMENT ON COLUMN explanation.completion IS 'The whole answer.';
 COMMENT ON COLUMN explanation.n_tokens IS 'Tokens generated, the stop token included.';
 COMMENT ON COLUMN explanation.finish IS 'closed: closing tag found; length: token budget ran out; stop: ended without the tag.';
 COMMENT ON COLUMN explanation.is_clean IS 'The closing tag was found within the token budget.';
+
+-- Since schema version 6.
+CREATE TABLE answer_mark (
+    source VARCHAR NOT NULL,
+    item_id BIGINT NOT NULL,
+    mark VARCHAR NOT NULL CHECK (
+        mark IN ('no_tag', 'misspelt_tag', 'unopened_tag', 'budget', 'empty', 'overrun')
+    ),
+    PRIMARY KEY (source, mark, item_id)
+);
+COMMENT ON TABLE answer_mark IS 'What is odd about the form of an answer; one without a row is clean and ended by itself.';
+COMMENT ON COLUMN answer_mark.source IS 'Pair whose verbalizer wrote it.';
+COMMENT ON COLUMN answer_mark.item_id IS 'Item.';
+COMMENT ON COLUMN answer_mark.mark IS 'no_tag: no tag at all; misspelt_tag: a tag spelt otherwise; unopened_tag: closed but never opened; budget: the token budget ran out before the closing tag; empty: nothing between the tags; overrun: clean, but the budget ran out behind the closing tag.';
 
 CREATE TABLE score (
     item_id BIGINT NOT NULL,
