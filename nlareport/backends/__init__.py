@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Protocol, cast, runtime_checkable
 
+from nlareport.assurance_rows import Choice
 from nlareport.batches import ReadingLimits
 from nlareport.checkpoint import Sidecar
 from nlareport.errors import EngineUnknown
@@ -81,6 +82,13 @@ class Engine(Protocol):
 
     def sidecar(self, pair: PairSpec) -> Sidecar | None:
         """What the pair's AV says of itself, before any weight is read; None when the engine's pairs have none."""
+        ...
+
+    def choices(self, pair: PairSpec) -> list[Choice]:
+        """What is done where the pair's checkpoints leave it open or the public release does otherwise.
+
+        At most one of a topic for each checkpoint; asked before any weight is read.
+        """
         ...
 
     def fingerprints(

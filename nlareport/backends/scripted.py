@@ -13,6 +13,7 @@ from typing import ClassVar, TypeVar
 import numpy as np
 from jaxtyping import Float
 
+from nlareport.assurance_rows import Choice
 from nlareport.backends import EngineSettings
 from nlareport.batches import Completion, ReadingLimits, Tokenization
 from nlareport.experiment import PairSpec
@@ -173,6 +174,10 @@ class ScriptedEngine:
 
     def sidecar(self, pair: PairSpec) -> None:
         """A script has no checkpoint and so no sidecar."""
+
+    def choices(self, pair: PairSpec) -> list[Choice]:  # noqa: ARG002 - the port's shape
+        """None: a script leaves nothing open."""
+        return []
 
     def fingerprints(
         self,

@@ -8,8 +8,10 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from nlareport.assurance_rows import Choice
 from nlareport.backends import EngineSettings
 from nlareport.backends.checkpoint_files import refuse_damaged_weights
+from nlareport.backends.choices import Topics, reconstructor_choices, verbalizer_choices
 from nlareport.backends.configuration import context_tokens, load_text_config
 from nlareport.backends.contract import (
     Contract,
@@ -32,6 +34,7 @@ from nlareport.checkpoint import Sidecar, read_sidecar
 from nlareport.errors import CheckpointDrift, NlareportError
 from nlareport.experiment import PairSpec
 from nlareport.making_rows import CheckpointRole, MakingKind
+from nlareport.rows import PairId
 
 __all__ = [
     "TransformersEngine",
@@ -143,6 +146,19 @@ class TransformersEngine:
         sidecar = read_sidecar(checkpoint_directory(pair.verbalizer, with_weights=False))
         _check_expectations(pair, sidecar)
         return sidecar
+
+    def choices(self, pair: PairSpec) -> list[Choice]:
+        """What is done where the pair's checkpoints leave it open; errors are those of `check`."""
+        verbalizer, reconstructor = self._verbalizer(pair), self._reconstructor(pair)
+        topics: dict[CheckpointRole, Topics] = {
+            "verbalizer": verbalizer_choices(verbalizer.sidecar, verbalizer.config, self._settings.dtype),
+            "reconstructor": reconstructor_choices(reconstructor.sidecar),
+        }
+        return [
+            Choice(PairId(pair.pair_id), role, topic, text)
+            for role, found in topics.items()
+            for topic, text in found.items()
+        ]
 
     def fingerprints(
         self, pair: PairSpec, role: CheckpointRole, advance: Callable[[int], None] | None = None

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from nlareport.assurance_rows import Choice
 from nlareport.atomic_files import clear_left_over
 from nlareport.backends import EngineSettings, load_engine
 from nlareport.errors import PairUnknown, RunOfAnotherExperiment
@@ -76,6 +77,7 @@ def opened(
         clear_left_over(db)
         work.activations.clear_left_over()
         _describe_pairs(work, experiment)
+        _record_choices(work)
         _reword(run_file, experiment, text)
         yield work
 
@@ -166,6 +168,13 @@ def _describe_pairs(work: Work, experiment: Experiment) -> None:
     pairs = [describe.with_geometry_of(known.get(pair.pair_id), pair) for pair in described]
     if changed := [pair for pair in pairs if pair != known.get(pair.pair_id)]:
         work.run_file.put(changed)
+
+
+def _record_choices(work: Work) -> None:
+    """Has the run file say what is done where the checkpoints leave it open, before the first batch is."""
+    stored = set(work.run_file.rows(Choice))
+    if fresh := [row for _, spec in work.pairs for row in work.engine.choices(spec) if row not in stored]:
+        work.run_file.put(fresh)
 
 
 def _reword(run_file: RunFile, experiment: Experiment, text: str) -> None:

@@ -1,0 +1,53 @@
+"""What is done where a checkpoint leaves it open, or where the public release does otherwise: one sentence a topic.
+
+Enters what a checkpoint says of itself; leaves sentences for the page by topic. Decides nothing: whoever does a thing
+otherwise than its checkpoint or the release says it here.
+"""
+
+from math import isclose, sqrt
+from typing import Any
+
+import torch
+
+from nlareport.backends.loading import DTYPES
+from nlareport.checkpoint import Sidecar
+
+Topics = dict[str, str]
+"""What was chosen, one sentence by topic."""
+
+_SCALED_EMBEDDINGS = ("gemma", "recurrent_gemma", "vaultgemma")
+"""How the model types begin whose embedding module multiplies by the root of d_model."""
+
+
+def verbalizer_choices(sidecar: Sidecar, config: Any, dtype: str) -> Topics:
+    """Of an AV: vectors that keep their norm, embeddings that the model scales itself."""
+    topics: Topics = {}
+    if sidecar.injection_scale is None:
+        topics["injection_scale"] = (
+            "Its sidecar names no injection scale, so every vector is injected at its own norm; "
+            "the public client calls that a fault."
+        )
+    if str(config.model_type).startswith(_SCALED_EMBEDDINGS):
+        root = sqrt(sidecar.d_model)
+        inside = torch.tensor(root, dtype=DTYPES[dtype]).item()
+        topics["embeddings"] = (
+            f"The other tokens of its prompt are embedded by the model's own module, which multiplies by {inside:g} in "
+            f"{dtype}; the public client multiplies by √d_model, {root:.6g}."
+        )
+    return topics
+
+
+def reconstructor_choices(sidecar: Sidecar) -> Topics:
+    """Of an AR: the norm that its training compared vectors at."""
+    root = sqrt(sidecar.d_model)
+    if sidecar.mse_scale is None:
+        return {
+            "mse_scale": "It was trained on raw vectors (mse_scale null); scores compare directions, "
+            f"both vectors at norm √d_model = {root:.6g}."
+        }
+    if not isclose(sidecar.mse_scale, root, rel_tol=1e-6):
+        return {
+            "mse_scale": f"It was trained with both vectors at norm {sidecar.mse_scale:g} (mse_scale); "
+            f"scores have them at √d_model = {root:.6g}, so an mse_nrm is not that of its training."
+        }
+    return {}
