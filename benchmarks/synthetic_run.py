@@ -33,6 +33,7 @@ from nlareport.rows import (
 )
 from nlareport.store.connections import SCHEMA_VERSION
 from nlareport.store.database import create_run_file
+from nlareport.yaml_files import text_of
 
 PROTOCOL = Path(__file__).parent.parent / "data" / "experiments" / "pocket.yaml"
 """Whose protocol and pairs the run borrows."""
@@ -71,7 +72,7 @@ def experiment_text(n_items: int, seed: int) -> str:
     content["experiment"] = "synthetic"
     content["title"] = f"Synthetic run of {n_items:,} items: nothing here was measured"
     content["sampling"] |= {"n_items": n_items, "seed": seed}
-    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120)
+    return text_of(content)
 
 
 def run_row(experiment_yaml: str, seed: int) -> Run:

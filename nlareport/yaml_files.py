@@ -1,7 +1,7 @@
-"""The one way a YAML file is read: bounded in size, depth and aliases, each fault a line with its place.
+"""The one way a YAML file is read and written: bounded in size, depth and aliases, each fault a line with its place.
 
-Takes a path or a text; returns a mapping of plain values. Dates, `no`, `010`, `1:30` and `8e4` stay texts, so
-that nothing turns into another value in silence; what wants a number reads it from such a text.
+Takes a path or a text; returns a mapping of plain values, or the text of one. Dates, `no`, `010`, `1:30` and `8e4`
+stay texts, so that nothing turns into another value in silence; what wants a number reads it from such a text.
 """
 
 import re
@@ -42,6 +42,19 @@ _PLAIN = (
 )
 
 
+class _ExactDumper(yaml.SafeDumper):
+    """Writes every text so that it reads back as it was."""
+
+
+def _exact_text(dumper: _ExactDumper, text: str) -> yaml.ScalarNode:
+    # Left to itself PyYAML writes these line breaks bare and reads them back as spaces.
+    style = '"' if set(text) & set("\r\x85\u2028\u2029\ufeff") else "|" if "\n" in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_ExactDumper.add_representer(str, _exact_text)
+
+
 def yaml_text(path: Path, refusal: type[NlareportError], advice: str, most_bytes: int = MOST_BYTES) -> str:
     """The text of a YAML file; `advice` is the sentence that says which file to give.
 
@@ -49,6 +62,11 @@ def yaml_text(path: Path, refusal: type[NlareportError], advice: str, most_bytes
         NlareportError: as `refusal`: it is no ordinary file, is too large, or is not UTF-8 text.
     """
     return text_given(path, refusal, advice, most_bytes)
+
+
+def text_of(content: dict[str, Any]) -> str:
+    """The mapping as a YAML text that reads back as it was; its keys keep their order, a text of lines is a block."""
+    return yaml.dump(content, Dumper=_ExactDumper, sort_keys=False, allow_unicode=True, width=120)
 
 
 def mapping_in(text: str, path: Path, refusal: type[NlareportError], what: str, keys: str) -> dict[str, Any]:

@@ -239,6 +239,7 @@ def test_the_card_of_a_pair_tells_its_further_rounds() -> None:
     assert last.startswith("Practice as before with 128 vectors")
 
 
+@pytest.mark.soak
 def test_a_published_pair_goes_on_with_a_further_round(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Enough articles to know English by, and hardly any chance in the writing: something readable is learned from.
     further = replace(
@@ -302,6 +303,7 @@ def test_a_cut_vocabulary_thinks_the_same_of_the_tokens_it_keeps(pair_id: str) -
     assert cut.shape[-1] == len(kept)
 
 
+@pytest.mark.soak
 def test_a_practising_verbalizer_writes_the_same_for_the_same_seed_and_greedily_for_any(halves: Halves) -> None:
     vectors = np.random.default_rng(1).normal(size=(2, 576)).astype(np.float32)
     with quiet():

@@ -23,6 +23,7 @@ from nlareport.experiment import load_experiment
 from nlareport.prompts import explanation_in
 from nlareport.stages.sample import align
 from nlareport.store.published import published_rows
+from nlareport.yaml_files import text_of
 
 WRITING = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 ODD = [
@@ -104,7 +105,7 @@ def spoilt(text: str, seed: int) -> bytes:
 
 def written(tmp_path: Path, name: str, content: Any) -> Path:
     path = tmp_path / name
-    path.write_bytes(content if isinstance(content, bytes) else yaml.safe_dump(content, allow_unicode=True).encode())
+    path.write_bytes(content if isinstance(content, bytes) else text_of(content).encode())
     return path
 
 

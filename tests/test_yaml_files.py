@@ -16,7 +16,7 @@ from refusals import LONGEST_LINE, refusal_of
 from nlareport.errors import ExperimentInvalid
 from nlareport.experiment import load_experiment
 from nlareport.given_files import what_it_is
-from nlareport.yaml_files import MOST_BYTES, mapping_in, yaml_text
+from nlareport.yaml_files import MOST_BYTES, mapping_in, text_of, yaml_text
 
 
 def read(text: str) -> dict[str, Any]:
@@ -194,6 +194,13 @@ VALUES = st.recursive(
 @given(content=st.dictionaries(WRITING, VALUES, max_size=4))
 def test_what_another_program_dumps_is_read_as_it_was(content: dict[str, Any]) -> None:
     assert read(yaml.safe_dump(content, allow_unicode=False)) == content
+
+
+@settings(max_examples=60, deadline=None)
+@given(content=st.dictionaries(WRITING, VALUES, max_size=4))
+@example(content={"b": "a\x85b", "a": ["\x85", "line\r\nline", "\ufeff", "a\u2028b", "two\nlines\n", "8e4"]})
+def test_what_is_written_reads_back_whatever_breaks_its_lines(content: dict[str, Any]) -> None:
+    assert list(read(text_of(content)).items()) == list(content.items())
 
 
 @settings(max_examples=150, deadline=None)

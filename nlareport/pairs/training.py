@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import yaml
 from jaxtyping import Float
 from safetensors.torch import load_file, save_file
 
@@ -35,6 +34,7 @@ from nlareport.pairs.training_loop import Halves, Texts, Trainee, kept_at
 from nlareport.pairs.verbalizer_training import train_verbalizer
 from nlareport.ports import Progress
 from nlareport.user_cache import cache_folder
+from nlareport.yaml_files import text_of
 
 
 @quiet()
@@ -236,4 +236,4 @@ def _publish(adapter: Path, base_model: str, sidecar: Sidecar, destination: Path
     config.update(base_model_name_or_path=base_model, target_modules=sorted(config["target_modules"]))
     write_whole(destination / "adapter_config.json", f"{json.dumps(config, indent=2)}\n".encode())
     content = {**sidecar_content(sidecar), "created_at": datetime.now(UTC).isoformat(), "created_by": "nlareport"}
-    write_whole(destination / SIDECAR_NAME, yaml.safe_dump(content, sort_keys=False, allow_unicode=True).encode())
+    write_whole(destination / SIDECAR_NAME, text_of(content).encode())

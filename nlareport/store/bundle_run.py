@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from nlareport import __version__
@@ -18,7 +17,7 @@ from nlareport.store.bundle_tables import Faults
 from nlareport.store.connections import OLDEST_SCHEMA_VERSION, SCHEMA_VERSION
 from nlareport.store.table_values import NOISE, Scale, Variance, storable
 from nlareport.store.tables import column_types
-from nlareport.yaml_files import MOST_BYTES, mapping_in, validation_faults, yaml_text
+from nlareport.yaml_files import MOST_BYTES, mapping_in, text_of, validation_faults, yaml_text
 
 MOST_RUN_YAML_BYTES = 4 * MOST_BYTES
 """Of a `run.yaml`, which holds the text of an experiment or of a figures file beside its own."""
@@ -103,20 +102,7 @@ def run_yaml(run: Run, pairs: list[Pair]) -> str:
     said = {name: getattr(run, name) for name in column_types(Run)}
     said["created_at"] = run.created_at.isoformat()
     said["pairs"] = [{name: getattr(pair, name) for name in column_types(Pair)} for pair in pairs]
-    return yaml.dump(said, Dumper=_ExactDumper, sort_keys=False, allow_unicode=True, width=120)
-
-
-class _ExactDumper(yaml.SafeDumper):
-    """Writes every text so that it reads back as it was, and an experiment file as readable lines."""
-
-
-def _exact_text(dumper: _ExactDumper, text: str) -> yaml.ScalarNode:
-    # Left to itself PyYAML writes these line breaks bare and reads them back as spaces.
-    style = '"' if set(text) & set("\r\x85\u2028\u2029\ufeff") else "|" if "\n" in text else None
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
-
-
-_ExactDumper.add_representer(str, _exact_text)
+    return text_of(said)
 
 
 def read_run_yaml(folder: Path, faults: Faults) -> BundleRun | None:

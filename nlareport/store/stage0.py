@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-import yaml
 
 from nlareport import __version__
 from nlareport.batches import ActivationBatch
 from nlareport.rows import Pair
+from nlareport.yaml_files import text_of
 
 SIDECAR_SUFFIX = ".nla_meta.yaml"
 STAGE0_SCHEMA_VERSION = 1
@@ -82,7 +82,7 @@ def sidecar_text(pair: Pair, doc_ids: Sequence[str]) -> str:
         "keep_debug_metadata": True,
         "created_by": f"nlareport {__version__}",
     }
-    return yaml.safe_dump(meta, sort_keys=False, allow_unicode=True)
+    return text_of(meta)
 
 
 def _corpus_slice(doc_ids: Sequence[str]) -> tuple[str, int, int]:
