@@ -71,12 +71,21 @@ def refuse_damaged_weights(directory: Path) -> None:
         CheckpointMissing: there are none, or a shard is not there.
         CheckpointDamaged: a file is cut or is no safetensors file, or the index leads out of the directory.
     """
+    for path in weight_paths(directory):
+        refuse_cut(path)
+
+
+def weight_paths(directory: Path) -> list[Path]:
+    """The files that a model's weights are read from: the one whole file, or every shard its index names.
+
+    Raises:
+        CheckpointMissing: there are none, or a shard is not there.
+        CheckpointDamaged: the index leads out of the directory.
+    """
     whole = directory / "model.safetensors"
     if whole.exists() or whole.is_symlink():
-        refuse_cut(whole)
-        return
-    for name in _shards(directory):
-        refuse_cut(directory / name)
+        return [whole]
+    return [directory / name for name in _shards(directory)]
 
 
 def refuse_cut(path: Path) -> None:

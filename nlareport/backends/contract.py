@@ -1,4 +1,4 @@
-"""Holds a checkpoint against its sidecar: role, tokenizer, prompt, context, width, value head.
+"""Holds a checkpoint against its sidecar: role, tokenizer, prompt, context, width.
 
 Takes a checkpoint directory, returns its parts, which agree, or an error that says which do not. Reads no block of a
 model and knows no batch.
@@ -8,18 +8,12 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors import safe_open
-
-from nlareport.backends.checkpoint_files import VALUE_HEAD_NAME, refuse_cut
 from nlareport.backends.configuration import context_tokens, load_text_config, read_stop_ids
 from nlareport.backends.quiet import quiet
 from nlareport.backends.tokenizers import chat_template_file, load_tokenizer
-from nlareport.backends.wall import foreign_errors
 from nlareport.checkpoint import Role, Sidecar, read_sidecar
 from nlareport.errors import (
     ChatTemplateFails,
-    CheckpointDamaged,
     CheckpointDrift,
     CheckpointMissing,
     ContextTooShort,
@@ -27,7 +21,6 @@ from nlareport.errors import (
 )
 from nlareport.experiment import overflow_advice
 from nlareport.prompts import check_against_tokenizer
-from nlareport.shown import shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,39 +127,6 @@ def check_width(sidecar: Sidecar, config: Any, directory: Path) -> None:
             f"{directory}: its config.json has hidden_size {config.hidden_size}, its sidecar d_model "
             f"{sidecar.d_model}. Use the files released together."
         )
-
-
-def load_value_head(directory: Path, d_model: int) -> torch.Tensor:
-    """The reconstructor's linear head, float32 of shape ``[d_model, d_model]``.
-
-    Raises:
-        CheckpointMissing: there is no ``value_head.safetensors``, or no ``weight`` in it.
-        CheckpointDrift: it has another shape.
-        NonFiniteWeights: it holds a NaN or an infinity.
-    """
-    path = directory / VALUE_HEAD_NAME
-    if not path.exists():
-        raise CheckpointMissing(f"{path}: is not there. A reconstructor needs its head; fetch the whole checkpoint.")
-    refuse_cut(path)
-    damaged = foreign_errors(CheckpointDamaged, f"{path}: is damaged", "Fetch or copy this file again.")
-    with damaged, safe_open(path, framework="pt") as file:
-        names = sorted(file.keys())
-        if "weight" not in names:
-            raise CheckpointMissing(f"{path}: holds no `weight` but {', '.join(names[:3]) or 'nothing'}.")
-        if names != ["weight"]:
-            raise CheckpointDrift(
-                f"{path}: holds {shown(names)}; a head is one `weight`, and without the rest its vectors would be "
-                "others. Give a reconstructor whose head has no bias."
-            )
-        weight: torch.Tensor = file.get_tensor("weight").float()
-    if tuple(weight.shape) != (d_model, d_model):
-        raise CheckpointDrift(
-            f"{path}: has shape {list(weight.shape)}, the sidecar's d_model asks for {d_model} squared."
-        )
-    n_bad = int((~weight.isfinite()).sum())
-    if n_bad:
-        raise NonFiniteWeights(f"{path}: {n_bad} of {weight.numel()} weights are not finite. Fetch it again.")
-    return weight
 
 
 def refuse_non_finite(model: Any, directory: Path, dtype: str) -> None:

@@ -88,8 +88,18 @@ def refuse_unknown_block(directory: Path, config: Any, block_index: int) -> None
         )
 
 
-def load_blocks(directory: Path, config: Any, n_blocks: int, *, device: str, dtype: str) -> Any:
+def load_blocks(
+    directory: Path,
+    config: Any,
+    n_blocks: int,
+    *,
+    device: str,
+    dtype: str,
+    used_elsewhere: frozenset[str] = frozenset(),
+) -> Any:
     """Embedding and the first `n_blocks` decoder blocks; what the model returns is the last block's own output.
+
+    Weights of the names `used_elsewhere` may stand among the model's without a place in it.
 
     Raises:
         CheckpointMissing: the directory holds no safetensors weights.
@@ -103,6 +113,7 @@ def load_blocks(directory: Path, config: Any, n_blocks: int, *, device: str, dty
     model, faults = _load(AutoModel, directory, config, device, dtype)
     # The vector is the residual stream itself; Transformers would hand it through the final norm.
     model.norm = torch.nn.Identity()
+    faults["unexpected_keys"] = set(faults["unexpected_keys"]) - used_elsewhere
     _refuse(directory, faults, may_miss=_FINAL_NORM, may_ignore=_LM_HEAD, first_left_out=first_left_out)
     return model
 

@@ -16,7 +16,6 @@ from nlareport.backends.configuration import context_tokens, load_text_config
 from nlareport.backends.contract import (
     Contract,
     VerbalizerContract,
-    load_value_head,
     open_reconstructor_contract,
     open_verbalizer_contract,
 )
@@ -29,6 +28,7 @@ from nlareport.backends.transformers_reading import (
     TransformersTokenizer,
 )
 from nlareport.backends.transformers_writing import TransformersVerbalizer
+from nlareport.backends.value_head import load_value_head
 from nlareport.batches import ReadingLimits
 from nlareport.checkpoint import Sidecar, read_sidecar
 from nlareport.errors import CheckpointDrift, NlareportError

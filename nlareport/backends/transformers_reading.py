@@ -16,7 +16,6 @@ from nlareport.backends.checkpoint_files import VALUE_HEAD_NAME
 from nlareport.backends.configuration import context_tokens, load_text_config
 from nlareport.backends.contract import (
     Contract,
-    load_value_head,
     open_reconstructor_contract,
     refuse_non_finite,
 )
@@ -24,6 +23,7 @@ from nlareport.backends.hub import checkpoint_directory
 from nlareport.backends.loading import OpenModel, load_blocks
 from nlareport.backends.memory import BatchSize
 from nlareport.backends.tokenizers import load_tokenizer
+from nlareport.backends.value_head import load_value_head
 from nlareport.batches import UNREAD, ReadingLimits, Tokenization
 from nlareport.errors import CheckpointMissing, ContextTooShort, NonFiniteWeights
 from nlareport.experiment import overflow_advice
@@ -154,7 +154,10 @@ class TransformersReconstructor(OpenModel):
         # The head first: it is the file that was once shipped broken, and takes no time to read.
         self._head = load_value_head(self.directory, self.sidecar.d_model)
         n_blocks = self.sidecar.block_index + 1
-        super().__init__(load_blocks(self.directory, contract.config, n_blocks, device=device, dtype=dtype))
+        names = self._head.names_among_weights
+        super().__init__(
+            load_blocks(self.directory, contract.config, n_blocks, device=device, dtype=dtype, used_elsewhere=names)
+        )
         refuse_non_finite(self._model, self.directory, dtype)
         self._batch = BatchSize(batch_size, f"Pair {contract.name}: its reconstructor")
         self._refuse_overflow(contract.name, dtype)
@@ -173,13 +176,15 @@ class TransformersReconstructor(OpenModel):
         d_model = self.sidecar.d_model
         hidden = _last_vectors(self._model, [token_ids[place] for place in readable], self._batch, d_model)
         vectors = np.full((len(explanations), d_model), UNREAD, dtype=np.float32)
-        vectors[readable] = (hidden @ self._head.T).numpy()
+        vectors[readable] = self._head(hidden).numpy()
         return vectors
 
     def _refuse_overflow(self, name: str, dtype: str) -> None:
         """Pass when a plain sentence gives a finite vector: then one that does not is an item's own fault."""
         if not np.isfinite(self.reconstruct([_PLAIN_SENTENCE])).all():
-            inside = _last_vectors(self._model, [self._prompt_token_ids(_PLAIN_SENTENCE)], self._batch, len(self._head))
+            inside = _last_vectors(
+                self._model, [self._prompt_token_ids(_PLAIN_SENTENCE)], self._batch, self.sidecar.d_model
+            )
             is_head = bool(inside.isfinite().all())
             what = self.directory / VALUE_HEAD_NAME if is_head else self.directory
             wider = "" if is_head else overflow_advice(dtype)
