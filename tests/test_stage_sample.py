@@ -12,7 +12,9 @@ from nlareport.rows import Document, Item
 from nlareport.stages.sample import (
     CANNOT_READ,
     align,
+    drawn_prefixes,
     n_unreadable,
+    place,
     sample_document,
     sample_positions,
     skipped_counts,
@@ -235,7 +237,7 @@ def test_a_piece_of_a_multi_byte_character_stands_for_the_whole_character(before
 )
 def test_a_text_is_read_only_as_far_as_its_last_item(char_ends, limits, reason):
     items = [Item(n, "corpus:split:7", end, "x", None, "prose") for n, end in enumerate(char_ends)]
-    assert why_unreadable("ab cd ef gh ij", items, PatternTokenizer(r"\S+"), limits) == reason
+    assert why_unreadable("ab cd ef gh ij", items, PatternTokenizer(r"\S+"), limits, {}) == reason
 
 
 # "The 漢字 end": BOS, The, ␣ + first byte of 漢, two more bytes of it, 字, ␣end.
@@ -261,6 +263,68 @@ MULTI_BYTE = Tokenization(
 )
 def test_alignment_takes_the_token_that_ends_at_or_contains_the_character(char_end, expected):
     assert align(MULTI_BYTE, char_end) == expected
+
+
+class PiecesTokenizer(PatternTokenizer):
+    """Cuts every character into as many tokens, each of which has all of it as its offsets, after a BOS."""
+
+    def __init__(self, n_pieces: int, first_id: int = 100) -> None:
+        super().__init__("")
+        self.n_pieces, self.first_id = n_pieces, first_id
+
+    def tokenize(self, text: str, max_tokens: int | None) -> Tokenization:
+        starts = [place for place in range(len(text)) for _ in range(self.n_pieces)]
+        token_ids = [SPECIAL, *(self.first_id + place % self.n_pieces for place in range(len(starts)))]
+        ends = [0, *(place + 1 for place in starts)]
+        return Tokenization(token_ids[:max_tokens], [0, *starts][:max_tokens], ends[:max_tokens])
+
+
+HAN = "漢字" * 30
+
+
+def drawn_places(k: int, tokenizer: PiecesTokenizer) -> tuple[list[Item], dict[int, tuple[int, int]]]:
+    """Items drawn in three pieces a character, and where another tokenization meets them."""
+    reference, settings = PiecesTokenizer(3), sampling(positions_per_document=k)
+    _, items = sample_document(document_of(HAN), reference, settings, 20)
+    prefixes = drawn_prefixes(HAN, items[::-1], reference, settings)
+    tokenization = tokenizer.tokenize(HAN, None)
+    return items, {item.item_id: place(tokenization, item, prefixes.get(item.item_id)) for item in items}
+
+
+def test_the_reference_meets_a_piece_of_a_character_at_the_piece_that_was_drawn():
+    reference = PiecesTokenizer(3)
+    items, places = drawn_places(131, reference)
+    drawn = sample_positions(reference.tokenize(HAN, None).token_ids, 131, {SPECIAL}, "corpus:split:7", 1)
+    assert sorted(drawn) == list(range(50, 181)), "every place there is"
+    assert [places[item.item_id] for item in items] == [(index, 0) for index in drawn]
+    # Three of them end at each character, and only their pieces tell them apart.
+    assert len({item.char_end for item in items}) == 44
+
+
+@pytest.mark.parametrize("other", [PiecesTokenizer(3, first_id=500), PiecesTokenizer(2)], ids=["ids", "pieces"])
+def test_another_tokenization_meets_a_piece_of_a_character_at_the_characters_last(other):
+    items, places = drawn_places(9, other)
+    assert places == {item.item_id: (other.n_pieces * (item.char_end or 0), 0) for item in items}
+
+
+def test_items_that_are_not_drawn_where_they_are_recorded_are_met_by_their_character():
+    reference, settings = PiecesTokenizer(3), sampling(positions_per_document=2)
+    _, items = sample_document(document_of(HAN), reference, settings, 0)
+    other_seed = settings.model_copy(update={"seed": 2})
+    assert drawn_prefixes(HAN, items, reference, other_seed) == {}
+    assert drawn_prefixes(HAN, [], reference, settings) == {}
+    whole = reference.tokenize(HAN, None)
+    assert place(whole, items[0], None) == align(whole, items[0].char_end or 0)
+    assert place(whole, replace(items[0], char_end=40), whole.token_ids[:61]) == (120, 0)
+
+
+def test_a_text_is_read_as_far_as_the_drawn_piece_and_no_further():
+    reference, settings = PiecesTokenizer(3), sampling(truncation_tokens=51)
+    # The only place is token 50, the second of its character's three.
+    _, items = sample_document(document_of(HAN), reference, settings, 0)
+    drawn = drawn_prefixes(HAN, items, reference, settings)
+    assert why_unreadable(HAN, items, reference, ReadingLimits(51, None), drawn) is None
+    assert why_unreadable(HAN, items, reference, ReadingLimits(51, None), {}) is not None
 
 
 def test_alignment_ignores_tokens_that_cover_no_text():

@@ -1,6 +1,6 @@
 """Documents to items: which positions are measured, and where another tokenization meets them.
 
-Enter texts and the reference tokenizer; leave `Document` and `Item` rows, and alignments. It knows no model.
+Enter texts and the reference tokenizer; leave `Document` and `Item` rows, and places. It knows no model.
 Positions are drawn bit-exactly as the protocol says (Sampling positions in PROTOCOL.md), so anyone who has the
 tokenizer can draw them again.
 """
@@ -8,7 +8,7 @@ tokenizer can draw them again.
 import hashlib
 import random
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from nlareport.batches import ReadingLimits, SourceDocument, Tokenization
 from nlareport.errors import NothingToAlign
@@ -53,13 +53,7 @@ def sample_document(
     `tokenizer` is the reference pair's. A document without a candidate gives no item and says why.
     """
     tokenization = tokenizer.tokenize(document.text, sampling.truncation_tokens)
-    positions = sample_positions(
-        tokenization.token_ids,
-        sampling.positions_per_document,
-        tokenizer.special_ids,
-        document.doc_id,
-        sampling.seed,
-    )
+    positions = _positions(tokenization, document.doc_id, tokenizer, sampling)
     items = [
         _item(document, tokenization, position, item_id)
         for item_id, position in enumerate(positions, start=first_item_id)
@@ -92,6 +86,42 @@ def skipped_counts(documents: Sequence[Document]) -> str:
     return " and ".join(f"{n:,} of {len(documents):,} documents {what}" for what, n in said.items() if n)
 
 
+def drawn_prefixes(text: str, items: Sequence[Item], tokenizer: Tokenizer, sampling: Sampling) -> dict[int, list[int]]:
+    """For each item of a document, all of which are given, the reference's token ids up to the one that was drawn.
+
+    Drawn again, so that a piece of a character is found again too: all its pieces end where the character does. Items
+    that are not drawn where they are recorded, as by a version with other special tokens, are left out.
+    """
+    if not items:
+        return {}
+    tokenization = tokenizer.tokenize(text, sampling.truncation_tokens)
+    drawn = _positions(tokenization, items[0].doc_id, tokenizer, sampling)
+    # Items were numbered in the order drawn.
+    in_order = sorted(items, key=lambda item: item.item_id)
+    return {
+        item.item_id: tokenization.token_ids[: position + 1]
+        for item, position in zip(in_order, drawn, strict=False)
+        if tokenization.char_ends[position] == item.char_end
+    }
+
+
+def place(tokenization: Tokenization, item: Item, drawn_prefix: list[int] | None) -> tuple[int, int]:
+    """Where a tokenization meets an item: (token index, end of that token minus the item's, in characters).
+
+    One that cuts the text up to the item as the reference does, token by token, meets it at the very token that was
+    drawn; any other by its character (`align`).
+
+    Raises:
+        NothingToAlign: the tokenization holds no token of text.
+    """
+    if drawn_prefix:
+        last = len(drawn_prefix) - 1
+        is_reference = tokenization.token_ids[: last + 1] == drawn_prefix
+        if is_reference and tokenization.char_ends[last] == item.char_end:
+            return last, 0
+    return align(tokenization, item.char_end or 0)
+
+
 def align(tokenization: Tokenization, char_end: int) -> tuple[int, int]:
     """Where another tokenization meets an item: (token index, end of that token minus `char_end`).
 
@@ -119,8 +149,14 @@ def align(tokenization: Tokenization, char_end: int) -> tuple[int, int]:
     return index, token_end - char_end
 
 
-def why_unreadable(text: str, items: Sequence[Item], tokenizer: Tokenizer, limits: ReadingLimits) -> str | None:
-    """Why a model cannot read a text as far as one of its items; None when it can.
+def why_unreadable(
+    text: str,
+    items: Sequence[Item],
+    tokenizer: Tokenizer,
+    limits: ReadingLimits,
+    drawn: Mapping[int, list[int]],
+) -> str | None:
+    """Why a model cannot read a text as far as one of its items; None when it can. `drawn`: see `drawn_prefixes`.
 
     Raises:
         NothingToAlign: the tokenization holds no token of text.
@@ -128,8 +164,14 @@ def why_unreadable(text: str, items: Sequence[Item], tokenizer: Tokenizer, limit
     if not items:
         return None
     tokenization = tokenizer.tokenize(text, None)
-    last = max(align(tokenization, item.char_end or 0)[0] for item in items)
+    last = max(place(tokenization, item, drawn.get(item.item_id))[0] for item in items)
     return limits.why_unreadable(tokenization.token_ids[: last + 1])
+
+
+def _positions(tokenization: Tokenization, doc_id: str, tokenizer: Tokenizer, sampling: Sampling) -> list[int]:
+    """The reference's token indices that are drawn in a document, in order."""
+    n_positions, special_ids = sampling.positions_per_document, tokenizer.special_ids
+    return sample_positions(tokenization.token_ids, n_positions, special_ids, doc_id, sampling.seed)
 
 
 def _item(document: SourceDocument, tokenization: Tokenization, position: int, item_id: int) -> Item:

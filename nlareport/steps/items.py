@@ -99,7 +99,8 @@ def _sample_batch(
         if n_items + len(items) >= sampling.n_items:
             break
         row, found = sample.sample_document(document, tokenizer, sampling, n_items + len(items))
-        if reason := _unreadable(document.text, found, readers):
+        drawn = sample.drawn_prefixes(document.text, found, tokenizer, sampling)
+        if reason := _unreadable(document.text, found, readers, drawn):
             row, found = replace(row, skipped_reason=reason), []
         rows.append(row)
         items += found
@@ -109,8 +110,8 @@ def _sample_batch(
     return len(items)
 
 
-def _unreadable(text: str, items: list[Item], readers: list[Reader]) -> str | None:
+def _unreadable(text: str, items: list[Item], readers: list[Reader], drawn: dict[int, list[int]]) -> str | None:
     for pair_id, tokenizer, limits in readers:
-        if reason := sample.why_unreadable(text, items, tokenizer, limits):
+        if reason := sample.why_unreadable(text, items, tokenizer, limits, drawn):
             return f"{pair_id} {sample.CANNOT_READ}: the text {reason}"
     return None

@@ -3,10 +3,11 @@
 One model is in memory at a time; what it answered is stored before the next batch begins.
 """
 
-from nlareport.ports import Extractor, Tokenizer
+from nlareport.ports import Extractor
 from nlareport.rows import Alignment, Explanation, Item, Pair, PairId
-from nlareport.stages import extract, reconstruct, sample, verbalize
+from nlareport.stages import extract, reconstruct, verbalize
 from nlareport.steps.making import opened_extractor, opened_reconstructor, opened_verbalizer
+from nlareport.steps.places import ItemPlaces
 from nlareport.steps.texts import document_texts
 from nlareport.steps.vector_making import (
     ActivationKeeper,
@@ -39,12 +40,13 @@ def extract_activations(work: Work) -> None:
             continue
         work.unscore()
         texts = texts or document_texts(work)
-        tokenizer = work.engine.tokenizer(spec)
+        places, tokenizer = ItemPlaces(work, texts), work.engine.tokenizer(spec)
         row = next(pair for pair in work.run_file.rows(Pair) if pair.pair_id == pair_id)
         with opened_extractor(work, spec) as extractor:
             keeper = ActivationKeeper(work, row)
             for batch in batches:
-                _extract_batch(work, keeper, batch, texts, tokenizer, extractor)
+                found = [places.prefix(item, tokenizer) for item in batch]
+                _extract_batch(work, keeper, batch, texts, found, extractor)
                 work.progress.advance(len(batch))
 
 
@@ -53,10 +55,9 @@ def _extract_batch(
     keeper: ActivationKeeper,
     items: list[Item],
     texts: dict[str, str],
-    tokenizer: Tokenizer,
+    places: list[tuple[list[int], int]],
     extractor: Extractor,
 ) -> None:
-    places = [_place(texts[item.doc_id], tokenizer, item) for item in items]
     prefixes = [prefix for prefix, _ in places]
     item_ids_here, dtype = [item.item_id for item in items], work.experiment.compute.dtype
     found = extract.extract(prefixes, item_ids_here, keeper.pair_id, extractor, dtype)
@@ -73,13 +74,6 @@ def _extract_batch(
     # Vectors first: an alignment row says that its vector is there.
     keeper.keep(found, origins)
     work.run_file.put(rows)
-
-
-def _place(text: str, tokenizer: Tokenizer, item: Item) -> tuple[list[int], int]:
-    """The tokens up to and including the item's, and how far their end is from the item's, in characters."""
-    tokenization = tokenizer.tokenize(text, None)
-    token_index, char_error = sample.align(tokenization, item.char_end or 0)
-    return tokenization.token_ids[: token_index + 1], char_error
 
 
 def verbalize_activations(work: Work) -> None:
