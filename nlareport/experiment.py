@@ -119,10 +119,16 @@ class Sampling(Section):
     """The pair in whose tokenization positions are drawn."""
 
 
+Stream = Literal["float32", "model"]
+
+
 class Decoding(Section):
     """How a verbalizer writes; always greedy."""
 
     max_new_tokens: int = Field(default=300, ge=1)
+    stream: Stream = "float32"
+    """Numbers of the residual stream. `float32`: 32 bits where vectors enter at a norm of 1,000 or more or at their
+    own, else the model's, which is `compute.dtype`. `model`: always the model's, as the public server computes."""
 
 
 class Compute(Section):

@@ -13,7 +13,7 @@ from nlareport.assurance_rows import Choice
 from nlareport.batches import ReadingLimits
 from nlareport.checkpoint import Sidecar
 from nlareport.errors import EngineUnknown
-from nlareport.experiment import PairSpec
+from nlareport.experiment import PairSpec, Stream
 from nlareport.making_rows import CheckpointRole, MakingKind
 from nlareport.ports import Extractor, Reconstructor, Tokenizer, Verbalizer
 
@@ -26,12 +26,13 @@ ENGINES: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class EngineSettings:
-    """How models are run; of these only `max_new_tokens` and `dtype` touch the answers, but for rounding."""
+    """How models are run; `device` and `batch_size` touch the answers by rounding alone."""
 
     device: str = "auto"
     dtype: str = "bfloat16"
     batch_size: int = 16
     max_new_tokens: int = 300
+    stream: Stream = "float32"
 
 
 @runtime_checkable

@@ -22,6 +22,7 @@ from nlareport.backends.contract import (
 from nlareport.backends.fingerprints import checkpoint_here, file_digests, prompt_digest
 from nlareport.backends.hub import checkpoint_directory
 from nlareport.backends.loading import machine, placement, refuse_unknown_block
+from nlareport.backends.streams import stream_choice
 from nlareport.backends.transformers_reading import (
     TransformersExtractor,
     TransformersReconstructor,
@@ -115,6 +116,7 @@ class TransformersEngine:
             dtype=settings.dtype,
             batch_size=settings.batch_size,
             max_new_tokens=settings.max_new_tokens,
+            stream=settings.stream,
             name=pair.pair_id,
             contract=self._verbalizer(pair),
         )
@@ -149,9 +151,10 @@ class TransformersEngine:
 
     def choices(self, pair: PairSpec) -> list[Choice]:
         """What is done where the pair's checkpoints leave it open; errors are those of `check`."""
-        verbalizer, reconstructor = self._verbalizer(pair), self._reconstructor(pair)
+        verbalizer, reconstructor, settings = self._verbalizer(pair), self._reconstructor(pair), self._settings
         topics: dict[CheckpointRole, Topics] = {
-            "verbalizer": verbalizer_choices(verbalizer.sidecar, verbalizer.config, self._settings.dtype),
+            "verbalizer": verbalizer_choices(verbalizer.sidecar, verbalizer.config, settings.dtype)
+            | {"stream": stream_choice(settings.stream, verbalizer.sidecar.injection_scale, settings.dtype)},
             "reconstructor": reconstructor_choices(reconstructor.sidecar),
         }
         return [

@@ -17,12 +17,10 @@ from nlareport.backends.hub import checkpoint_directory
 from nlareport.backends.loading import OpenModel, load_writer
 from nlareport.backends.memory import BatchSize
 from nlareport.backends.quiet import quiet
+from nlareport.backends.streams import keeps_float32
 from nlareport.batches import Completion
 from nlareport.errors import NonFiniteWeights, ZeroVector
-from nlareport.experiment import overflow_advice
-
-# From this norm on bf16 would round a vector's large components by tens or hundreds.
-FLOAT32_FROM_SCALE = 1_000.0
+from nlareport.experiment import Stream, overflow_advice
 
 
 class _Overflow(LogitsProcessor):  # type: ignore[misc]
@@ -54,10 +52,14 @@ class TransformersVerbalizer(OpenModel):
         dtype: str = "bfloat16",
         batch_size: int = 16,
         max_new_tokens: int = 300,
+        stream: Stream = "float32",
         name: str | None = None,
         contract: VerbalizerContract | None = None,
     ) -> None:
         """Open an AV; `name` is the pair that errors speak of, `contract` what was already read of it.
+
+        `stream` says whether vectors of a large norm enter, and the residual stream goes on, in 32 bits
+        (`keeps_float32`).
 
         Raises:
             CheckpointMissing: the checkpoint or a file of its contract is not there.
@@ -79,8 +81,7 @@ class TransformersVerbalizer(OpenModel):
         self._generation_config = self._model.generation_config
         self._generation_config.max_new_tokens = max_new_tokens
         self._stop_ids = frozenset(stop_ids)
-        scale = self.sidecar.injection_scale
-        self._keeps_float32 = dtype != "float32" and (scale is None or scale >= FLOAT32_FROM_SCALE)
+        self._keeps_float32 = dtype != "float32" and keeps_float32(stream, self.sidecar.injection_scale)
         if self._keeps_float32:
             # Every later token enters in float32 as well, so that one residual stream has one dtype.
             self._model.get_input_embeddings().register_forward_hook(_in_float32)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nlareport.experiment import Experiment, HuggingFaceCorpus, LocalCorpus, parse_experiment
+from nlareport.experiment import Experiment, HuggingFaceCorpus, LocalCorpus, Stream, parse_experiment
 from nlareport.render.contexts import RunHead
 from nlareport.render.formats import count
 
@@ -13,6 +13,10 @@ UNCLEAN_CHOICES = {
     "unscored": "left unscored and counted",
     "raw": "scored on the whole answer",
     "penalty": "given mse_nrm 2.0",
+}
+STREAMS: dict[Stream, str] = {
+    "float32": "float32 where vectors enter at norm 1,000 or more or at their own, else as the weights",
+    "model": "as the weights, whatever the norm",
 }
 
 
@@ -52,6 +56,7 @@ def _of_experiment(experiment: Experiment) -> list[Fact]:
         Fact("Seed", str(sampling.seed)),
         Fact("Truncation", f"{count(sampling.truncation_tokens)} tokens"),
         Fact("Decode", f"greedy, at most {count(decoding.max_new_tokens)} new tokens"),
+        Fact("Residual stream", STREAMS[decoding.stream]),
         Fact("Metric", "fve_nrm, raw-mean denominator"),
         Fact(
             "Intervals",

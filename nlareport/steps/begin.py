@@ -54,7 +54,8 @@ def opened(
     located = [locate_pocket_pair(pair, progress, anew=anew) for pair in experiment.pairs]
     compute, decoding, text = experiment.compute, experiment.decoding, experiment_text(path)
     engine = load_engine(
-        engine_name, EngineSettings(device, compute.dtype, compute.batch_size, decoding.max_new_tokens)
+        engine_name,
+        EngineSettings(device, compute.dtype, compute.batch_size, decoding.max_new_tokens, decoding.stream),
     )
     # Before the run file is begun: what was refused today must not be part of what it says tomorrow.
     for pair in located:

@@ -1,0 +1,32 @@
+"""In which numbers a verbalizer's residual stream runs, and in a sentence how that stands to the public server.
+
+Enter a choice, a norm and a dtype; leaves a decision or its wording. Imports no torch.
+"""
+
+from nlareport.experiment import Stream
+
+FLOAT32_FROM_SCALE = 1_000.0
+"""From this norm on bf16 would round a vector's large components by tens or hundreds."""
+
+SERVER_DTYPE = "bfloat16"
+"""What the release's own server computes in, the injected vectors included."""
+
+_OTHER_TEXTS = f"the public server computes in {SERVER_DTYPE}, so single texts differ from its"
+
+
+def keeps_float32(stream: Stream, scale: float | None) -> bool:
+    """Whether vectors of this norm (None: their own) enter in 32 bits and the residual stream stays so."""
+    return stream == "float32" and (scale is None or scale >= FLOAT32_FROM_SCALE)
+
+
+def stream_choice(stream: Stream, scale: float | None, dtype: str) -> str:
+    """What the page says of it, for an AV that runs in `dtype`."""
+    entering = "at their own norm" if scale is None else f"at norm {scale:,.10g}"
+    if dtype != "float32" and keeps_float32(stream, scale):
+        return (
+            f"Vectors enter {entering}, so they and the residual stream are kept in float32 while weights are "
+            f"{dtype}; {_OTHER_TEXTS}."
+        )
+    if dtype != SERVER_DTYPE:
+        return f"Vectors enter {entering}; the whole verbalizer runs in {dtype}; {_OTHER_TEXTS}."
+    return f"Vectors enter {entering} and are rounded to {dtype} as the whole residual stream, as on the public server."
