@@ -11,8 +11,9 @@ import polars as pl
 
 from nlareport.rows import PairId, RunKind
 
-MatchedBy = Literal["place", "item_id"]
-"""`place`: the same doc_id, char_end and token in both runs; `item_id`: the same number, where places are not known."""
+MatchedBy = Literal["place", "token", "item_id"]
+"""`place`: the same doc_id, char_end and token in both runs; `token`: the same doc_id and token, and context as far as
+both have one, where a char_end is not known; `item_id`: the same number, where a run names no documents."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,8 @@ class SharedItems:
     order that does not depend on which run is A."""
     contradiction: str | None = None
     """What shows that equal item numbers are not equal places; then no item counts as shared."""
+    ambiguous: tuple[int, int] = (0, 0)
+    """Items of A and of B that may be several of the other's, or share the one they may be; none of them is in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +148,8 @@ class Comparison:
     """Why no cell has a paired interval, as a sentence. None when cells are compared item by item."""
     n_shared_items: int
     n_shared_documents: int
+    ambiguous: tuple[int, int]
+    """Items of A and of B that were left out, because which is which is not known."""
     draws: int
     pairs: list[PairId]
     """Pairs that both runs measured, in A's order."""
@@ -156,6 +161,10 @@ class Comparison:
     """Row by row over `pairs`: sources first."""
     items: list[ItemDifference]
     """From the one that fell most to the one that rose most."""
+    cards: list[ItemDifference] | None
+    """Items of published sample cards that the other run measured too. None when neither run is published."""
+    n_cards: int
+    """Items that the published figures have cards of; 0 when neither run is published."""
     protocol: list[ProtocolDifference]
     """What both runs say comes first."""
     asked: list[AskedBoth]

@@ -195,7 +195,9 @@ def test_published_figures_are_compared_by_their_cells_alone(first: Path, figure
     assert answer(first, figures).count("B holds published figures") == 1
 
 
-def test_a_run_without_places_is_matched_by_number_with_the_other_runs_documents(first: Path, tmp_path: Path) -> None:
+def test_a_run_that_names_no_documents_is_matched_by_number_with_the_other_runs_documents(
+    first: Path, tmp_path: Path
+) -> None:
     write_computed_run(tmp_path / "bare.duckdb")
     with RunFile.open(tmp_path / "bare.duckdb") as run_file:
         # As an imported bundle has them that names no documents.
@@ -205,7 +207,50 @@ def test_a_run_without_places_is_matched_by_number_with_the_other_runs_documents
         found = json.loads(answer(*order, "--format", "json"))
         assert (found["matched_by"], found["n_shared_items"], found["n_shared_documents"]) == ("item_id", 120, 120)
         assert {(cell["difference"], cell["low"], cell["high"]) for cell in found["cells"]} == {(0.0, 0.0, 0.0)}
-    assert "matched by item_id, because not every item of both runs has a place of its own" in answer(*order)
+    assert "matched by item_id, because a run names no documents" in answer(*order)
+
+
+def test_items_whose_character_is_not_known_are_those_of_their_document_and_token(first: Path, tmp_path: Path) -> None:
+    path = write_computed_run(tmp_path / "moved.duckdb")
+    with RunFile.open(path) as run_file:
+        rows = run_file.rows(Item)
+        # Numbered as in a corpus that skips one document more; two of a document and its token once more each.
+        moved = [replace(item, item_id=item.item_id + 1, char_end=None) for item in rows]
+        twice = [replace(item, item_id=900 + n) for n, item in enumerate(moved[:2])]
+        scores = [replace(row, item_id=row.item_id + 1) for row in run_file.rows(Score)]
+        run_file.replace({Item: moved + twice, Score: scores})
+    found = json.loads(answer(first, path, "--format", "json"))
+    assert (found["matched_by"], found["n_shared_items"], found["ambiguous"]) == ("token", 118, [2, 4])
+    assert {item["item_b"] - item["item_a"] for item in found["items"]} == {1}
+    assert {(cell["difference"], cell["low"], cell["high"]) for cell in found["cells"]} == {(0.0, 0.0, 0.0)}
+    text = answer(first, path, "--out", tmp_path / "page")
+    sentence = "2 of A's items and 4 of B's are left out: a document holds their token twice, and nothing tells"
+    assert "matched by document, token and context, because not both runs know" in text
+    assert sentence in text
+    assert sentence.replace("'", "&#39;") in (tmp_path / "page/index.html").read_text(encoding="utf-8")
+
+
+def test_published_sample_cards_are_found_by_document_and_token(first: Path, figures: Path, tmp_path: Path) -> None:
+    said = yaml.safe_load(figures.read_text(encoding="utf-8"))
+    cell = {"smollm2-L20": {"smollm2-L20": 0.5, "qwen05-L16": 0.4}}
+    # Item 5 of the run is a full stop; item 40 is another token of its document than the page says.
+    said["samples"] = [
+        {"kind": kind, "rule": "r", "doc_id": f"pocket:news:{number}", "item_id": 700, "token": token, "fve_nrm": cell}
+        for kind, number, token in (("best", 5, "."), ("typical", 40, "nowhere"))
+    ]
+    for place, sample in enumerate(said["samples"]):
+        sample["item_id"] += place
+    (tmp_path / "cards.yaml").write_text(yaml.safe_dump(said), encoding="utf-8")
+    found = json.loads(answer(tmp_path / "cards.yaml", first, "--format", "json"))
+    assert (found["matched_by"], found["n_shared_items"], found["items"], found["n_cards"]) == (None, 0, [], 2)
+    (card,) = found["cards"]
+    assert (card["item_a"], card["item_b"], card["doc_id"], card["n_cells"]) == (700, 5, "pocket:news:5", 2)
+    text = answer(tmp_path / "cards.yaml", first, "--out", tmp_path / "page")
+    assert "1 of 2 published sample items are scored in both, known by document, token and context" in text
+    assert re.search(r"│ 700 / 5 +┆ pocket:news:5 ", text)
+    page = (tmp_path / "page/index.html").read_text(encoding="utf-8")
+    assert "item 700 in A" in page[page.index('id="cards"') :]
+    assert json.loads(answer(figures, first, "--format", "json"))["cards"] == []
 
 
 def test_a_pair_that_one_run_lacks_is_named_and_left_out(first: Path, folder: Path) -> None:

@@ -165,25 +165,71 @@ def test_items_are_the_same_by_place_whatever_their_numbers() -> None:
     assert shared.frame.select("item_a", "item_b", "document").rows() == [(1, 7, 0), (2, 0, 1)]
 
 
+def matched(a: pl.DataFrame, b: pl.DataFrame) -> list[tuple[int, int]]:
+    """Which items of the two are one, whichever of them is A."""
+    there, back = match_items(a, b), match_items(b, a)
+    found = there.frame.select("item_a", "item_b").rows()
+    assert back.frame.select("item_b", "item_a").rows() == found
+    assert (back.matched_by, back.ambiguous) == (there.matched_by, there.ambiguous[::-1])
+    return found
+
+
+def test_the_same_item_has_another_number_where_a_corpus_skips_otherwise() -> None:
+    a = items((0, "c:1", None, "x"), (1, "c:2", None, "y"), (2, "c:3", None, "x"))
+    b = items((0, "c:0", 7, "x"), (1, "c:1", 20, "x"), (2, "c:2", 21, "y"), (3, "c:3", 22, "x"))
+    assert matched(a, b) == [(0, 1), (1, 2), (2, 3)]
+    assert match_items(a, b).matched_by == "token"
+    assert matched(a, items((0, "d:1", None, "x"))) == []
+
+
+def test_a_token_that_stands_twice_in_a_document_is_left_out_and_counted() -> None:
+    a = items((0, "c:1", None, "x"), (1, "c:1", None, "x"), (2, "c:2", None, "z"))
+    b = items((7, "c:1", 20, "x"), (8, "c:2", 20, "z"))
+    assert matched(a, b) == [(2, 8)]
+    assert match_items(a, b).ambiguous == (2, 1)
+    twice = items((0, "c:0", 10, "x"), (1, "c:0", 10, "x"))
+    assert matched(twice, twice) == []
+    assert match_items(twice, twice).ambiguous == (2, 2)
+
+
+def with_contexts(frame: pl.DataFrame, *contexts: str | None) -> pl.DataFrame:
+    return frame.with_columns(context=pl.Series(contexts, dtype=pl.String))
+
+
+@pytest.mark.parametrize(
+    ("published", "ours", "are_one"),
+    [
+        ("varieties  of\nmaize,,", "which include varieties of maize,", True),
+        ("varieties of maize", "which include varieties of maize,", True),
+        ("varieties of wheat,", "which include varieties of maize,", False),
+        (None, "which include varieties of maize,", True),
+        (",", "which include varieties of maize,", True),
+    ],
+    ids=["token twice", "token not at all", "another place", "no context", "nothing but the token"],
+)
+def test_contexts_decide_as_far_as_both_runs_have_one(published: str | None, ours: str, are_one: bool) -> None:
+    a = with_contexts(items((1265, "c:1", None, ",")), published)
+    b = with_contexts(items((9, "c:1", 300, ",")), ours)
+    assert matched(a, b) == ([(1265, 9)] if are_one else [])
+
+
+def test_a_context_tells_two_places_of_one_token_apart() -> None:
+    a = with_contexts(items((0, "c:1", None, " it"), (1, "c:1", None, " it")), "and so it", "but then it")
+    b = with_contexts(items((5, "c:1", 90, " it"), (6, "c:1", 40, " it")), "long before but then it", "and so it")
+    assert matched(a, b) == [(0, 6), (1, 5)]
+    assert match_items(a, b).ambiguous == (0, 0)
+
+
 @pytest.mark.parametrize(
     "b",
-    [
-        items((0, "d:0", None, "x"), (1, "d:1", None, "y")),
-        items((0, None, None, None), (1, None, None, None)),
-    ],
+    [items((0, "item:0", None, "x"), (1, "item:1", None, "y")), items((0, None, None, None), (1, None, None, None))],
+    ids=["named after their items", "not named"],
 )
-def test_numbers_stand_in_where_a_run_has_no_places(b: pl.DataFrame) -> None:
+def test_numbers_stand_in_where_a_run_names_no_documents(b: pl.DataFrame) -> None:
     a = items((0, "c:0", None, "x"), (1, "c:1", 20, "y"))
-    shared = match_items(a, b)
-    assert shared.matched_by == "item_id"
-    assert shared.frame["item_a"].to_list() == shared.frame["item_b"].to_list() == [0, 1]
-    assert shared.contradiction is None
-
-
-def test_two_items_at_one_place_are_matched_by_number() -> None:
-    twice = items((0, "c:0", 10, "x"), (1, "c:0", 10, "x"))
-    assert match_items(twice, twice).matched_by == "item_id"
-    assert len(match_items(twice, twice).frame) == 2
+    assert matched(a, b) == [(0, 0), (1, 1)]
+    assert match_items(a, b).matched_by == "item_id"
+    assert match_items(a, b).contradiction is None
 
 
 def test_documents_are_those_of_the_run_that_knows_them() -> None:
@@ -197,7 +243,7 @@ def test_documents_are_those_of_the_run_that_knows_them() -> None:
 
 def test_numbers_that_name_other_tokens_match_nothing() -> None:
     shared = match_items(
-        items((0, "c:0", None, "x"), (1, "c:1", None, "y")), items((0, "d:0", 5, "x"), (1, "d:1", 6, "z"))
+        items((0, "c:0", None, "x"), (1, "c:1", None, "y")), items((0, "item:0", 5, "x"), (1, "item:1", 6, "z"))
     )
     assert shared.frame.is_empty()
     assert shared.contradiction == "item 1 is 'y' in A and 'z' in B"

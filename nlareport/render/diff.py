@@ -82,6 +82,8 @@ def render_comparison(
             ("fell", _shown(comparison.fallen(diff_text.MOST_MOVED), places)),
             ("rose", _shown(comparison.risen(diff_text.MOST_MOVED), places)),
         ],
+        cards=_shown(comparison.cards or [], places),
+        cards_sentence=diff_text.cards_sentence(comparison),
         full_shift=FULL_SHIFT,
         shared=diff_text.shared_sentence(comparison),
         only=diff_text.only_sentences(comparison),

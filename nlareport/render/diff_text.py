@@ -19,7 +19,8 @@ CONTEXT_TAIL = 48
 EXCLUDES_ZERO = {True: "yes", False: "no", None: UNKNOWN}
 MATCHED_BY = {
     "place": "by place in the text (doc_id, char_end and token)",
-    "item_id": "by item_id, because not every item of both runs has a place of its own",
+    "token": "by document, token and context, because not both runs know at which character every item ends",
+    "item_id": "by item_id, because a run names no documents",
 }
 MEANS = (
     "A and B are each run's own values over all its items. Shared A, shared B and B − A are means over the shared "
@@ -73,7 +74,23 @@ def only_sentences(comparison: Comparison) -> list[str]:
         for name, side in (("A", comparison.a), ("B", comparison.b)):
             if n_only := side.n_items - comparison.n_shared_items:
                 sentences.append(f"{count(n_only)} of {name}'s {count(side.n_items)} items are not shared.")
+    if any(comparison.ambiguous):
+        n_a, n_b = (count(n) for n in comparison.ambiguous)
+        sentences.append(
+            f"{n_a} of A's items and {n_b} of B's are left out: a document holds their token twice, and nothing tells "
+            "which is which."
+        )
     return sentences
+
+
+def cards_sentence(comparison: Comparison) -> str:
+    """How many published sample cards the other run has; empty when neither run is published."""
+    if comparison.cards is None or not comparison.n_cards:
+        return ""
+    return (
+        f"{count(len(comparison.cards))} of {count(comparison.n_cards)} published sample items are scored in both, "
+        "known by document, token and context; a page's row numbers count only in its own slice of the corpus."
+    )
 
 
 def _content(comparison: Comparison) -> dict[str, Any]:
@@ -96,7 +113,9 @@ def _parts(comparison: Comparison, format_: str) -> list[str]:
         parts += [heading.format("Protocol: what the runs say differently"), _protocol_table(comparison, format_)]
     else:
         parts.append("Both runs say the same of how they were made.")
+    parts.append(cards_sentence(comparison))
     for title, items in (
+        ("Sample cards of both", comparison.cards or []),
         ("Items that fell most from A to B", comparison.fallen(MOST_MOVED)),
         ("Items that rose most from A to B", comparison.risen(MOST_MOVED)),
     ):

@@ -90,6 +90,14 @@ def compare_cells(
     return cells, _items(differences, shared.frame)
 
 
+def compare_items(a: Measured, b: Measured, shared: SharedItems) -> list[ItemDifference]:
+    """Every shared item scored in both runs, each against its own run's V, ordered from fall to rise."""
+    keys = [(source.pair_id, target.pair_id) for source in a.pairs for target in a.pairs]
+    fve_a = _fve_columns(a.scores, shared.frame["item_a"], keys)
+    fve_b = _fve_columns(b.scores, shared.frame["item_b"], keys)
+    return _items(fve_b - fve_a, shared.frame)
+
+
 def _same_norms(norms_a: pl.DataFrame, norms_b: pl.DataFrame, items: pl.DataFrame) -> dict[PairId, bool]:
     """For each pair with norms of shared items in both runs, whether they agree at nearly all of them."""
     a, b = pl.col("activation_norm"), pl.col("activation_norm_b")

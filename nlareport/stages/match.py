@@ -1,44 +1,127 @@
 """Which items of two runs are the same place in the same text.
 
-Enter the items of two runs; leave those they share. It looks at where items stand, never at what they scored.
+Enter the items of two runs; leave those they share. It looks at where items stand, never at what they scored. What
+number a run gave an item says nothing: a corpus in which one document more was skipped numbers all that follow
+otherwise. Only a run that names no documents, as a bundle of bare scores, has nothing but numbers.
 """
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass
 
 import polars as pl
 
 from nlareport.comparison import MatchedBy, SharedItems
 from nlareport.resampling import document_codes
 
-PLACE = ["doc_id", "char_end", "token"]
-"""What an item is, whatever number a run gave it."""
+TAIL = 40
+"""Characters of context that must be alike where not both runs know at which character their item ends."""
 
 
 def match_items(items_a: pl.DataFrame, items_b: pl.DataFrame) -> SharedItems:
     """The shared items of two frames with `item_id`, `doc_id`, `char_end`, `token` and `context`.
 
-    They are matched by place, or, where an item of either run has none or shares it with another, by number. Then
-    tokens must agree wherever both runs know them: one that does not shows that the numbers count different places.
+    Of one document they are those of the same token that end at the same character, or, where that is not known of
+    both, in the same context as far as either has it. An item that may be several of the other run's, or that shares
+    the one it may be, is left out and counted. Where a run names no documents items are matched by number; then tokens
+    must agree wherever both runs know them: one that does not shows that the numbers count different places.
     """
-    matched_by: MatchedBy = "place" if _is_placed(items_a) and _is_placed(items_b) else "item_id"
-    keys = PLACE if matched_by == "place" else ["item_id"]
+    a, b = _named_items(items_a), _named_items(items_b)
+    if not a or not b:
+        return _by_number(items_a, items_b)
+    couples = _couples(a, b)
+    n_of_a, n_of_b = Counter(item.item_id for item, _ in couples), Counter(item.item_id for _, item in couples)
+    matched = [(x, y) for x, y in couples if n_of_a[x.item_id] == n_of_b[y.item_id] == 1]
+    ambiguous = len(n_of_a) - len(matched), len(n_of_b) - len(matched)
+    is_placed = all(x.char_end is not None and y.char_end is not None for x, y in matched)
+    return SharedItems("place" if is_placed else "token", _frame(matched), ambiguous=ambiguous)
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """One item of a document that its run names."""
+
+    item_id: int
+    doc_id: str
+    char_end: int | None
+    token: str
+    context: str | None
+
+    def may_be(self, other: "_Named") -> bool:
+        """Whether it may be another run's item of the same document and token."""
+        if self.char_end is not None and other.char_end is not None:
+            return self.char_end == other.char_end
+        own, others = self._tail(), other._tail()
+        if own is None or others is None:
+            return True
+        n_known = min(len(own), len(others), TAIL)
+        return n_known == 0 or own[-n_known:] == others[-n_known:]
+
+    def _tail(self) -> str | None:
+        """The context before the token on one line: a page may give the token once more behind it, or not at all."""
+        if self.context is None:
+            return None
+        tail, token = " ".join(self.context.split()), self.token.strip()
+        while token and tail.endswith(token):
+            tail = tail.removesuffix(token).rstrip()
+        return tail
+
+
+def _named_items(items: pl.DataFrame) -> list[_Named]:
+    """The items whose document is named, other than after the item itself, as an import does for want of a name."""
+    known = items.filter(pl.col("doc_id") != pl.format("item:{}", "item_id"), pl.col("token").is_not_null())
+    fields = ("item_id", "doc_id", "char_end", "token", "context")
+    return [_Named(**row) for row in known.select(fields).iter_rows(named=True)]
+
+
+def _couples(a: list[_Named], b: list[_Named]) -> list[tuple[_Named, _Named]]:
+    """Every item of A with every one of B that it may be."""
+    offered: dict[tuple[str, str], list[_Named]] = defaultdict(list)
+    for item in b:
+        offered[item.doc_id, item.token].append(item)
+    return [(x, y) for x in a for y in offered.get((x.doc_id, x.token), []) if x.may_be(y)]
+
+
+def _frame(matched: list[tuple[_Named, _Named]]) -> pl.DataFrame:
+    rows = [
+        {
+            "item_a": x.item_id,
+            "item_b": y.item_id,
+            "doc_id": x.doc_id,
+            "char_end": y.char_end if x.char_end is None else x.char_end,
+            "token": x.token,
+            "context": y.context if x.context is None else x.context,
+        }
+        for x, y in matched
+    ]
+    # The order must not depend on which run is A, nor on either's numbers.
+    rows.sort(key=lambda row: (row["doc_id"], row["char_end"] is None, row["char_end"] or 0, row["token"]))
+    documents = document_codes([str(row["doc_id"]) for row in rows])
+    schema = {
+        "item_a": pl.Int64,
+        "item_b": pl.Int64,
+        "document": pl.Int64,
+        "doc_id": pl.String,
+        "char_end": pl.Int64,
+        "token": pl.String,
+        "context": pl.String,
+    }
+    coded = [{**row, "document": code} for row, code in zip(rows, documents.tolist(), strict=True)]
+    return pl.DataFrame(coded, schema=schema)
+
+
+def _by_number(items_a: pl.DataFrame, items_b: pl.DataFrame) -> SharedItems:
     both = (
         items_a.with_columns(item_a="item_id")
-        .join(items_b.with_columns(item_b="item_id"), on=keys, how="inner", suffix="_b")
-        .sort(keys)
+        .join(items_b.with_columns(item_b="item_id"), on="item_id", how="inner", suffix="_b")
+        .sort("item_id")
     )
-    if matched_by == "place":
-        return SharedItems(matched_by, _shared(both, both["doc_id"]))
+    matched_by: MatchedBy = "item_id"
     stray = both.filter(pl.col("token") != pl.col("token_b"))
     if len(stray):
         first = stray.row(0, named=True)
         contradiction = f"item {first['item_a']} is {first['token']!r} in A and {first['token_b']!r} in B"
-        return SharedItems(matched_by, _shared(both.clear(), both["doc_id"].clear()), contradiction)
-    return SharedItems(matched_by, _shared(both, _coarser_documents(both)))
-
-
-def _is_placed(items: pl.DataFrame) -> bool:
-    """Whether every item has a place of its own."""
-    places = items.select(PLACE)
-    return len(items) > 0 and not any(places.null_count().row(0)) and not places.is_duplicated().any()
+        return SharedItems(matched_by, _numbered(both.clear(), both["doc_id"].clear()), contradiction)
+    return SharedItems(matched_by, _numbered(both, _coarser_documents(both)))
 
 
 def _coarser_documents(both: pl.DataFrame) -> pl.Series:
@@ -48,15 +131,11 @@ def _coarser_documents(both: pl.DataFrame) -> pl.Series:
     return min((named["a"], named["b"]), key=lambda documents: (documents.n_unique(), documents.to_list()))
 
 
-def _shared(both: pl.DataFrame, documents: pl.Series) -> pl.DataFrame:
-    sides = {name: f"{name}_b" for name in ("char_end", "token", "context") if f"{name}_b" in both.columns}
+def _numbered(both: pl.DataFrame, documents: pl.Series) -> pl.DataFrame:
     return both.select(
         "item_a",
         "item_b",
         pl.Series("document", document_codes(documents.to_list()), dtype=pl.Int64),
         documents.alias("doc_id"),
-        *(
-            pl.coalesce(name, sides[name]).alias(name) if name in sides else name
-            for name in ("char_end", "token", "context")
-        ),
+        *(pl.coalesce(name, f"{name}_b").alias(name) for name in ("char_end", "token", "context")),
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from nlareport.comparison import AskedBoth, Comparison, RunSide, SharedItems
+from nlareport.comparison import AskedBoth, Comparison, ItemDifference, RunSide, SharedItems
 from nlareport.errors import NothingToCompare
 from nlareport.ports import Row, RunReader
 from nlareport.rows import Cell, Pair, Run
@@ -60,7 +60,10 @@ def compare_runs(a: RunReader, b: RunReader, draws: int = DRAWS) -> Comparison:
             f"Runs {run_a.run_id} and {run_b.run_id} share no pair: one has {_listed(ids_a)}, the other "
             f"{_listed(ids_b)}. Pairs are matched by pair_id; give two runs that have one in common."
         )
-    measured, shared, n_items = _measured(both, (pairs_a, pairs_b), (run_a, run_b))
+    is_published = "published" in (run_a.kind, run_b.kind)
+    measured, found, n_items = _measured(both, (pairs_a, pairs_b))
+    # The items of a published page are those of its sample cards: chosen by their scores, so no sample of its run.
+    shared = SharedItems(found.matched_by, found.frame.clear()) if is_published else found
     unpaired_because = _unpaired_because((run_a, run_b), shared)
     scales = [] if unpaired_because else compare.target_scales(*measured, shared)
     cells, items = compare.compare_cells(*measured, shared, scales, draws, SEED)
@@ -73,10 +76,11 @@ def compare_runs(a: RunReader, b: RunReader, draws: int = DRAWS) -> Comparison:
     return Comparison(
         a=RunSide(run_a.run_id, run_a.title, run_a.kind, n_items[0]),
         b=RunSide(run_b.run_id, run_b.title, run_b.kind, n_items[1]),
-        matched_by=None if "published" in (run_a.kind, run_b.kind) else shared.matched_by,
+        matched_by=None if is_published else shared.matched_by,
         unpaired_because=unpaired_because,
         n_shared_items=len(shared.frame),
         n_shared_documents=shared.frame["document"].n_unique(),
+        ambiguous=found.ambiguous,
         draws=draws,
         pairs=pair_ids,
         pairs_only_a=[pair_id for pair_id in ids_a if pair_id not in ids_b],
@@ -84,20 +88,19 @@ def compare_runs(a: RunReader, b: RunReader, draws: int = DRAWS) -> Comparison:
         scales=scales,
         cells=cells,
         items=items,
+        cards=_cards(measured, found) if is_published else None,
+        n_cards=_n_cards((run_a, run_b), n_items),
         protocol=protocol.protocol_differences(*stated),
         asked=both.asked,
     )
 
 
 def _measured(
-    both: _BothRuns, pairs: tuple[list[Pair], list[Pair]], runs: tuple[Run, Run]
+    both: _BothRuns, pairs: tuple[list[Pair], list[Pair]]
 ) -> tuple[tuple[compare.Measured, compare.Measured], SharedItems, tuple[int, int]]:
     """What both measured of the pairs they share, the items they share, and how many each holds."""
     cells, items = both.rows(Cell, "diff_cells"), both.frames("diff_items")
     scores, norms = both.frames("diff_scores"), both.frames("diff_norms")
-    # The items of a published page are those of its sample cards: chosen by their scores, so no sample of its run.
-    is_published = "published" in (runs[0].kind, runs[1].kind)
-    shared = match.match_items(*(frame.clear() if is_published else frame for frame in items))
     ids = [{pair.pair_id for pair in side} for side in pairs]
     sides = [
         compare.Measured(
@@ -109,7 +112,17 @@ def _measured(
         )
         for side in (0, 1)
     ]
-    return (sides[0], sides[1]), shared, (len(items[0]), len(items[1]))
+    return (sides[0], sides[1]), match.match_items(*items), (len(items[0]), len(items[1]))
+
+
+def _cards(measured: tuple[compare.Measured, compare.Measured], found: SharedItems) -> list[ItemDifference]:
+    """The published sample items that the other run has too, known by their document and token."""
+    # A page's row numbers are those of its own slice of the corpus.
+    return [] if found.matched_by == "item_id" else compare.compare_items(*measured, found)
+
+
+def _n_cards(runs: tuple[Run, Run], n_items: tuple[int, int]) -> int:
+    return min((n for run, n in zip(runs, n_items, strict=True) if run.kind == "published"), default=0)
 
 
 def _unpaired_because(runs: tuple[Run, Run], shared: SharedItems) -> str | None:
@@ -122,11 +135,11 @@ def _unpaired_because(runs: tuple[Run, Run], shared: SharedItems) -> str | None:
         )
     if shared.contradiction:
         return (
-            f"The runs were matched by item number, because not both know where their items stand, but "
+            f"The runs were matched by item number, because one of them names no documents, but "
             f"{shared.contradiction}: the numbers count different places, so no paired interval can be given."
         )
     if shared.frame.is_empty():
-        return "The runs share no item, so no paired interval can be given."
+        return "The runs share no item, by document and token, so no paired interval can be given."
     return None
 
 
