@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from nlareport.errors import CheckpointInvalid, CheckpointMissing
-from nlareport.shown import shown
+from nlareport.shown import listed, shown
+from nlareport.sidecar_keys import keys_not_done
 from nlareport.user_cache import file_sha256
 from nlareport.yaml_files import mapping_in, yaml_text
 
@@ -30,6 +31,7 @@ _ROLES: dict[str, Role] = {
     "reconstructor": "ar",
 }
 _ABSENT = object()
+KNOWN_SCHEMA_VERSION = 2
 MOST_SCALE = 1e12
 MOST_WHOLE = 2**31 - 1
 """Largest whole number of a sidecar: a width, a block or a token id beyond it is a slip."""
@@ -41,8 +43,8 @@ class Sidecar:
 
     role: Role
     d_model: int
-    block_index: int
-    """K: the vector is the output of decoder block K, after its residual add."""
+    block_index: int | None
+    """K: the vector is the output of decoder block K, after its residual add. None: the file does not say."""
     injection_scale: float | None
     """Norm a vector is rescaled to before injection. None: the vector keeps its own. An AR has none."""
     mse_scale: float | None
@@ -59,6 +61,21 @@ class Sidecar:
     """Empty in an AR that does not name it."""
     reconstructor_template: str
     """Empty in an AV that does not name it."""
+    adds_bos: bool | None = None
+    """Whether texts began with the tokenizer's BOS in training. None: as the tokenizer has it, which must add it."""
+    schema_version: int = KNOWN_SCHEMA_VERSION
+    """A newer one than is known is read as far as it is alike. Version 1 only spells otherwise, and counts as 2."""
+
+    @property
+    def named_block(self) -> int:
+        """The block it names, for those who have no experiment to ask.
+
+        Raises:
+            CheckpointInvalid: it names none.
+        """
+        if self.block_index is None:
+            raise CheckpointInvalid(f"The {self.role.upper()}'s sidecar names no block; add extraction_layer_index.")
+        return self.block_index
 
 
 def read_sidecar(directory: Path) -> Sidecar:
@@ -83,7 +100,7 @@ def parse_sidecar(content: dict[str, Any], path: Path) -> Sidecar:
     """
     reading = _Reading(content, path)
     reading.expect("kind", {"nla_model"})
-    reading.expect("schema_version", {1, 2})
+    version = reading.schema_version()
     role = reading.role()
     d_model = reading.integer("d_model", minimum=1)
     sidecar = Sidecar(
@@ -100,21 +117,25 @@ def parse_sidecar(content: dict[str, Any], path: Path) -> Sidecar:
         reconstructor_suffix_ids=reading.ids("tokens.critic_suffix_ids"),
         verbalizer_template=reading.template(("av", "actor", "verbalizer"), "{injection_char}", role == "av"),
         reconstructor_template=reading.template(("ar", "critic", "reconstructor"), "{explanation}", role == "ar"),
+        adds_bos=reading.adds_bos(),
+        schema_version=version,
     )
+    reading.refuse_another_width()
+    reading.refuse_what_is_not_done()
     if reading.faults:
         raise CheckpointInvalid("\n".join(reading.faults))
     return sidecar
 
 
 def sidecar_content(sidecar: Sidecar) -> dict[str, Any]:
-    """What ``nla_meta.yaml`` holds for a sidecar, in the released spelling (schema_version 2).
+    """What ``nla_meta.yaml`` holds for a sidecar, in the released spelling.
 
     Parsing it gives the same sidecar back.
     """
     suffix_ids = sidecar.reconstructor_suffix_ids
     content: dict[str, Any] = {
         "kind": "nla_model",
-        "schema_version": 2,
+        "schema_version": sidecar.schema_version,
         "role": sidecar.role,
         "d_model": sidecar.d_model,
         "extraction": {"injection_scale": sidecar.injection_scale, "mse_scale": sidecar.mse_scale},
@@ -127,9 +148,12 @@ def sidecar_content(sidecar: Sidecar) -> dict[str, Any]:
         },
         "prompt_templates": {"av": sidecar.verbalizer_template, "ar": sidecar.reconstructor_template},
     }
-    if sidecar.role == "ar":
-        content["critic"] = {"extraction_layer_index": sidecar.block_index}
-    content["extraction_layer_index"] = sidecar.block_index
+    if sidecar.adds_bos is not None:
+        content["tokens"]["adds_bos"] = sidecar.adds_bos
+    if sidecar.block_index is not None:
+        if sidecar.role == "ar":
+            content["critic"] = {"extraction_layer_index": sidecar.block_index}
+        content["extraction_layer_index"] = sidecar.block_index
     return content
 
 
@@ -192,17 +216,49 @@ class _Reading:
         self.fault(key, f"{said}; it must be a whole number from {minimum} to {MOST_WHOLE}")
         return minimum
 
-    def block_index(self) -> int:
-        written = [key for key in ("extraction_layer_index", "critic.extraction_layer_index") if self.has(key)]
-        if not written and self.has("critic.num_hidden_layers"):
-            # Schema 1 gave K this name; it is not the K+1 that config.json calls so.
-            return self.integer("critic.num_hidden_layers")
-        indexes = [self.integer(key) for key in written or ["extraction_layer_index"]]
-        if len(set(indexes)) > 1:
+    def schema_version(self) -> int:
+        value = self.at("schema_version")
+        if value is _ABSENT:
+            return KNOWN_SCHEMA_VERSION
+        if type(value) is int and 1 <= value <= MOST_WHOLE:
+            return max(value, KNOWN_SCHEMA_VERSION)
+        self.fault("schema_version", f"says {shown(value)}; it must be a whole number from 1 to {MOST_WHOLE}")
+        return KNOWN_SCHEMA_VERSION
+
+    def block_index(self) -> int | None:
+        # Schema 1 called K `num_hidden_layers`; it is not the K+1 that config.json calls so.
+        spellings = ("critic.extraction_layer_index", "critic.num_hidden_layers", "extraction.layer_index")
+        written = [key for key in ("extraction_layer_index", *spellings) if self.has(key)]
+        found = {key: self.integer(key) for key in written}
+        for key in written:
+            if found[key] != found[written[0]]:
+                self.fault(
+                    written[0],
+                    f"says {found[written[0]]}, {key} says {found[key]}; both must be the same block index",
+                )
+                break
+        return found[written[0]] if written else None
+
+    def adds_bos(self) -> bool | None:
+        value = self.at("tokens.adds_bos")
+        if value in (_ABSENT, None) or isinstance(value, bool):
+            return value if isinstance(value, bool) else None
+        self.fault("tokens.adds_bos", f"says {shown(value)}; it must be true, false or null")
+        return None
+
+    def refuse_another_width(self) -> None:
+        width = self.at("extraction.d_model")
+        if self.has("d_model") and width not in (_ABSENT, None, self.at("d_model")):
+            self.fault("extraction.d_model", f"says {shown(width)}; it must be the width that d_model says")
+
+    def refuse_what_is_not_done(self) -> None:
+        if keys := keys_not_done(self.content):
+            asks = "asks" if len(keys) == 1 else "ask"
             self.fault(
-                written[0], f"says {indexes[0]}, {written[1]} says {indexes[1]}; both must be the same block index"
+                listed(keys),
+                f"{asks} for what nothing here does, and vectors would go in or out otherwise than in training; "
+                "use a checkpoint that does without, or take out what only informs",
             )
-        return indexes[0]
 
     def has(self, key: str) -> bool:
         return self.at(key) not in (_ABSENT, None)
@@ -248,7 +304,11 @@ class _Reading:
 
     def template(self, spellings: Sequence[str], placeholder: str, required: bool) -> str:
         keys = [f"prompt_templates.{spelling}" for spelling in spellings]
-        key = next((key for key in keys if self.has(key)), keys[0])
+        written = [key for key in keys if self.has(key)]
+        key = written[0] if written else keys[0]
+        for other in written:
+            if self.at(other) != self.at(key):
+                self.fault(key, f"is another template than {other}; take out the one that was not trained with")
         template = self.text(key, required)
         if template and template.count(placeholder) != 1:
             self.fault(key, f"holds {placeholder} {template.count(placeholder)} times; it must hold it once")

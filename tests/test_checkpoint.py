@@ -127,7 +127,7 @@ def test_an_absent_injection_scale_is_a_fault_of_an_av_only() -> None:
 
 def test_every_fault_is_listed_with_its_key() -> None:
     content = released("qwen-av")
-    content["schema_version"] = 3
+    content["schema_version"] = "2"
     content["d_model"] = "wide"
     content["extraction"]["injection_scale"] = -1
     content["extraction"]["mse_scale"] = math.inf
@@ -176,9 +176,13 @@ def with_value(content: dict[str, Any], key: str, value: object) -> dict[str, An
     [
         ("qwen-av", "kind", "nla", "must be nla_model; it says 'nla'"),
         ("qwen-av", "kind", None, "must be nla_model; it says None"),
-        ("qwen-av", "schema_version", 3, "must be 1 or 2; it says 3"),
-        ("qwen-av", "schema_version", [2], "must be 1 or 2; it says [2]"),
-        ("qwen-av", "schema_version", True, "must be 1 or 2; it says True"),
+        ("qwen-av", "schema_version", 0, f"says 0; {FROM_1}"),
+        ("qwen-av", "schema_version", [2], f"says [2]; {FROM_1}"),
+        ("qwen-av", "schema_version", True, f"says True; {FROM_1}"),
+        ("qwen-av", "schema_version", "2", f"says '2'; {FROM_1}"),
+        ("qwen-av", "schema_version", None, f"says None; {FROM_1}"),
+        ("qwen-av", "schema_version", MOST_WHOLE + 1, f"says {MOST_WHOLE + 1}; {FROM_1}"),
+        ("qwen-av", "kind", "nla_dataset", "must be nla_model; it says 'nla_dataset'"),
         ("qwen-av", "role", MISSING, "is missing; it must be `av` or `ar`"),
         ("qwen-av", "role", "AV", "says 'AV'; it must be `av` or `ar`"),
         ("qwen-av", "role", ["av"], "says ['av']; it must be `av` or `ar`"),
@@ -187,7 +191,6 @@ def with_value(content: dict[str, Any], key: str, value: object) -> dict[str, An
         ("qwen-av", "d_model", 3584.0, f"says 3584.0; {FROM_1}"),
         ("qwen-av", "d_model", True, f"says True; {FROM_1}"),
         ("qwen-av", "d_model", MOST_WHOLE + 1, f"says {MOST_WHOLE + 1}; {FROM_1}"),
-        ("qwen-av", "extraction_layer_index", MISSING, f"is missing; {FROM_0}"),
         ("qwen-av", "extraction_layer_index", -1, f"says -1; {FROM_0}"),
         ("qwen-av", "extraction.injection_scale", MISSING, f"is missing; {ANY_SCALE}"),
         ("qwen-av", "extraction.injection_scale", 0, f"says 0; {ANY_SCALE}"),
@@ -211,7 +214,16 @@ def with_value(content: dict[str, Any], key: str, value: object) -> dict[str, An
         ("qwen-ar", "tokens.critic_suffix_ids", [1, True], f"says [1, True]; {IDS}"),
         ("qwen-ar", "tokens.critic_suffix_ids", [MOST_WHOLE + 1], f"says [{MOST_WHOLE + 1}]; {IDS}"),
         ("qwen-ar", "tokens.critic_suffix_ids", "5", f"says '5'; {IDS}"),
+        ("qwen-av", "tokens.adds_bos", "no", "says 'no'; it must be true, false or null"),
+        ("qwen-av", "tokens.adds_bos", 0, "says 0; it must be true, false or null"),
+        ("qwen-av", "extraction.d_model", 3585, "says 3585; it must be the width that d_model says"),
         ("qwen-av", "prompt_templates.av", MISSING, "is missing; it must be a text"),
+        (
+            "qwen-av",
+            "prompt_templates.actor",
+            "Say {injection_char}.",
+            "is another template than prompt_templates.actor; take out the one that was not trained with",
+        ),
         ("qwen-av", "prompt_templates.av", "Say.", "holds {injection_char} 0 times; it must hold it once"),
         ("qwen-av", "prompt_templates.ar", "Read.", "holds {explanation} 0 times; it must hold it once"),
         ("qwen-av", "prompt_templates.ar", 7, "says 7; it must be a text"),
@@ -228,12 +240,29 @@ def with_value(content: dict[str, Any], key: str, value: object) -> dict[str, An
             21,
             "says 20, critic.extraction_layer_index says 21; both must be the same block index",
         ),
+        (
+            "qwen-ar",
+            "critic.num_hidden_layers",
+            21,
+            "says 20, critic.num_hidden_layers says 21; both must be the same block index",
+        ),
+        (
+            "qwen-av",
+            "extraction.layer_index",
+            19,
+            "says 20, extraction.layer_index says 19; both must be the same block index",
+        ),
     ],
 )
 def test_a_fault_is_said_in_one_sentence(name: str, key: str, value: object, sentence: str) -> None:
     with pytest.raises(CheckpointInvalid) as caught:
         parsed(with_value(released(name), key, value))
-    said_of = key.removeprefix("critic.")
+    said_of = {
+        "critic.extraction_layer_index": "extraction_layer_index",
+        "critic.num_hidden_layers": "extraction_layer_index",
+        "extraction.layer_index": "extraction_layer_index",
+        "prompt_templates.actor": "prompt_templates.av",
+    }.get(key, key)
     assert str(caught.value) == f"nla_meta.yaml: {said_of}: {sentence}."
 
 
@@ -254,6 +283,11 @@ def test_a_fault_is_said_in_one_sentence(name: str, key: str, value: object, sen
         ("qwen-av", "extraction.injection_scale", MOST_SCALE),
         ("qwen-av", "extraction.injection_scale", 1e-9),
         ("qwen-ar", "critic", 5),
+        ("qwen-ar", "extraction.d_model", 3584),
+        ("qwen-ar", "extraction.layer_index", 20),
+        ("qwen-ar", "critic.num_hidden_layers", 20),
+        ("qwen-av", "tokens.adds_bos", None),
+        ("qwen-av", "schema_version", 1),
     ],
 )
 def test_what_may_be_missing_or_at_the_edge_is_no_fault(name: str, key: str, value: object) -> None:
@@ -261,6 +295,130 @@ def test_what_may_be_missing_or_at_the_edge_is_no_fault(name: str, key: str, val
     if name == "qwen-av" and key == "extraction_layer_index":
         assert parsed(content).block_index == 0
     assert parsed(content).role == name.removeprefix("qwen-")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("extraction.injection_mode", "add"),
+        ("extraction.injection_layer", 1),
+        ("extraction.norm", "unit"),
+        ("extraction.token_position", "mean"),
+        ("extraction.layer", 20),
+        ("tokens.slot_ids", [5, 6]),
+        ("tokens.extra", {"injection_char": "x"}),
+        ("critic.pooling", "mean"),
+        ("critic.injection_scale", 3.0),
+        ("prompt_templates.system", "You are terse."),
+        ("injection_layer", 0),
+        ("injection", {"mode": "add"}),
+        ("injectionMode", "add"),
+        ("steering_coefficient", 1.0),
+        ("layer_indices", [12, 18]),
+        ("Layer_Indices", [12, 18]),
+        ("mse_scale", 3.0),
+        ("input_normalisation", True),
+        ("mean_vector", "mean.npy"),
+        ("injection_mode", "replace everywhere"),
+        ("injection_mode", ["replace"]),
+    ],
+)
+def test_a_key_that_asks_for_what_is_not_done_is_refused_by_name(key: str, value: object) -> None:
+    for name in ("qwen-av", "qwen-ar"):
+        content = released(name)
+        content.setdefault("critic", {})
+        with pytest.raises(CheckpointInvalid) as caught:
+            parsed(with_value(content, key, value))
+        assert str(caught.value) == (
+            f"nla_meta.yaml: '{key}': asks for what nothing here does, and vectors would go in or out otherwise than "
+            "in training; use a checkpoint that does without, or take out what only informs."
+        )
+
+
+def test_all_keys_that_are_not_done_stand_in_one_sentence() -> None:
+    content = with_value(released("qwen-av"), "extraction.injection_mode", "additive, norm-matched")
+    content |= {"injection_layer": 1, "steering_coefficient": 1.0}
+    with pytest.raises(CheckpointInvalid) as caught:
+        parsed(content)
+    assert str(caught.value).startswith(
+        "nla_meta.yaml: 'extraction.injection_mode', 'injection_layer', 'steering_coefficient': ask for what nothing "
+    )
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("extraction.injection_mode", "replace"),
+        ("injection_mode", "Replacement"),
+        ("extraction.norm", "none"),
+        ("extraction.norm", "raw"),
+        ("extraction.injection_layer", None),
+        ("layer_indices", None),
+        ("extraction.base_model", "Qwen/Qwen2.5-7B-Instruct"),
+        ("extraction.corpus", "openbmb/Ultra-FineWeb"),
+        ("extraction.corpus_slice", {"start": 0, "length": 10}),
+        ("extraction.positions_per_doc", 10),
+        ("base_checkpoint", "Qwen/Qwen2.5-7B-Instruct"),
+        ("trained_on", ["rows.parquet"]),
+        ("parent_checkpoints", []),
+        ("stage", "rl"),
+        ("training", {"injection_layer": 1, "lr": 1e-5}),
+        ("notes", "Trained for a week."),
+        ("git_commit", "047eb8e"),
+        ("licence", "Apache-2.0"),
+    ],
+)
+def test_what_only_informs_or_is_done_anyway_is_read(key: str, value: object) -> None:
+    assert parsed(with_value(released("qwen-av"), key, value)) == parsed(released("qwen-av"))
+
+
+def test_a_verbalizer_as_the_releases_trainer_writes_it_is_read_without_a_block() -> None:
+    content = released("qwen-av")
+    del content["extraction_layer_index"]
+    content["role"] = "actor"
+    content["prompt_templates"] = {
+        "actor": content["prompt_templates"]["av"],
+        "critic": "Summary of the following text: <text>{explanation}</text> <summary>",
+    }
+    content |= {"base_checkpoint": "x", "trained_on": [], "parent_checkpoints": []}
+    sidecar = parsed(content)
+    assert sidecar.block_index is None
+    assert "extraction_layer_index" not in sidecar_content(sidecar)
+    assert parsed(sidecar_content(sidecar)) == sidecar
+    with pytest.raises(CheckpointInvalid, match=r"The AV's sidecar names no block; add extraction_layer_index\."):
+        _ = sidecar.named_block
+    assert parsed(with_value(content, "extraction_layer_index", None)).block_index is None
+    assert parsed(with_value(content, "extraction_layer_index", 7)).named_block == 7
+
+
+def test_a_block_may_stand_under_extraction_alone() -> None:
+    content = released("qwen-av")
+    del content["extraction_layer_index"]
+    assert parsed(with_value(content, "extraction.layer_index", 20)).block_index == 20
+
+
+def test_the_same_template_under_two_names_is_one() -> None:
+    content = released("qwen-av")
+    content["prompt_templates"]["actor"] = content["prompt_templates"]["av"]
+    assert parsed(content) == parsed(released("qwen-av"))
+
+
+@pytest.mark.parametrize(("written", "read"), [(1, 2), (2, 2), (3, 3), (MOST_WHOLE, MOST_WHOLE)])
+def test_a_newer_schema_version_is_read_and_kept(written: int, read: int) -> None:
+    sidecar = parsed(with_value(released("qwen-av"), "schema_version", written))
+    assert sidecar.schema_version == read
+    assert parsed(sidecar_content(sidecar)) == sidecar
+    assert parsed(with_value(released("qwen-av"), "schema_version", MISSING)).schema_version == 2
+
+
+@pytest.mark.parametrize("adds_bos", [True, False])
+def test_whether_texts_begin_with_a_bos_may_be_said(adds_bos: bool) -> None:
+    sidecar = parsed(with_value(released("qwen-av"), "tokens.adds_bos", adds_bos))
+    assert sidecar.adds_bos is adds_bos
+    assert parsed(sidecar_content(sidecar)) == sidecar
+    assert parsed(released("qwen-av")).adds_bos is None
+    assert "adds_bos" not in sidecar_content(parsed(released("qwen-av")))["tokens"]
 
 
 def test_the_smallest_width_is_1() -> None:

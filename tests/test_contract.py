@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 from pipeline_runs import run, write_corpus, write_experiment
-from tiny_checkpoints import Architecture, TinyPair, copied_pair, write_sidecar
+from tiny_checkpoints import D_MODEL, Architecture, TinyPair, copied_pair, write_sidecar
 
 from nlareport.assurance_rows import Choice
 from nlareport.backends import EngineSettings, load_engine
+from nlareport.backends.transformers_reading import TransformersReconstructor
 from nlareport.checkpoint import read_sidecar
+from nlareport.errors import CheckpointDrift
 from nlareport.rows import PairId
 from nlareport.store.database import RunFile
 from nlareport.store.queries import DuckDBReader
@@ -94,6 +96,42 @@ def test_a_reconstructor_trained_at_another_norm_is_told_and_one_at_the_root_of_
         "It was trained on raw vectors (mse_scale null); scores compare directions, both vectors at norm "
         "√d_model = 5.65685."
     )
+
+
+def test_halves_that_do_not_name_their_block_are_opened_for_that_of_the_experiment(
+    pair_of: Callable[[Architecture], TinyPair],
+) -> None:
+    pair = pair_of("gemma3")
+    for directory in (pair.verbalizer, pair.reconstructor):
+        restate(directory, block_index=None)
+    load_engine("transformers", SETTINGS).check(pair.pair_spec)
+    told = topics(pair)
+    assert told["verbalizer", "block_index"] == (
+        "Its sidecar names no block; it is taken to have learned block 1, as the experiment says."
+    )
+    assert told["reconstructor", "block_index"] == (
+        "Its sidecar names no block; its config.json keeps 2 blocks, so it reads the output of block 1, as the "
+        "experiment says."
+    )
+    with TransformersReconstructor(pair.reconstructor, device="cpu", dtype="float32") as reconstructor:
+        assert reconstructor.reconstruct(["A river rose."]).shape == (1, D_MODEL)
+    other = replace(pair, pair_spec=pair.pair_spec.model_copy(update={"block_index": 2}))
+    with pytest.raises(
+        CheckpointDrift,
+        match=r"^Pair tiny-gemma3: .*/ar has 2 blocks, so it reads block 1, .* says block_index 2",
+    ):
+        load_engine("transformers", SETTINGS).check(other.pair_spec)
+
+
+def test_a_sidecar_of_a_later_time_is_read_and_told(pair_of: Callable[[Architecture], TinyPair]) -> None:
+    pair = pair_of("llama")
+    assert not {topic for _, topic in topics(pair)} & {"schema_version", "block_index"}
+    restate(pair.verbalizer, schema_version=3)
+    told = topics(pair)
+    assert told["verbalizer", "schema_version"] == (
+        "Its sidecar is of schema version 3, newer than the 2 known here; it was read as far as it says the same."
+    )
+    assert ("reconstructor", "schema_version") not in told
 
 
 def test_choices_stand_in_the_run_file_before_the_first_batch_and_leave_those_of_others_alone(

@@ -159,13 +159,14 @@ SCALES = st.none() | st.floats(1e-6, MOST_SCALE)
 @given(
     role=st.sampled_from(["av", "ar"]),
     d_model=st.integers(1, MOST_WHOLE),
-    numbers=st.tuples(IDS, IDS, IDS, IDS),
+    numbers=st.tuples(st.none() | IDS, IDS, IDS, IDS),
     scales=st.tuples(SCALES, SCALES),
     suffix=st.none() | st.lists(IDS, max_size=4),
     words=st.tuples(WRITING.filter(bool), WRITING, WRITING),
+    others=st.tuples(st.sampled_from([None, True, False]), st.integers(2, MOST_WHOLE)),
 )
 def test_every_sidecar_that_is_written_reads_back(
-    role: Any, d_model: int, numbers: Any, scales: Any, suffix: Any, words: Any, tmp_path_factory: Any
+    role: Any, d_model: int, numbers: Any, scales: Any, suffix: Any, words: Any, others: Any, tmp_path_factory: Any
 ) -> None:
     char, before, after = words
     made = Sidecar(
@@ -179,6 +180,7 @@ def test_every_sidecar_that_is_written_reads_back(
         None if suffix is None else tuple(suffix),
         f"{before}{{injection_char}}{after}" if "{injection_char}" not in before + after else "{injection_char}",
         f"{before}{{explanation}}{after}" if "{explanation}" not in before + after else "{explanation}",
+        *others,
     )
     folder = tmp_path_factory.getbasetemp()
     written(folder, "nla_meta.yaml", sidecar_content(made))

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from nlareport.backends.loading import DTYPES
-from nlareport.checkpoint import Sidecar
+from nlareport.checkpoint import KNOWN_SCHEMA_VERSION, Sidecar
 
 Topics = dict[str, str]
 """What was chosen, one sentence by topic."""
@@ -19,9 +19,13 @@ _SCALED_EMBEDDINGS = ("gemma", "recurrent_gemma", "vaultgemma")
 """How the model types begin whose embedding module multiplies by the root of d_model."""
 
 
-def verbalizer_choices(sidecar: Sidecar, config: Any, dtype: str) -> Topics:
-    """Of an AV: vectors that keep their norm, embeddings that the model scales itself."""
-    topics: Topics = {}
+def verbalizer_choices(sidecar: Sidecar, config: Any, block_index: int, dtype: str) -> Topics:
+    """Of an AV: vectors that keep their norm, embeddings that the model scales itself, a block it does not name."""
+    topics = _of_sidecar(sidecar)
+    if sidecar.block_index is None:
+        topics["block_index"] = (
+            f"Its sidecar names no block; it is taken to have learned block {block_index}, as the experiment says."
+        )
     if sidecar.injection_scale is None:
         topics["injection_scale"] = (
             "Its sidecar names no injection scale, so every vector is injected at its own norm; "
@@ -37,17 +41,32 @@ def verbalizer_choices(sidecar: Sidecar, config: Any, dtype: str) -> Topics:
     return topics
 
 
-def reconstructor_choices(sidecar: Sidecar) -> Topics:
-    """Of an AR: the norm that its training compared vectors at."""
-    root = sqrt(sidecar.d_model)
+def reconstructor_choices(sidecar: Sidecar, block_index: int) -> Topics:
+    """Of an AR: the norm that its training compared vectors at, a block it does not name."""
+    topics, root = _of_sidecar(sidecar), sqrt(sidecar.d_model)
+    if sidecar.block_index is None:
+        topics["block_index"] = (
+            f"Its sidecar names no block; its config.json keeps {block_index + 1} blocks, so it reads the output of "
+            f"block {block_index}, as the experiment says."
+        )
     if sidecar.mse_scale is None:
-        return {
-            "mse_scale": "It was trained on raw vectors (mse_scale null); scores compare directions, "
+        topics["mse_scale"] = (
+            "It was trained on raw vectors (mse_scale null); scores compare directions, "
             f"both vectors at norm √d_model = {root:.6g}."
-        }
-    if not isclose(sidecar.mse_scale, root, rel_tol=1e-6):
-        return {
-            "mse_scale": f"It was trained with both vectors at norm {sidecar.mse_scale:g} (mse_scale); "
+        )
+    elif not isclose(sidecar.mse_scale, root, rel_tol=1e-6):
+        topics["mse_scale"] = (
+            f"It was trained with both vectors at norm {sidecar.mse_scale:g} (mse_scale); "
             f"scores have them at √d_model = {root:.6g}, so an mse_nrm is not that of its training."
-        }
-    return {}
+        )
+    return topics
+
+
+def _of_sidecar(sidecar: Sidecar) -> Topics:
+    """Of either: a sidecar from a later time."""
+    if sidecar.schema_version == KNOWN_SCHEMA_VERSION:
+        return {}
+    return {
+        "schema_version": f"Its sidecar is of schema version {sidecar.schema_version}, newer than the "
+        f"{KNOWN_SCHEMA_VERSION} known here; it was read as far as it says the same."
+    }

@@ -94,11 +94,11 @@ def open_reconstructor_contract(directory: Path, name: str) -> Contract:
     contract = _open_contract(directory, "ar", name)
     with quiet():
         check_against_tokenizer(contract.sidecar, contract.tokenizer, name)
-    n_blocks = contract.sidecar.block_index + 1
-    if contract.config.num_hidden_layers != n_blocks:
+    n_blocks, block_index = contract.config.num_hidden_layers, contract.sidecar.block_index
+    if block_index is not None and n_blocks != block_index + 1:
         raise CheckpointDrift(
-            f"{directory}: has {contract.config.num_hidden_layers} blocks, a reconstructor for block "
-            f"{contract.sidecar.block_index} keeps {n_blocks}. Use the config.json and sidecar released together."
+            f"{directory}: has {n_blocks} blocks, a reconstructor for block {block_index} keeps {block_index + 1}. "
+            "Use the config.json and sidecar released together."
         )
     return contract
 

@@ -153,9 +153,9 @@ class TransformersEngine:
         """What is done where the pair's checkpoints leave it open; errors are those of `check`."""
         verbalizer, reconstructor, settings = self._verbalizer(pair), self._reconstructor(pair), self._settings
         topics: dict[CheckpointRole, Topics] = {
-            "verbalizer": verbalizer_choices(verbalizer.sidecar, verbalizer.config, settings.dtype)
+            "verbalizer": verbalizer_choices(verbalizer.sidecar, verbalizer.config, pair.block_index, settings.dtype)
             | {"stream": stream_choice(settings.stream, verbalizer.sidecar.injection_scale, settings.dtype)},
-            "reconstructor": reconstructor_choices(reconstructor.sidecar),
+            "reconstructor": reconstructor_choices(reconstructor.sidecar, pair.block_index),
         }
         return [
             Choice(PairId(pair.pair_id), role, topic, text)
@@ -206,11 +206,21 @@ class TransformersEngine:
     def _reconstructor(self, pair: PairSpec) -> Contract:
         directory = checkpoint_directory(pair.reconstructor, with_weights=False)
         _check_expectations(pair, read_sidecar(directory))
-        return open_reconstructor_contract(directory, pair.pair_id)
+        contract = open_reconstructor_contract(directory, pair.pair_id)
+        n_blocks = contract.config.num_hidden_layers
+        if n_blocks != pair.block_index + 1:
+            raise CheckpointDrift(
+                f"Pair {pair.pair_id}: {directory} has {n_blocks} blocks, so it reads block {n_blocks - 1}, the "
+                f"experiment file says block_index {pair.block_index}. Correct the one that is wrong."
+            )
+        return contract
 
 
 def _check_expectations(pair: PairSpec, sidecar: Sidecar) -> None:
-    expected: dict[str, float] = {"d_model": pair.d_model, "block_index": pair.block_index}
+    expected: dict[str, float] = {"d_model": pair.d_model}
+    # The release's own trainer writes verbalizers that do not name their block.
+    if sidecar.block_index is not None:
+        expected["block_index"] = pair.block_index
     # An AR's sidecar has no injection scale, and the experiment file may leave it out.
     if sidecar.role == "av" and pair.injection_scale is not None:
         expected["injection_scale"] = pair.injection_scale

@@ -153,7 +153,8 @@ class TransformersReconstructor(OpenModel):
         self._limits = ReadingLimits(contract.context_tokens, contract.config.vocab_size)
         # The head first: it is the file that was once shipped broken, and takes no time to read.
         self._head = load_value_head(self.directory, self.sidecar.d_model)
-        n_blocks = self.sidecar.block_index + 1
+        # As many as its block asks for, which its contract has held it to.
+        n_blocks = contract.config.num_hidden_layers
         names = self._head.names_among_weights
         super().__init__(
             load_blocks(self.directory, contract.config, n_blocks, device=device, dtype=dtype, used_elsewhere=names)

@@ -11,7 +11,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from nlareport.atomic_files import whole_folder
-from nlareport.checkpoint import SIDECAR_NAME, read_sidecar
+from nlareport.checkpoint import SIDECAR_NAME
 from nlareport.errors import CheckpointMissing
 from nlareport.pairs.adapters import merged
 from nlareport.pairs.bases import build_base
@@ -46,7 +46,7 @@ def build_pair(pair: PocketPair, data_folder: Path, *, anew: bool = False) -> Bu
         verbalizer = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
         _write_checkpoint(verbalizer, adapters / "av", base, built.verbalizer, anew)
     if anew or not built.reconstructor.exists():
-        reconstructor = truncated_model(base, read_sidecar(adapters / "ar").block_index, torch.float32)
+        reconstructor = truncated_model(base, pair.block_index, torch.float32)
         _write_checkpoint(reconstructor, adapters / "ar", base, built.reconstructor, anew)
     return built
 

@@ -154,7 +154,7 @@ class _Reader:
     """Scores texts with the reconstructor's adapter merged in."""
 
     def __init__(self, halves: Halves):
-        model = truncated_model(halves.base, halves.reading.block_index, torch.float32)
+        model = truncated_model(halves.base, halves.reading.named_block, torch.float32)
         self.model: PreTrainedModel = merged(model, halves.reconstructor).to(torch.bfloat16).eval()
         self.head = load_file(halves.reconstructor / VALUE_HEAD_NAME)["weight"]
         self.tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(halves.base)

@@ -31,7 +31,7 @@ def train_reconstructor(trainee: Trainee, name: str, texts: Texts, lesson: Lesso
     if destination.exists():
         return destination
     torch.manual_seed(lesson.seed)
-    model = truncated_model(trainee.base, sidecar.block_index)
+    model = truncated_model(trainee.base, sidecar.named_block)
     peft_model = with_adapter(model, trainee.rank, start)
     head = nn.Linear(sidecar.d_model, sidecar.d_model, bias=False)
     if start is None:
