@@ -37,6 +37,14 @@ class QuantizationUnsupported(NlareportError):
     """A checkpoint is quantized in a way that cannot be opened here."""
 
 
+class FamilyUnsupported(NlareportError):
+    """A model is of a family whose blocks cannot be read: none to be found, or they give something else."""
+
+
+class BlockUnproven(NlareportError):
+    """What is read of a model is not what its block gives in the whole model."""
+
+
 class ContextTooShort(NlareportError):
     """A model is asked to read or write beyond the context it was made for."""
 

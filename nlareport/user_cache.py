@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from nlareport.atomic_files import write_whole
 from nlareport.errors import CheckpointChanged, FileUnwritable
@@ -78,16 +79,30 @@ def _stamp(status: os.stat_result) -> Stamp:
 
 
 def _kept_digests() -> dict[str, list[int | str]]:
-    """What is kept; nothing where the file is not there or not ours: then files are read again."""
-    with suppress(OSError, ValueError, RecursionError):
-        content = json.loads((cache_folder() / DIGESTS_NAME).read_text(encoding="utf-8"))
-        if isinstance(content, dict):
-            return {key: entry for key, entry in content.items() if isinstance(entry, list)}
-    return {}
+    return {key: entry for key, entry in kept(DIGESTS_NAME).items() if isinstance(entry, list)}
 
 
 def _keep(key: str, entry: list[int | str]) -> None:
-    """Keeps one more digest, and forgets those of files that are gone; does without where the cache is read-only."""
-    kept = {known: was for known, was in _kept_digests().items() if Path(known).exists()}
+    """Keeps one more digest, and forgets those of files that are gone."""
+    _write(DIGESTS_NAME, {**{known: was for known, was in _kept_digests().items() if Path(known).exists()}, key: entry})
+
+
+def kept(name: str) -> dict[str, Any]:
+    """What a file of the cache keeps by key; nothing where it is not there or not ours: then it is found out again."""
+    with suppress(OSError, ValueError, RecursionError):
+        content = json.loads((cache_folder() / name).read_text(encoding="utf-8"))
+        if isinstance(content, dict):
+            return content
+    return {}
+
+
+def keep(name: str, key: str, entry: Any, most: int) -> None:
+    """Keeps one more entry in a file of the cache, the newest `most` of them."""
+    entries = {known: was for known, was in kept(name).items() if known != key}
+    _write(name, dict([*entries.items(), (key, entry)][-most:]))
+
+
+def _write(name: str, content: dict[str, Any]) -> None:
+    """Does without where the cache is read-only."""
     with suppress(FileUnwritable):
-        write_whole(cache_folder() / DIGESTS_NAME, json.dumps({**kept, key: entry}).encode())
+        write_whole(cache_folder() / name, json.dumps(content).encode())

@@ -11,6 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_checkpoints import D_MODEL, Architecture, TinyPair
+from transformers import PreTrainedModel
 
 from nlareport.backends.memory import BatchSize, is_out_of_memory
 from nlareport.backends.transformers_local import (
@@ -111,7 +112,7 @@ def test_a_model_too_large_for_its_device_is_told_with_its_folder(
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 130.00 GiB.")
 
     directory: Path = tiny_pairs["qwen2"].base
-    monkeypatch.setattr("nlareport.backends.loading.AutoModel.from_pretrained", full)
+    monkeypatch.setattr(PreTrainedModel, "from_pretrained", full)
     with pytest.raises(MemoryTooSmall, match=rf"^{directory}: the model does not fit into the memory of cpu"):
         TransformersExtractor(directory, 1, device="cpu")
 

@@ -5,6 +5,7 @@ Takes a directory; returns what its small files hold, or an error that names the
 
 import json
 import os
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,16 @@ def refuse_damaged_weights(directory: Path) -> None:
         refuse_cut(path)
 
 
+def n_weights(directory: Path) -> int:
+    """How many numbers the directory's safetensors weights hold, by their headers.
+
+    Raises:
+        CheckpointMissing: there are none, or a shard is not there.
+        CheckpointDamaged: a file is cut or is no safetensors file, or the index leads out of the directory.
+    """
+    return sum(prod(entry["shape"]) for path in weight_paths(directory) for entry in refuse_cut(path).values())
+
+
 def weight_paths(directory: Path) -> list[Path]:
     """The files that a model's weights are read from: the one whole file, or every shard its index names.
 
@@ -88,8 +99,8 @@ def weight_paths(directory: Path) -> list[Path]:
     return [directory / name for name in _shards(directory)]
 
 
-def refuse_cut(path: Path) -> None:
-    """Pass when a safetensors file is as long as its header says.
+def refuse_cut(path: Path) -> dict[str, Any]:
+    """What a safetensors file's header says of each tensor; passes when the file is as long as that.
 
     Raises:
         CheckpointDamaged: it is cut, or is no safetensors file.
@@ -102,7 +113,8 @@ def refuse_cut(path: Path) -> None:
             if n_bytes < 8 or n_header > min(n_bytes - 8, _MOST_HEADER_BYTES):
                 raise CheckpointDamaged(f"{path}: is cut, or no safetensors file ({n_bytes:,} bytes). {again}")
             header = json.loads(file.read(n_header))
-        ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
+        tensors = {name: entry for name, entry in header.items() if name != "__metadata__"}
+        ends = [entry["data_offsets"][1] for entry in tensors.values()]
         n_expected = 8 + n_header + max(ends, default=0)
     except OSError as error:
         raise CheckpointDamaged(f"{path}: cannot be read ({error.strerror}). {again}") from error
@@ -110,6 +122,7 @@ def refuse_cut(path: Path) -> None:
         raise CheckpointDamaged(f"{path}: its header is damaged. {again}") from error
     if n_bytes != n_expected:
         raise CheckpointDamaged(f"{path}: has {n_bytes:,} bytes, its header says {n_expected:,}. {again}")
+    return tensors
 
 
 def _shards(directory: Path) -> list[str]:

@@ -3,17 +3,22 @@
 Takes a directory, returns torch modules ready for inference. Knows neither prompts nor vectors.
 """
 
-import re
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 import torch
 from transformers import AutoModel, AutoModelForCausalLM, GenerationConfig
+from transformers.models.auto.modeling_auto import MODEL_MAPPING
 
+from nlareport.backends.blocks import BlockList, blocks_of, cut_class, family_refused
 from nlareport.backends.checkpoint_files import refuse_damaged_weights
 from nlareport.backends.memory import free_memory, is_out_of_memory
 from nlareport.backends.quiet import quiet
 from nlareport.backends.wall import foreign_errors
+from nlareport.backends.weight_faults import WeightFaults, refuse_faults, refuse_faults_of_blocks
 from nlareport.errors import CheckpointDrift, CheckpointMissing, DeviceMissing, MemoryTooSmall
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -24,10 +29,6 @@ _LANGUAGE_MODEL_KEYS = {
     r"^language_model\.model\.": "model.",
     r"^language_model\.lm_head\.": "lm_head.",
 }
-_VISION = re.compile(r"vision_tower|multi_modal_projector")
-_FINAL_NORM = re.compile(r"^(model\.)?norm\.weight$")
-_LM_HEAD = re.compile(r"lm_head\.")
-_BLOCK = re.compile(r"(?:^|\.)layers\.(\d+)\.")
 
 
 _Model = TypeVar("_Model", bound="OpenModel")
@@ -88,6 +89,18 @@ def refuse_unknown_block(directory: Path, config: Any, block_index: int) -> None
         )
 
 
+def refuse_unreadable_family(directory: Path, config: Any) -> None:
+    """Pass when the family is one whose blocks read text from left to right, as far as its configuration tells.
+
+    Raises:
+        FamilyUnsupported: it is an encoder with a decoder, or Transformers has no language model of it alone.
+    """
+    if config.is_encoder_decoder:
+        raise family_refused(directory, config, "which reads a text with an encoder before it writes with a decoder")
+    if type(config) not in MODEL_MAPPING:
+        raise family_refused(directory, config, "of which Transformers has no language model alone")
+
+
 def load_blocks(
     directory: Path,
     config: Any,
@@ -95,26 +108,39 @@ def load_blocks(
     *,
     device: str,
     dtype: str,
-    used_elsewhere: frozenset[str] = frozenset(),
-) -> Any:
-    """Embedding and the first `n_blocks` decoder blocks; what the model returns is the last block's own output.
+    used_elsewhere: frozenset[str] | None = None,
+) -> tuple[Any, BlockList]:
+    """Embedding and the first `n_blocks` decoder blocks, and where the blocks are; later ones are not read.
 
-    Weights of the names `used_elsewhere` may stand among the model's without a place in it.
-
+    Of a base model the files may hold other parts as well. Where `used_elsewhere` is given they may hold nothing that
+    is not used, but for a language-model head and what reads images; weights of these names are used elsewhere.
     Raises:
         CheckpointMissing: the directory holds no safetensors weights.
         CheckpointDrift: it has fewer blocks, or a weight is missing, superfluous or of another shape.
+        FamilyUnsupported: its blocks are not to be found.
+        MemoryTooSmall: it does not fit into memory.
     """
+    refuse_unreadable_family(directory, config)
     refuse_unknown_block(directory, config, n_blocks - 1)
-    first_left_out = n_blocks if n_blocks < config.num_hidden_layers else None
-    config.num_hidden_layers = n_blocks
-    if getattr(config, "layer_types", None) is not None:
-        config.layer_types = config.layer_types[:n_blocks]
-    model, faults = _load(AutoModel, directory, config, device, dtype)
-    # The vector is the residual stream itself; Transformers would hand it through the final norm.
-    model.norm = torch.nn.Identity()
-    faults["unexpected_keys"] = set(faults["unexpected_keys"]) - used_elsewhere
-    _refuse(directory, faults, may_miss=_FINAL_NORM, may_ignore=_LM_HEAD, first_left_out=first_left_out)
+    model_class = MODEL_MAPPING[type(config)]
+    model_class = model_class[0] if isinstance(model_class, tuple) else model_class
+    cut = cut_class(model_class, config, n_blocks, directory)
+    model, faults = _load(
+        cut.from_pretrained, directory, device, dtype, config=config, key_mapping=_LANGUAGE_MODEL_KEYS
+    )
+    blocks = blocks_of(model)
+    refuse_faults_of_blocks(directory, config, model, blocks, faults, used_elsewhere)
+    return model, blocks
+
+
+def load_whole(directory: Path, *, device: str, dtype: str) -> Any:
+    """The model as its own files describe it and Transformers opens it, with all blocks and no language-model head.
+
+    Raises:
+        CheckpointMissing: the directory holds no safetensors weights, or none that open so.
+        MemoryTooSmall: it does not fit into memory.
+    """
+    model, _ = _load(AutoModel.from_pretrained, directory, device, dtype, trust_remote_code=False)
     return model
 
 
@@ -124,9 +150,18 @@ def load_writer(directory: Path, config: Any, stop_ids: list[int], *, device: st
     Raises:
         CheckpointMissing: the directory holds no safetensors weights.
         CheckpointDrift: a weight is missing, superfluous or of another shape.
+        MemoryTooSmall: it does not fit into memory.
     """
-    model, faults = _load(AutoModelForCausalLM, directory, config, device, dtype)
-    _refuse(directory, faults, may_miss=None, may_ignore=None, first_left_out=None)
+    model, faults = _load(
+        AutoModelForCausalLM.from_pretrained,
+        directory,
+        device,
+        dtype,
+        config=config,
+        key_mapping=_LANGUAGE_MODEL_KEYS,
+        trust_remote_code=False,
+    )
+    refuse_faults(directory, faults)
     # Replaced whole: a checkpoint's sampling flags and penalties would otherwise come back as defaults.
     model.generation_config = GenerationConfig(
         do_sample=False, num_beams=1, eos_token_id=stop_ids, pad_token_id=stop_ids[0]
@@ -134,9 +169,28 @@ def load_writer(directory: Path, config: Any, stop_ids: list[int], *, device: st
     return model
 
 
-def _load(auto_class: Any, directory: Path, config: Any, device: str, dtype: str) -> tuple[Any, dict[str, Any]]:
+def _load(open_model: Callable[..., Any], directory: Path, device: str, dtype: str, **more: Any) -> Any:
+    """The model and what was wrong with its weights; spread over GPU and CPU where the GPU alone is too small."""
     refuse_damaged_weights(directory)
     place = placement(device)
+    try:
+        return _opened(open_model, directory, place, dtype, **more)
+    except MemoryTooSmall:
+        if not place.startswith("cuda"):
+            raise
+    # Out here the error and its frames are gone, and with them the weights that did fit.
+    free_memory()
+    print(
+        f"nlareport: {directory} does not fit into the memory of {place} in {dtype}, so a part of it waits in the "
+        "computer's memory; that is slower.",
+        file=sys.stderr,
+    )
+    return _opened(open_model, directory, "auto", dtype, **more)
+
+
+def _opened(open_model: Callable[..., Any], directory: Path, place: str, dtype: str, **more: Any) -> Any:
+    # What even the CPU has no room for is read from here again and again; most of it from the checkpoint itself.
+    folder = TemporaryDirectory(prefix="nlareport-") if place == "auto" else None
     try:
         with (
             quiet(),
@@ -144,7 +198,18 @@ def _load(auto_class: Any, directory: Path, config: Any, device: str, dtype: str
                 CheckpointMissing, f"{directory}: its weights cannot be opened", "Use files released together."
             ),
         ):
-            model, faults = _opened(auto_class, directory, config, place, dtype)
+            model, faults = open_model(
+                directory,
+                dtype=DTYPES[dtype],
+                device_map=None if place == "cpu" else place,
+                offload_folder=folder and folder.name,
+                use_safetensors=True,
+                local_files_only=True,
+                # Reported with the rest, instead of an error that names one.
+                ignore_mismatched_sizes=True,
+                output_loading_info=True,
+                **more,
+            )
     except CheckpointMissing as error:
         if error.__cause__ is None or not is_out_of_memory(error.__cause__):
             raise
@@ -152,55 +217,6 @@ def _load(auto_class: Any, directory: Path, config: Any, device: str, dtype: str
             f"{directory}: the model does not fit into the memory of {place} in {dtype}. "
             "Use a device with more memory, or start a run whose compute.dtype takes less."
         ) from error
-    return model.eval().requires_grad_(False), faults
-
-
-def _opened(auto_class: Any, directory: Path, config: Any, place: str, dtype: str) -> Any:
-    return auto_class.from_pretrained(
-        directory,
-        config=config,
-        dtype=DTYPES[dtype],
-        device_map=None if place == "cpu" else place,
-        key_mapping=_LANGUAGE_MODEL_KEYS,
-        trust_remote_code=False,
-        use_safetensors=True,
-        local_files_only=True,
-        # Reported by `_refuse` with the rest, instead of an error that names one.
-        ignore_mismatched_sizes=True,
-        output_loading_info=True,
-    )
-
-
-def _refuse(
-    directory: Path,
-    faults: dict[str, Any],
-    *,
-    may_miss: re.Pattern[str] | None,
-    may_ignore: re.Pattern[str] | None,
-    first_left_out: int | None,
-) -> None:
-    missing = sorted(key for key in faults["missing_keys"] if not (may_miss and may_miss.search(key)))
-    ignored = sorted(
-        key
-        for key in faults["unexpected_keys"]
-        if not _VISION.search(key)
-        and not (may_ignore and may_ignore.search(key))
-        and not _is_left_out(key, first_left_out)
-    )
-    reshaped = sorted(str(entry[0]) for entry in faults["mismatched_keys"])
-    for what, keys in (("lacks", missing), ("has no place for", ignored), ("has other shapes for", reshaped)):
-        if keys:
-            shown = ", ".join(keys[:3]) + (f" and {len(keys) - 3} more" if len(keys) > 3 else "")
-            fault = (
-                f"its files lack the weights {shown}"
-                if what == "lacks"
-                else f"the model its config.json describes {what} the weights {shown}"
-            )
-            raise CheckpointDrift(
-                f"{directory}: {fault}. Use the config.json and the weights that were released together."
-            )
-
-
-def _is_left_out(key: str, first_left_out: int | None) -> bool:
-    block = _BLOCK.search(key)
-    return first_left_out is not None and block is not None and int(block.group(1)) >= first_left_out
+    # The folder is there as long as the model is.
+    model.offload_folder = folder
+    return model.eval().requires_grad_(False), WeightFaults.of(faults)

@@ -5,6 +5,8 @@ Takes rows and what answers some of them; returns the answers in order. Knows no
 
 import gc
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import TypeVar
 
 import torch
@@ -72,3 +74,27 @@ def free_memory() -> None:
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
+
+
+def free_bytes(place: str) -> int:
+    """How much memory is free on a device, ``auto`` being all GPUs together; 0 where the system does not say."""
+    if place == "cpu":
+        return int(min(_free_by_system(), _free_by_group()))
+    devices = range(torch.cuda.device_count()) if place == "auto" else [torch.device(place)]
+    return sum(torch.cuda.mem_get_info(device)[0] for device in devices)
+
+
+def _free_by_system() -> int:
+    with suppress(OSError, ValueError, IndexError):
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    return 0
+
+
+def _free_by_group() -> float:
+    """What a container leaves; endless without one."""
+    group = Path("/sys/fs/cgroup")
+    with suppress(OSError, ValueError):
+        return int((group / "memory.max").read_text()) - int((group / "memory.current").read_text())
+    return float("inf")

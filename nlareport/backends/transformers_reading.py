@@ -4,7 +4,6 @@ Enter texts and token ids; leave token spans and vectors. Batches change speed a
 beyond rounding.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,8 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
+from nlareport.backends.block_proof import BlockProof, open_blocks
+from nlareport.backends.blocks import BlockReader
 from nlareport.backends.checkpoint_files import VALUE_HEAD_NAME
 from nlareport.backends.configuration import context_tokens, load_text_config
 from nlareport.backends.contract import (
@@ -20,7 +21,7 @@ from nlareport.backends.contract import (
     refuse_non_finite,
 )
 from nlareport.backends.hub import checkpoint_directory
-from nlareport.backends.loading import OpenModel, load_blocks
+from nlareport.backends.loading import OpenModel
 from nlareport.backends.memory import BatchSize
 from nlareport.backends.tokenizers import load_tokenizer
 from nlareport.backends.value_head import load_value_head
@@ -80,7 +81,39 @@ class TransformersTokenizer:
         return Tokenization(token_ids=list(encoding["input_ids"]), char_starts=starts, char_ends=ends)
 
 
-class TransformersExtractor(OpenModel):
+class _OpenBlocks(OpenModel):
+    """A model up to a block in memory, read in batches that fit."""
+
+    def __init__(self, directory: Path, config: Any, block_index: int, **how: Any) -> None:
+        self._reader: BlockReader | None
+        self._reader, self.proof = open_blocks(directory, config, block_index, **how)
+        super().__init__(self._reader.model)
+
+    proof: BlockProof
+    """How it was proven that what is read is the block's own output."""
+
+    def close(self) -> None:
+        """Free the memory; the object answers no more."""
+        self._reader = None
+        super().close()
+
+    def _read_in_batches(self, n_rows: int, what: str) -> None:
+        self._batch = BatchSize(1 if self.proof.one_at_a_time else n_rows, what)
+
+    def _last_vectors(self, token_ids: list[list[int]]) -> torch.Tensor:
+        """The block's output at each sequence's last token, in order: float32 on the CPU, ``[item, d_model]``."""
+        assert self._reader is not None
+        reader = self._reader
+        # The longest first, so that a batch too big for memory fails at once.
+        places = sorted(range(len(token_ids)), key=lambda place: -len(token_ids[place]))
+        vectors = torch.empty(len(token_ids), reader.config.hidden_size)
+        if places:
+            found = self._batch.answered(places, lambda some: list(reader.read([token_ids[place] for place in some])))
+            vectors[places] = torch.stack(found)
+        return vectors
+
+
+class TransformersExtractor(_OpenBlocks):
     """Reads one base model's residual stream after its block; later blocks are not even loaded."""
 
     def __init__(
@@ -98,14 +131,16 @@ class TransformersExtractor(OpenModel):
             CheckpointMissing: the checkpoint or its weights are not there.
             CheckpointDamaged: one of its files is damaged.
             CheckpointDrift: the model has no such block, or its files do not fit its configuration.
+            FamilyUnsupported: the model is of a family whose blocks cannot be read.
+            BlockUnproven: what is read is not the block's own output.
             MemoryTooSmall: the model does not fit into memory.
         """
         self.directory = checkpoint_directory(checkpoint)
         config = load_text_config(self.directory)
         self.d_model: int = config.hidden_size
         self._limits = ReadingLimits(context_tokens(config), config.vocab_size)
-        self._batch = BatchSize(batch_size, str(self.directory))
-        super().__init__(load_blocks(self.directory, config, block_index + 1, device=device, dtype=dtype))
+        super().__init__(self.directory, config, block_index, device=device, dtype=dtype)
+        self._read_in_batches(batch_size, str(self.directory))
 
     def extract(self, token_ids: list[list[int]]) -> Float[np.ndarray, "item d_model"]:
         """The output of decoder block `block_index` at the last token of each sequence, float32.
@@ -121,10 +156,10 @@ class TransformersExtractor(OpenModel):
                 raise ContextTooShort(
                     f"{self.directory}: an item's text {reason}. Give another --db, whose items leave such texts out."
                 )
-        return _last_vectors(self._model, token_ids, self._batch, self.d_model).numpy()
+        return self._last_vectors(token_ids).numpy()
 
 
-class TransformersReconstructor(OpenModel):
+class TransformersReconstructor(_OpenBlocks):
     """Reads an explanation and gives the vector it speaks of."""
 
     def __init__(
@@ -145,6 +180,8 @@ class TransformersReconstructor(OpenModel):
             CheckpointInvalid: its sidecar has faults.
             CheckpointDrift: sidecar, tokenizer and model disagree.
             NonFiniteWeights: the head or the model holds a NaN or an infinity, or gives one for a plain sentence.
+            FamilyUnsupported: the model is of a family whose blocks cannot be read.
+            BlockUnproven: what is read is not the last block's own output.
             MemoryTooSmall: the model does not fit into memory.
         """
         self.directory = checkpoint_directory(checkpoint)
@@ -153,14 +190,11 @@ class TransformersReconstructor(OpenModel):
         self._limits = ReadingLimits(contract.context_tokens, contract.config.vocab_size)
         # The head first: it is the file that was once shipped broken, and takes no time to read.
         self._head = load_value_head(self.directory, self.sidecar.d_model)
-        # As many as its block asks for, which its contract has held it to.
-        n_blocks = contract.config.num_hidden_layers
-        names = self._head.names_among_weights
-        super().__init__(
-            load_blocks(self.directory, contract.config, n_blocks, device=device, dtype=dtype, used_elsewhere=names)
-        )
+        # Its last block is the one its sidecar asks for, which its contract has held it to.
+        last, names = contract.config.num_hidden_layers - 1, self._head.names_among_weights
+        super().__init__(self.directory, contract.config, last, device=device, dtype=dtype, used_elsewhere=names)
         refuse_non_finite(self._model, self.directory, dtype)
-        self._batch = BatchSize(batch_size, f"Pair {contract.name}: its reconstructor")
+        self._read_in_batches(batch_size, f"Pair {contract.name}: its reconstructor")
         self._refuse_overflow(contract.name, dtype)
 
     def reconstruct(self, explanations: list[str]) -> Float[np.ndarray, "item d_model"]:
@@ -174,18 +208,15 @@ class TransformersReconstructor(OpenModel):
         """
         token_ids = [self._prompt_token_ids(explanation) for explanation in explanations]
         readable = [place for place, ids in enumerate(token_ids) if not self._limits.why_unreadable(ids)]
-        d_model = self.sidecar.d_model
-        hidden = _last_vectors(self._model, [token_ids[place] for place in readable], self._batch, d_model)
-        vectors = np.full((len(explanations), d_model), UNREAD, dtype=np.float32)
+        hidden = self._last_vectors([token_ids[place] for place in readable])
+        vectors = np.full((len(explanations), self.sidecar.d_model), UNREAD, dtype=np.float32)
         vectors[readable] = self._head(hidden).numpy()
         return vectors
 
     def _refuse_overflow(self, name: str, dtype: str) -> None:
         """Pass when a plain sentence gives a finite vector: then one that does not is an item's own fault."""
         if not np.isfinite(self.reconstruct([_PLAIN_SENTENCE])).all():
-            inside = _last_vectors(
-                self._model, [self._prompt_token_ids(_PLAIN_SENTENCE)], self._batch, self.sidecar.d_model
-            )
+            inside = self._last_vectors([self._prompt_token_ids(_PLAIN_SENTENCE)])
             is_head = bool(inside.isfinite().all())
             what = self.directory / VALUE_HEAD_NAME if is_head else self.directory
             wider = "" if is_head else overflow_advice(dtype)
@@ -203,29 +234,3 @@ class TransformersReconstructor(OpenModel):
         # A template of nothing but the explanation, an empty explanation and no BOS leave no token to read.
         tokenizer = self._tokenizer
         return [next(id_ for id_ in (tokenizer.bos_token_id, tokenizer.eos_token_id, 0) if id_ is not None)]
-
-
-def _last_vectors(model: Any, token_ids: list[list[int]], batch: BatchSize, d_model: int) -> torch.Tensor:
-    """What the model gives at each sequence's last token, in order: float32 on the CPU, ``[item, d_model]``."""
-    # The longest first, so that a batch too big for memory fails at once.
-    places = sorted(range(len(token_ids)), key=lambda place: -len(token_ids[place]))
-    vectors = torch.empty(len(token_ids), d_model)
-    if places:
-        found = batch.answered(places, lambda some: list(_read(model, [token_ids[place] for place in some])))
-        vectors[places] = torch.stack(found)
-    return vectors
-
-
-@torch.inference_mode()
-def _read(model: Any, batch: Sequence[list[int]]) -> torch.Tensor:
-    lengths = torch.tensor([len(sequence) for sequence in batch])
-    # Right padding: we index from the start, left padding would shift it. The mask hides whatever id pads.
-    padded = torch.zeros(len(batch), int(lengths.max()), dtype=torch.long)
-    for row, sequence in enumerate(batch):
-        padded[row, : len(sequence)] = torch.tensor(sequence)
-    mask = (torch.arange(padded.shape[1]) < lengths[:, None]).long()
-    device = model.get_input_embeddings().weight.device
-    output = model(input_ids=padded.to(device), attention_mask=mask.to(device), use_cache=False)
-    hidden = output.last_hidden_state
-    last: torch.Tensor = hidden[torch.arange(len(batch), device=hidden.device), (lengths - 1).to(hidden.device)]
-    return last.float().cpu()

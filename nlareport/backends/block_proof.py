@@ -1,0 +1,325 @@
+"""Proves, once per checkpoint, block, dtype and device, that what is read is the block's own output in the whole model.
+
+Enters a checkpoint; leaves a `BlockReader` whose `BlockProof` says what was held against what: `value` is the largest
+distance found, relative to the vector's norm, `tolerance` the largest that passes, `text` the sentence for a page. A
+probe of three short sequences of token ids is read as items are. Held against it are, in the whole model where it fits
+into free memory, the output of the block itself, what the next block receives, and Transformers' own list of hidden
+states; where it does not fit, the same of a model with one block more than is read. The probe also shows that a vector
+depends on nothing behind its token, and whether reading texts together changes it.
+
+The outcome is kept in the user's cache; a checkpoint whose files, or a library whose version changes is proven again.
+"""
+
+import hashlib
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+
+from nlareport import __version__
+from nlareport.backends.blocks import Batch, BlockReader, family_refused, find_blocks, run
+from nlareport.backends.checkpoint_files import n_weights, refuse_damaged_weights
+from nlareport.backends.configuration import context_tokens
+from nlareport.backends.loading import (
+    DTYPES,
+    load_blocks,
+    load_whole,
+    placement,
+    refuse_unknown_block,
+    refuse_unreadable_family,
+)
+from nlareport.backends.memory import free_bytes, free_memory, is_out_of_memory
+from nlareport.backends.wall import first_line
+from nlareport.checkpoint import checkpoint_sha256
+from nlareport.errors import BlockUnproven, FamilyUnsupported, MemoryTooSmall, NlareportError
+from nlareport.user_cache import keep, kept
+
+PROOFS_NAME = "block-proofs.json"
+MOST_PROOFS = 500
+"""The oldest are forgotten first."""
+
+ROUNDING = {"float32": 1e-3, "bfloat16": 2e-2, "float16": 5e-3}
+"""The largest distance, relative to the norm, between two passes over the same batch. Equal on a CPU; on a GPU the
+same product may be summed in another order."""
+BATCHING = {"float32": 5e-3, "bfloat16": 0.15, "float16": 0.05}
+"""Between a text alone and in a batch, where products have other shapes and sums another order."""
+SHARE_OF_MEMORY = 0.8
+"""The largest share of the free memory that a whole model may take for its proof."""
+
+
+_LENGTHS = (23, 12, 17)
+
+
+@dataclass(frozen=True, slots=True)
+class BlockProof:
+    """What was held against what, and how far apart they were."""
+
+    held_against: str
+    """Whose vectors were compared with those that are read."""
+    value: float | None
+    """The largest distance between two that must be equal, relative to the norm. None when the model overflows."""
+    tolerance: float
+    """The largest value that passes."""
+    one_at_a_time: bool
+    """Whether texts must be read alone, since a batch changes their vectors by more than rounding."""
+    runs_all_blocks: bool
+    """Whether later blocks are run too, since without them the vectors would be others."""
+
+    @property
+    def text(self) -> str:
+        """One sentence for a page."""
+        return (
+            f"On three short sequences what is read equals the block's own output, held against {self.held_against}: "
+            "largest distance relative to the norm."
+        )
+
+
+def open_blocks(
+    directory: Path,
+    config: Any,
+    block_index: int,
+    *,
+    device: str,
+    dtype: str,
+    used_elsewhere: frozenset[str] | None = None,
+) -> tuple[BlockReader, BlockProof]:
+    """What reads the output of a block, and how that was proven; `used_elsewhere` as in `load_blocks`.
+
+    Raises:
+        CheckpointMissing: the directory holds no safetensors weights.
+        CheckpointDrift: it has fewer blocks, or a weight is missing, superfluous or of another shape.
+        FamilyUnsupported: its blocks are not to be found, give no vector a token, or read from right to left too.
+        BlockUnproven: what is read is not what the block gives.
+        MemoryTooSmall: it does not fit into memory.
+    """
+    refuse_damaged_weights(directory)
+    opening = _Opening(directory, config, block_index, device, dtype, used_elsewhere)
+    key = opening.key()
+    with suppress(TypeError, KeyError):
+        proof = BlockProof(**kept(PROOFS_NAME)[key])
+        return opening.reader(config.num_hidden_layers if proof.runs_all_blocks else block_index + 1), proof
+    reader, proof = opening.proven()
+    if proof.value is not None:
+        keep(PROOFS_NAME, key, asdict(proof), MOST_PROOFS)
+    return reader, proof
+
+
+class _Opening:
+    """One checkpoint being opened at one block."""
+
+    def __init__(
+        self,
+        directory: Path,
+        config: Any,
+        block_index: int,
+        device: str,
+        dtype: str,
+        used_elsewhere: frozenset[str] | None,
+    ) -> None:
+        self.directory, self.config, self.block_index = directory, config, block_index
+        self.device, self.dtype, self.used_elsewhere = device, dtype, used_elsewhere
+        self.n_all: int = config.num_hidden_layers
+        self.probe = _probe(config)
+
+    def key(self) -> str:
+        """What the outcome of the proof depends on, as a digest."""
+        place = placement(self.device)
+        depends_on = [
+            *(torch.__version__, transformers.__version__, __version__, self.block_index, self.dtype),
+            None if self.used_elsewhere is None else sorted(self.used_elsewhere),
+            place if place == "cpu" else torch.cuda.get_device_name(),
+            hashlib.sha256((self.directory / "config.json").read_bytes()).hexdigest(),
+            checkpoint_sha256(self.directory),
+        ]
+        return hashlib.sha256(repr(depends_on).encode()).hexdigest()
+
+    def reader(self, n_blocks: int) -> BlockReader:
+        """What reads the block in a model of the first `n_blocks`."""
+        model, blocks = load_blocks(
+            self.directory,
+            self.config,
+            n_blocks,
+            device=self.device,
+            dtype=self.dtype,
+            used_elsewhere=self.used_elsewhere,
+        )
+        return BlockReader(model, blocks, self.block_index, self.config, self.directory)
+
+    def proven(self) -> tuple[BlockReader, BlockProof]:
+        """What reads the block, once it is proven to read the right one."""
+        refuse_unknown_block(self.directory, self.config, self.block_index)
+        refuse_unreadable_family(self.directory, self.config)
+        expected = None
+        if self.block_index + 1 < self.n_all and self._whole_fits():
+            with suppress(MemoryTooSmall):
+                expected = self._in_whole_model()
+            free_memory()
+        with self._translated():
+            reader, proof = self._by_the_next_block() if expected is None else self._by_the_whole_model(*expected)
+            return reader, replace(proof, one_at_a_time=self._batch_matters(reader))
+
+    def _whole_fits(self) -> bool:
+        n_bytes = n_weights(self.directory) * DTYPES[self.dtype].itemsize
+        return n_bytes < SHARE_OF_MEMORY * free_bytes(placement(self.device))
+
+    def _in_whole_model(self) -> tuple[torch.Tensor, float | None]:
+        """The block's output in the whole model, and how far it is from what the next block receives."""
+        # As its own files describe it, with all parts; some of those run on nothing but images and texts together.
+        with suppress(Exception):
+            model = load_whole(self.directory, device=self.device, dtype=self.dtype)
+            blocks = find_blocks(model, self.config, self.directory)
+            return self._taken(BlockReader(model, blocks, self.block_index, self.config, self.directory))
+        free_memory()
+        with self._translated():
+            return self._taken(self.reader(self.n_all))
+
+    def _by_the_whole_model(self, expected: torch.Tensor, inside: float | None) -> tuple[BlockReader, BlockProof]:
+        """Blocks up to the one to be read; all of them where a cut changes the vectors."""
+        first_error: Exception | None = None
+        for n_blocks in (self.block_index + 1, self.n_all):
+            try:
+                reader = self.reader(n_blocks)
+                found = reader.read(self.probe)
+            except MemoryTooSmall:
+                raise
+            except Exception as error:
+                first_error = first_error or error
+                continue
+            value = _largest(_distance(found, expected), inside)
+            if value is None or value <= ROUNDING[self.dtype]:
+                proof = BlockProof(
+                    "the whole model", value, ROUNDING[self.dtype], False, n_blocks > self.block_index + 1
+                )
+                return reader, proof
+            first_error = first_error or self._unproven("the whole model gives there", found, expected)
+            del reader
+            free_memory()
+        raise first_error or AssertionError
+
+    def _by_the_next_block(self) -> tuple[BlockReader, BlockProof]:
+        """Blocks up to the one to be read, which were held against one more; the last against the one before it."""
+        reader = self.reader(min(self.block_index + 2, self.n_all))
+        held_against = "what the next block receives" if len(reader.blocks.modules) > 1 else "nothing: it has one block"
+        _, value = self._taken(reader)
+        del reader.blocks.modules[self.block_index + 1 :]
+        return reader, BlockProof(held_against, value, ROUNDING[self.dtype], False, False)
+
+    def _taken(self, reader: BlockReader) -> tuple[torch.Tensor, float | None]:
+        """The block's output, and how far a block's output is from what its next receives and Transformers lists.
+
+        The block is the one that is read, or the one before it where it is the last.
+
+        Raises:
+            BlockUnproven: they are not the same.
+        """
+        own = reader.read(self.probe)
+        place = min(self.block_index, len(reader.blocks.modules) - 2)
+        if place < 0:
+            return own, 0.0
+        handed_on = BlockReader(reader.model, reader.blocks, place, self.config, self.directory)
+        listed, received = _received(handed_on, self.probe)
+        expected = own if place == self.block_index else handed_on.read(self.probe)
+        distance = _distance(received, expected)
+        if distance is None:
+            # The model overflows; whoever gets no finite vector says so.
+            return own, None
+        if distance > ROUNDING[self.dtype]:
+            raise self._unproven("the next block receives", expected, received)
+        # Most families list the embedding first, some do not; where, is not asked.
+        nearest = _least(*(_distance(states, expected) for states in listed))
+        if nearest is not None and nearest > ROUNDING[self.dtype]:
+            raise self._unproven("Transformers lists beside it", expected, listed[min(place + 1, len(listed) - 1)])
+        return own, _largest(distance, nearest)
+
+    def _batch_matters(self, reader: BlockReader) -> bool:
+        """Whether a text's vector is another in a batch, by more than rounding.
+
+        Raises:
+            FamilyUnsupported: it is another by what stands behind its token.
+        """
+        stem = self.probe[0]
+        place = len(stem) // 2
+        changed = stem[: place + 1] + stem[:place:-1]
+        first, second = reader.read_at([stem, changed], [place, place])
+        if (_distance(first[None], second[None]) or 0.0) > BATCHING[self.dtype]:
+            raise family_refused(self.directory, self.config, "whose vectors depend on what stands behind their token")
+        alone = torch.cat([reader.read([sequence]) for sequence in self.probe])
+        return (_distance(reader.read(self.probe), alone) or 0.0) > BATCHING[self.dtype]
+
+    def _unproven(self, what: str, found: Any, expected: Any) -> BlockUnproven:
+        cosine = float(torch.cosine_similarity(found, expected, dim=1).min())
+        return BlockUnproven(
+            f"{self.directory}: what block {self.block_index} of this {self.config.model_type} model hands on is not "
+            f"what {what} (cosine {cosine:.4f}), so its activations would be others. Give another block or base model."
+        )
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Inside, whatever a family's own code stumbles over becomes a refusal by the family's name."""
+        try:
+            yield
+        except NlareportError:
+            raise
+        except Exception as error:
+            if is_out_of_memory(error):
+                raise MemoryTooSmall(
+                    f"{self.directory}: does not fit into memory with three short texts. Use a device with more memory."
+                ) from error
+            why = f"whose blocks do not run on text alone ({first_line(error)})"
+            raise family_refused(self.directory, self.config, why) from error
+
+
+def _received(reader: BlockReader, probe: Batch) -> tuple[list[torch.Tensor], torch.Tensor]:
+    """What Transformers lists as hidden states of the model, if it does, and what the next block receives."""
+    places = [len(sequence) - 1 for sequence in probe]
+    received: list[torch.Tensor] = []
+
+    def take(_module: Any, inputs: tuple[Any, ...], named: dict[str, Any]) -> None:
+        received.append(reader.vectors(inputs[0] if inputs else named["hidden_states"], places))
+
+    after = reader.blocks.modules[reader.block_index + 1]
+    handle = after.register_forward_pre_hook(take, with_kwargs=True)
+    try:
+        listed = getattr(run(reader.model, probe, output_hidden_states=True), "hidden_states", None) or ()
+    finally:
+        handle.remove()
+    found = []
+    for states in listed:
+        # The last may be what a final projection made of it.
+        with suppress(FamilyUnsupported):
+            found.append(reader.vectors(states, places))
+    return found, received[0]
+
+
+def _distance(found: torch.Tensor, expected: torch.Tensor) -> float | None:
+    """The largest distance of two rows relative to the norm of the second; None where no row is finite."""
+    finite = expected.isfinite().all(dim=1)
+    if bool((found.isfinite().all(dim=1) != finite).any()):
+        return float("inf")
+    if not bool(finite.any()):
+        return None
+    norms = expected[finite].norm(dim=1).clamp_min(torch.finfo(torch.float32).tiny)
+    return float(((found[finite] - expected[finite]).norm(dim=1) / norms).max())
+
+
+def _largest(*distances: float | None) -> float | None:
+    known = [distance for distance in distances if distance is not None]
+    return max(known) if known else None
+
+
+def _least(*distances: float | None) -> float | None:
+    known = [distance for distance in distances if distance is not None]
+    return min(known) if known else None
+
+
+def _probe(config: Any) -> list[list[int]]:
+    """Three sequences of different lengths, of token ids that stand for text in any vocabulary."""
+    # Special tokens, those of images among them, stand at the beginning or the end.
+    first, last = config.vocab_size // 4, max(config.vocab_size // 2, config.vocab_size // 4 + 1)
+    chosen, longest = random.Random(0), context_tokens(config) or max(_LENGTHS)
+    return [[chosen.randrange(first, last) for _ in range(min(length, longest))] for length in _LENGTHS]

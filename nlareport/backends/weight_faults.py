@@ -1,0 +1,137 @@
+"""What is wrong between a model and the weights in its files, and what of that may be.
+
+Enters what Transformers reports after loading; leaves nothing, or one error that names the first few weights. Where
+only blocks are read the rest of a checkpoint is left alone: later blocks, heads, other parts of a multimodal model.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
+
+from nlareport.backends.blocks import BlockList, run
+from nlareport.backends.checkpoint_files import VALUE_HEAD_NAME, json_object
+from nlareport.errors import CheckpointDrift
+
+_VISION = re.compile(r"vision_tower|multi_modal_projector")
+_VALUE_HEAD = VALUE_HEAD_NAME.partition(".")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class WeightFaults:
+    """Names of weights, as the model would call them."""
+
+    missing: list[str]
+    """The model has a place for them, the files do not have them."""
+    unused: list[str]
+    """The files have them, the model has no place for them."""
+    reshaped: list[str]
+
+    @classmethod
+    def of(cls, reported: Mapping[str, Any]) -> "WeightFaults":
+        """What Transformers reports, sorted."""
+        return cls(
+            missing=sorted(reported["missing_keys"]),
+            unused=sorted(reported["unexpected_keys"]),
+            reshaped=sorted(str(entry[0]) for entry in reported["mismatched_keys"]),
+        )
+
+
+def refuse_faults(directory: Path, faults: WeightFaults) -> None:
+    """Pass when the files and the model have the same weights, but for what reads images.
+
+    Raises:
+        CheckpointDrift: a weight is missing, superfluous or of another shape.
+    """
+    unused = [name for name in faults.unused if not _VISION.search(name)]
+    for what, names in (
+        ("its files lack the weights", faults.missing),
+        ("the model its config.json describes has no place for the weights", unused),
+        ("the model its config.json describes has other shapes for the weights", faults.reshaped),
+    ):
+        if names:
+            shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+            raise CheckpointDrift(
+                f"{directory}: {what} {shown}. Use the config.json and the weights that were released together."
+            )
+
+
+def refuse_faults_of_blocks(
+    directory: Path,
+    config: Any,
+    model: Any,
+    blocks: BlockList,
+    faults: WeightFaults,
+    used_elsewhere: frozenset[str] | None,
+) -> None:
+    """Pass when nothing is wrong with what a vector after the last of these blocks depends on.
+
+    Where `used_elsewhere` is given the files may hold nothing else but those weights, a language-model head and what
+    reads images.
+
+    Raises:
+        CheckpointDrift: a weight is missing, superfluous or of another shape.
+    """
+    missing = faults.missing and _needed(model, blocks, faults.missing)
+    is_part = (json_object(directory / "config.json") or {}).get("model_type") != config.model_type
+    unused = [name for name in faults.unused if not _is_later_block(name, model, blocks, config)]
+    if used_elsewhere is None:
+        # With a reconstructor's head it is no base model: its vectors are those of another training.
+        unused = [name for name in unused if _is_part_of(model, name, is_part) or name.startswith(_VALUE_HEAD)]
+    elif unused:
+        unused = sorted(set(unused) - used_elsewhere - _head_names(config))
+    refuse_faults(directory, WeightFaults(missing, unused, faults.reshaped))
+
+
+def _needed(model: Any, blocks: BlockList, missing: list[str]) -> list[str]:
+    """Those of the missing weights that belong to a block, or to a module that runs before the last block is done."""
+    running = True
+    before: set[str] = set()
+
+    def note(name: str) -> Any:
+        return lambda _module, _inputs: before.add(name) if running else None
+
+    def stop(_module: Any, _inputs: Any, _output: Any) -> None:
+        nonlocal running
+        running = False
+
+    outside = [name for name in missing if not name.startswith(f"{blocks.name}.")]
+    owners = {name.rpartition(".")[0] for name in outside}
+    handles = [model.get_submodule(owner).register_forward_pre_hook(note(owner)) for owner in owners]
+    handles.append(blocks.modules[-1].register_forward_hook(stop))
+    try:
+        run(model, [[model.config.vocab_size // 3]])
+    finally:
+        for handle in handles:
+            handle.remove()
+    return [name for name in missing if name not in outside or name.rpartition(".")[0] in before]
+
+
+def _is_later_block(name: str, model: Any, blocks: BlockList, config: Any) -> bool:
+    """Whether a weight is of a block that the model has, and that is not read."""
+    block = _without_prefix(name, model).removeprefix(f"{blocks.name}.").partition(".")[0]
+    is_of_a_block = _without_prefix(name, model).startswith(f"{blocks.name}.") and block.isdecimal()
+    return is_of_a_block and len(blocks.modules) <= int(block) < config.num_hidden_layers
+
+
+def _is_part_of(model: Any, name: str, is_part: bool) -> bool:
+    """Whether a weight without a place would lie within what is read: its vectors would be others with it."""
+    inner = _without_prefix(name, model)
+    first = inner.partition(".")[0]
+    # A multimodal model keeps its other parts under the same prefix.
+    return first in dict(model.named_children()) or (inner != name and not is_part)
+
+
+def _without_prefix(name: str, model: Any) -> str:
+    return name.removeprefix(f"{model.base_model_prefix}.")
+
+
+def _head_names(config: Any) -> set[str]:
+    """What the family's language model has beside its blocks: the head that writes tokens."""
+    with torch.device("meta"):
+        whole = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)](config)
+    return {name for name in whole.state_dict() if not name.startswith(f"{whole.base_model_prefix}.")}

@@ -1,0 +1,187 @@
+"""The vector is the block's own output, for every family, block and dtype, alone and in a batch."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from tiny_families import FAMILIES, N_BLOCKS, SIZES, save_family
+from transformers import (
+    AutoModelForCausalLM,
+    AutoModelForImageTextToText,
+    BertConfig,
+    BertModel,
+    PreTrainedModel,
+    T5Config,
+    T5Model,
+)
+
+from nlareport.backends import block_proof
+from nlareport.backends.loading import load_blocks, load_whole
+from nlareport.backends.quiet import quiet
+from nlareport.backends.transformers_local import TransformersExtractor
+from nlareport.errors import BlockUnproven, FamilyUnsupported
+
+torch.set_num_threads(1)
+
+SEQUENCES = [list(range(10, 10 + n)) for n in (23, 12, 17)]
+TOLERANCES = {"float32": 1e-4, "bfloat16": 0.1}
+"""The largest distance from the vector of the text alone, relative to its norm: in a batch sums have another order."""
+
+
+@pytest.fixture(autouse=True)
+def own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Nothing is proven before."""
+    monkeypatch.setenv("NLAREPORT_CACHE", str(tmp_path / "cache"))
+
+
+def decoder_blocks(model: PreTrainedModel) -> torch.nn.ModuleList:
+    """The model's blocks by the names its family gives them."""
+    for name in ("layers", "h", "decoder.layers", "language_model.layers"):
+        try:
+            return model.base_model.get_submodule(name)
+        except AttributeError:
+            continue
+    raise LookupError(model)
+
+
+def handed_on(model: PreTrainedModel, sequences: list[list[int]]) -> np.ndarray:
+    """What every block of the whole model hands on at the last token of each sequence alone: block, item, d_model."""
+    vectors: dict[int, list[np.ndarray]] = {}
+
+    def take(place: int) -> Callable[..., None]:
+        def hook(_module: Any, _inputs: Any, output: Any) -> None:
+            hidden = output[0] if isinstance(output, tuple) else output
+            vectors.setdefault(place, []).append(hidden[0, -1].float().numpy())
+
+        return hook
+
+    handles = [block.register_forward_hook(take(place)) for place, block in enumerate(decoder_blocks(model))]
+    with torch.inference_mode(), quiet():
+        for sequence in sequences:
+            model(input_ids=torch.tensor([sequence]))
+    for handle in handles:
+        handle.remove()
+    return np.array([vectors[place] for place in sorted(vectors)])
+
+
+def distance(found: np.ndarray, expected: np.ndarray) -> float:
+    return float((np.linalg.norm(found - expected, axis=1) / np.linalg.norm(expected, axis=1)).max())
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def family(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, PreTrainedModel]:
+    path = tmp_path_factory.mktemp(request.param)
+    return path, save_family(path, *FAMILIES[request.param])
+
+
+@pytest.mark.parametrize(
+    ("dtype", "blocks"), [("float32", range(N_BLOCKS)), ("bfloat16", (1, N_BLOCKS - 1))], ids=["float32", "bfloat16"]
+)
+def test_what_is_read_is_the_output_of_the_block_in_the_whole_model(
+    family: tuple[Path, PreTrainedModel], dtype: str, blocks: Any
+) -> None:
+    path, model = family
+    if dtype == "bfloat16":
+        auto_class = AutoModelForImageTextToText if hasattr(model.config, "text_config") else AutoModelForCausalLM
+        with quiet():
+            model = auto_class.from_pretrained(path, dtype=torch.bfloat16).eval()
+    expected = handed_on(model, SEQUENCES)
+    for block_index in blocks:
+        with TransformersExtractor(path, block_index, device="cpu", dtype=dtype, batch_size=3) as extractor:
+            together = extractor.extract(SEQUENCES)
+            (alone,) = extractor.extract(SEQUENCES[1:2])
+        assert distance(together, expected[block_index]) < TOLERANCES[dtype], block_index
+        np.testing.assert_array_equal(alone, expected[block_index][1])
+        assert extractor.proof.value is not None
+        assert extractor.proof.value <= extractor.proof.tolerance
+        assert not extractor.proof.runs_all_blocks
+
+
+@pytest.fixture(scope="module")
+def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("llama")
+    save_family(path, *FAMILIES["llama"])
+    return path
+
+
+def test_a_proof_is_made_once_and_again_when_the_weights_change(llama: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[Path] = []
+    monkeypatch.setattr(block_proof, "load_whole", lambda path, **how: opened.append(path) or load_whole(path, **how))
+    proofs = []
+    for block_index in (1, 1, 2):
+        with TransformersExtractor(llama, block_index, device="cpu", dtype="float32") as extractor:
+            proofs.append(extractor.proof)
+    assert proofs[0] == proofs[1]
+    assert proofs[0].held_against == "the whole model"
+    assert len(opened) == 2
+    copy = Path(shutil.copytree(llama, llama.parent / "copy"))
+    for n_whole in (2, 3):
+        with TransformersExtractor(copy, 1, device="cpu", dtype="float32"):
+            assert len(opened) == n_whole
+        weights = load_file(copy / "model.safetensors")
+        weights["model.layers.3.mlp.up_proj.weight"] += 1
+        save_file(weights, copy / "model.safetensors", {"format": "pt"})
+
+
+def test_where_the_whole_model_does_not_fit_one_block_more_is_held_against(
+    llama: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with TransformersExtractor(llama, 1, device="cpu", dtype="float32") as extractor:
+        expected = extractor.extract(SEQUENCES)
+    monkeypatch.setattr(block_proof, "MOST_PROOFS", 0)
+    monkeypatch.setenv("NLAREPORT_CACHE", str(llama / "cache"))
+    monkeypatch.setattr(block_proof, "free_bytes", lambda place: 0)
+    with TransformersExtractor(llama, 1, device="cpu", dtype="float32") as extractor:
+        np.testing.assert_array_equal(extractor.extract(SEQUENCES), expected)
+        assert "the next block receives" in extractor.proof.text
+        assert "layers.2" not in " ".join(name for name, _ in extractor._model.named_parameters())
+
+
+def test_a_model_that_gives_another_vector_when_it_is_cut_is_run_whole(
+    llama: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def changed_by_the_cut(path: Path, config: Any, n_blocks: int, **how: Any) -> Any:
+        model, blocks = load_blocks(path, config, n_blocks, **how)
+        if n_blocks < config.num_hidden_layers:
+            blocks.modules[0].mlp.up_proj.weight.mul_(2)
+        return model, blocks
+
+    monkeypatch.setattr(block_proof, "load_blocks", changed_by_the_cut)
+    for _ in range(2):
+        with TransformersExtractor(llama, 1, device="cpu", dtype="float32") as extractor:
+            assert extractor.proof.runs_all_blocks
+            assert len(extractor._model.layers) == N_BLOCKS
+
+
+def test_a_model_that_gives_another_vector_however_it_is_run_is_refused_with_the_cosine(
+    llama: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def changed(path: Path, config: Any, n_blocks: int, **how: Any) -> Any:
+        model, blocks = load_blocks(path, config, n_blocks, **how)
+        blocks.modules[0].mlp.up_proj.weight.mul_(2)
+        return model, blocks
+
+    monkeypatch.setattr(block_proof, "load_blocks", changed)
+    with pytest.raises(BlockUnproven, match=r"block 1 of this llama .* whole model gives there \(cosine 0\.\d+\)"):
+        TransformersExtractor(llama, 1, device="cpu", dtype="float32")
+
+
+@pytest.mark.parametrize(
+    ("model_class", "config", "why"),
+    [
+        (T5Model, T5Config(vocab_size=420, d_model=32, d_kv=8, d_ff=48, num_layers=2, num_heads=4), "with an encoder"),
+        (BertModel, BertConfig(**SIZES), "depend on what stands behind their token"),
+    ],
+)
+def test_families_that_do_not_read_from_left_to_right_are_refused_by_name(
+    tmp_path: Path, model_class: Any, config: Any, why: str
+) -> None:
+    with quiet():
+        model_class(config).save_pretrained(tmp_path)
+    with pytest.raises(FamilyUnsupported, match=rf"is a {config.model_type} model, .*{why}"):
+        TransformersExtractor(tmp_path, 1, device="cpu", dtype="float32")
