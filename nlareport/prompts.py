@@ -12,6 +12,13 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any, Protocol, runtime_checkable
 
+from nlareport.beginnings import (
+    bos_id,
+    bos_twice,
+    refuse_missing_bos,
+    refuse_other_beginning,
+    refuse_prompt_without_bos,
+)
 from nlareport.errors import ChatTemplateFails, CheckpointDrift
 from nlareport.shown import shown
 
@@ -61,6 +68,11 @@ class PromptContract(Protocol):
     @property
     def reconstructor_suffix_ids(self) -> tuple[int, ...] | None:
         """The last tokens of every reconstructor prompt. None when they are not recorded."""
+        ...
+
+    @property
+    def adds_bos(self) -> bool | None:
+        """Whether texts began with BOS in training. None: as the tokenizer has it, which must add the one it names."""
         ...
 
     @property
@@ -126,7 +138,7 @@ def verbalizer_prompt_ids(tokenizer: ChatTokenizer, sidecar: PromptContract) -> 
     ids = list(tokenizer.encode(verbalizer_prompt(tokenizer, sidecar), add_special_tokens=False))
     if bos_twice(ids, tokenizer):
         raise CheckpointDrift(
-            f"the verbalizer prompt holds BOS (id {_bos_id(tokenizer)}) twice, and must hold it once. "
+            f"the verbalizer prompt holds BOS (id {bos_id(tokenizer)}) twice, and must hold it once. "
             "Take one out of the chat template or the sidecar's template, as the verbalizer was trained."
         )
     return ids, marker_index(ids, sidecar)
@@ -154,19 +166,6 @@ def marker_index(ids: Sequence[int], sidecar: PromptContract) -> int:
             "Use the tokenizer, chat template and sidecar that were released together."
         )
     return place
-
-
-def bos_twice(ids: Sequence[int], tokenizer: ChatTokenizer) -> bool:
-    """Whether a prompt holds the beginning of a sequence twice.
-
-    Where the tokenizer adds a BOS by itself it means a beginning wherever it stands. Where it adds none the same token
-    may also begin every turn of a chat, so that only two in a row at the start are too many.
-    """
-    bos_id = _bos_id(tokenizer)
-    if bos_id is None:
-        return False
-    is_added = list(tokenizer.encode("a", add_special_tokens=True))[:1] == [bos_id]
-    return list(ids).count(bos_id) > 1 if is_added else list(ids[:2]) == [bos_id, bos_id]
 
 
 def reconstructor_prompt(sidecar: PromptContract, explanation: str) -> str:
@@ -207,14 +206,19 @@ def check_against_tokenizer(
             else (f"id {char_ids[0]}, the sidecar says {sidecar.injection_token_id}")
         )
         raise CheckpointDrift(f"Pair {name}: the injection char tokenizes to {said}. {_what_next(name)}")
+    what = f"Pair {name}: the {sidecar.role.upper()}"
+    refuse_missing_bos(tokenizer, sidecar.adds_bos, what, "its nla_meta.yaml")
     if sidecar.role == "av":
         try:
-            return verbalizer_prompt_ids(tokenizer, sidecar)
+            prompt = verbalizer_prompt_ids(tokenizer, sidecar)
         except (ChatTemplateFails, CheckpointDrift) as error:
             raise type(error)(f"Pair {name}: {error}") from error
+        refuse_prompt_without_bos(prompt[0], tokenizer, sidecar.adds_bos, what)
+        return prompt
+    refuse_other_beginning(tokenizer, sidecar.adds_bos, what)
     if bos_twice(tokenizer.encode(reconstructor_prompt(sidecar, _PROBES[0]), add_special_tokens=True), tokenizer):
         raise CheckpointDrift(
-            f"Pair {name}: the reconstructor prompt holds BOS (id {_bos_id(tokenizer)}) twice: the tokenizer adds one, "
+            f"Pair {name}: the reconstructor prompt holds BOS (id {bos_id(tokenizer)}) twice: the tokenizer adds one, "
             "and the sidecar's template writes one. Take it out of prompt_templates in the sidecar."
         )
     if sidecar.reconstructor_suffix_ids is not None:
@@ -238,11 +242,6 @@ def _what_next(name: str) -> str:
         "Use the tokenizer and sidecar that were released together; a pocket pair is rebuilt with "
         f'"nlareport pairs build {name}".'
     )
-
-
-def _bos_id(tokenizer: ChatTokenizer) -> int | None:
-    bos_id: int | None = getattr(tokenizer, "bos_token_id", None)
-    return bos_id
 
 
 @contextmanager

@@ -9,10 +9,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nlareport.beginnings import bos_twice
 from nlareport.checkpoint import Sidecar, parse_sidecar
 from nlareport.errors import ChatTemplateFails, CheckpointDrift
 from nlareport.prompts import (
-    bos_twice,
     check_against_tokenizer,
     explanation_in,
     fill_verbalizer_template,

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from nlareport.backends.loading import DTYPES
+from nlareport.beginnings import adds_bos, bos_id
 from nlareport.checkpoint import KNOWN_SCHEMA_VERSION, Sidecar
 
 Topics = dict[str, str]
@@ -17,6 +18,16 @@ Topics = dict[str, str]
 
 _SCALED_EMBEDDINGS = ("gemma", "recurrent_gemma", "vaultgemma")
 """How the model types begin whose embedding module multiplies by the root of d_model."""
+
+
+def base_choices(tokenizer: Any) -> Topics:
+    """Of a base model: a BOS that its pair was trained without."""
+    if not _lacks_bos(tokenizer):
+        return {}
+    return {
+        "bos": f"Texts are read without the BOS {tokenizer.bos_token!r} that its tokenizer names, as its pair was "
+        "trained (adds_bos: false in the sidecars)."
+    }
 
 
 def verbalizer_choices(sidecar: Sidecar, config: Any, block_index: int, dtype: str) -> Topics:
@@ -41,9 +52,14 @@ def verbalizer_choices(sidecar: Sidecar, config: Any, block_index: int, dtype: s
     return topics
 
 
-def reconstructor_choices(sidecar: Sidecar, block_index: int) -> Topics:
-    """Of an AR: the norm that its training compared vectors at, a block it does not name."""
+def reconstructor_choices(sidecar: Sidecar, tokenizer: Any, block_index: int) -> Topics:
+    """Of an AR: the norm that its training compared vectors at, a block it does not name, a BOS it does without."""
     topics, root = _of_sidecar(sidecar), sqrt(sidecar.d_model)
+    if _lacks_bos(tokenizer):
+        topics["bos"] = (
+            f"Explanations are read without the BOS {tokenizer.bos_token!r} that its tokenizer names, as it was "
+            "trained (adds_bos: false in its sidecar)."
+        )
     if sidecar.block_index is None:
         topics["block_index"] = (
             f"Its sidecar names no block; its config.json keeps {block_index + 1} blocks, so it reads the output of "
@@ -60,6 +76,10 @@ def reconstructor_choices(sidecar: Sidecar, block_index: int) -> Topics:
             f"scores have them at √d_model = {root:.6g}, so an mse_nrm is not that of its training."
         )
     return topics
+
+
+def _lacks_bos(tokenizer: Any) -> bool:
+    return bos_id(tokenizer) is not None and not adds_bos(tokenizer)
 
 
 def _of_sidecar(sidecar: Sidecar) -> Topics:

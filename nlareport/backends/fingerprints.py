@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,8 @@ def file_digests(directory: Path, role: CheckpointRole, advance: Callable[[int],
     # A faulty sidecar is for those to refuse who use it.
     with suppress(CheckpointMissing, CheckpointInvalid):
         sidecar = read_sidecar(directory)
-        digests["sidecar"] = _digest(sidecar_content(sidecar))
+        # Whether a BOS may be missing is a permission: what the tokenizer does is in its own digest.
+        digests["sidecar"] = _digest(sidecar_content(replace(sidecar, adds_bos=None)))
         if role == "reconstructor":
             digests["prompt"] = _digest(sidecar.reconstructor_template)
     if role == "verbalizer":

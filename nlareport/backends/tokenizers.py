@@ -12,8 +12,8 @@ from transformers import AutoTokenizer
 from nlareport.backends.checkpoint_files import INDEX_NAME, PUT_BACK, json_object, small_text
 from nlareport.backends.quiet import quiet
 from nlareport.backends.wall import foreign_errors
+from nlareport.beginnings import bos_twice
 from nlareport.errors import CheckpointDamaged, CheckpointDrift, CheckpointMissing
-from nlareport.prompts import bos_twice
 
 _NAMES_OF_SPECIAL_TOKENS = ("tokenizer_config.json", "special_tokens_map.json")
 _OTHER_FILES = ("added_tokens.json", "chat_template.json")

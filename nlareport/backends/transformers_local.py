@@ -7,11 +7,12 @@ file expects.
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from nlareport.assurance_rows import Choice
 from nlareport.backends import EngineSettings
 from nlareport.backends.checkpoint_files import refuse_damaged_weights
-from nlareport.backends.choices import Topics, reconstructor_choices, verbalizer_choices
+from nlareport.backends.choices import Topics, base_choices, reconstructor_choices, verbalizer_choices
 from nlareport.backends.configuration import context_tokens, load_text_config
 from nlareport.backends.contract import (
     Contract,
@@ -23,6 +24,7 @@ from nlareport.backends.fingerprints import checkpoint_here, file_digests, promp
 from nlareport.backends.hub import checkpoint_directory
 from nlareport.backends.loading import machine, placement, refuse_unknown_block
 from nlareport.backends.streams import stream_choice
+from nlareport.backends.tokenizers import load_tokenizer
 from nlareport.backends.transformers_reading import (
     TransformersExtractor,
     TransformersReconstructor,
@@ -31,6 +33,7 @@ from nlareport.backends.transformers_reading import (
 from nlareport.backends.transformers_writing import TransformersVerbalizer
 from nlareport.backends.value_head import load_value_head
 from nlareport.batches import ReadingLimits
+from nlareport.beginnings import refuse_missing_bos
 from nlareport.checkpoint import Sidecar, read_sidecar
 from nlareport.errors import CheckpointDrift, NlareportError
 from nlareport.experiment import PairSpec
@@ -153,9 +156,10 @@ class TransformersEngine:
         """What is done where the pair's checkpoints leave it open; errors are those of `check`."""
         verbalizer, reconstructor, settings = self._verbalizer(pair), self._reconstructor(pair), self._settings
         topics: dict[CheckpointRole, Topics] = {
+            "base_model": base_choices(self._base_tokenizer(pair)),
             "verbalizer": verbalizer_choices(verbalizer.sidecar, verbalizer.config, pair.block_index, settings.dtype)
             | {"stream": stream_choice(settings.stream, verbalizer.sidecar.injection_scale, settings.dtype)},
-            "reconstructor": reconstructor_choices(reconstructor.sidecar, pair.block_index),
+            "reconstructor": reconstructor_choices(reconstructor.sidecar, reconstructor.tokenizer, pair.block_index),
         }
         return [
             Choice(PairId(pair.pair_id), role, topic, text)
@@ -191,7 +195,17 @@ class TransformersEngine:
                 f"{pair.d_model}. Correct the one that is wrong."
             )
         refuse_unknown_block(directory, config, pair.block_index)
+        # Nothing of a base model says how the pair was trained, but its two halves do.
+        halves = [read_sidecar(checkpoint_directory(name, with_weights=False)) for name in _halves(pair)]
+        said = False if all(sidecar.adds_bos is False for sidecar in halves) else None
+        what = f"Pair {pair.pair_id}: the base model {pair.base_model}"
+        where = "the nla_meta.yaml of its verbalizer and of its reconstructor"
         TransformersTokenizer(pair.base_model)
+        refuse_missing_bos(self._base_tokenizer(pair), said, what, where)
+
+    def _base_tokenizer(self, pair: PairSpec) -> Any:
+        directory = checkpoint_directory(pair.base_model, with_weights=False)
+        return load_tokenizer(directory, load_text_config(directory).vocab_size)
 
     def _verbalizer(self, pair: PairSpec) -> VerbalizerContract:
         if pair.verbalizer not in self._verbalizers:
@@ -214,6 +228,10 @@ class TransformersEngine:
                 f"experiment file says block_index {pair.block_index}. Correct the one that is wrong."
             )
         return contract
+
+
+def _halves(pair: PairSpec) -> tuple[str, str]:
+    return pair.verbalizer, pair.reconstructor
 
 
 def _check_expectations(pair: PairSpec, sidecar: Sidecar) -> None:

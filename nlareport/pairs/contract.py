@@ -5,6 +5,7 @@ from typing import Literal
 
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
+from nlareport.beginnings import adds_bos, bos_id
 from nlareport.checkpoint import Sidecar
 from nlareport.errors import CheckpointDrift
 from nlareport.pairs.catalog import RECONSTRUCTOR_TEMPLATE, VERBALIZER_TEMPLATE, PocketPair
@@ -16,7 +17,8 @@ def pocket_sidecar(pair: PocketPair, base: Path, role: Literal["av", "ar"]) -> S
     Raises:
         CheckpointDrift: the injection character is not one token of its own in the prompt.
     """
-    token_id, left, right = _marker(AutoTokenizer.from_pretrained(base), pair.base.injection_char)
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    token_id, left, right = _marker(tokenizer, pair.base.injection_char)
     return Sidecar(
         role=role,
         d_model=pair.d_model,
@@ -31,6 +33,8 @@ def pocket_sidecar(pair: PocketPair, base: Path, role: Literal["av", "ar"]) -> S
         reconstructor_suffix_ids=None,
         verbalizer_template=VERBALIZER_TEMPLATE,
         reconstructor_template=RECONSTRUCTOR_TEMPLATE,
+        # Trained on texts as the tokenizer begins them: SmolLM2's names a BOS that it does not add.
+        adds_bos=None if adds_bos(tokenizer) or bos_id(tokenizer) is None else False,
     )
 
 
