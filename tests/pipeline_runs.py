@@ -1,13 +1,14 @@
 """Small experiments for tests of the whole path, and everything a run file holds as one comparable value.
 
-Run as a script it computes an experiment and kills its own process just before the n-th write:
-``python pipeline_runs.py EXPERIMENT DB ENGINE N_WRITES``.
+Run as a script it computes an experiment and kills its own process just before the n-th write of a kind:
+``python pipeline_runs.py EXPERIMENT DB ENGINE KIND N_WRITES``.
 """
 
 import json
 import os
 import signal
 import sys
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -96,28 +97,34 @@ def everything(db: Path) -> tuple[RunRows, dict[str, Any]]:
     return replace(rows, run=replace(rows.run, created_at=datetime(2026, 1, 1, tzinfo=UTC))), vectors
 
 
-def _die_before_write(n_writes: int) -> None:
-    """From the n-th write on this process is gone, in the way the kernel ends one: nothing is tidied up."""
-    written = 0
+def _row_types(groups: tuple[Any, ...]) -> set[str]:
+    """Names of the types of the rows that a method of `RunFile` was handed."""
+    tables = groups[0].values() if isinstance(groups[0], dict) else groups
+    return {type(row).__name__ for rows in tables if isinstance(rows, list) for row in rows}
+
+
+def _die_before_write(kind: str, n_writes: int) -> None:
+    """From the n-th write of a kind on this process is gone, in the way the kernel ends one: nothing is tidied up.
+
+    A kind is a row type's name, the name of a method of the `ActivationStore`, or `any`.
+    """
+    written: Counter[str] = Counter()
 
     def counted(method: Any) -> Any:
-        def write(*args: Any, **keywords: Any) -> Any:
-            nonlocal written
-            written += 1
-            if written >= n_writes:
+        def write(self: Any, *groups: Any, **keywords: Any) -> Any:
+            written.update({"any", method.__name__, *_row_types(groups)})
+            if written[kind] >= n_writes:
                 os.kill(os.getpid(), signal.SIGKILL)
-            return method(*args, **keywords)
+            return method(self, *groups, **keywords)
 
         return write
 
-    for owner, names in (
-        (RunFile, ("append", "append_all", "put", "replace")),
-        (ActivationStore, ("write_documents", "write_activations", "write_reconstructions")),
-    ):
-        for name in names:
-            setattr(owner, name, counted(getattr(owner, name)))
+    for name in ("append_all", "put", "replace"):
+        setattr(RunFile, name, counted(getattr(RunFile, name)))
+    for name in ("write_documents", "write_activations", "write_reconstructions"):
+        setattr(ActivationStore, name, counted(getattr(ActivationStore, name)))
 
 
 if __name__ == "__main__":
-    _die_before_write(int(sys.argv[4]))
+    _die_before_write(sys.argv[4], int(sys.argv[5]))
     run(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3])
