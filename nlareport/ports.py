@@ -61,6 +61,16 @@ class Reconstructor(Protocol):
 
 
 @runtime_checkable
+class InBatches(Protocol):
+    """A model that answers so many rows at once: fewer than it was asked to where memory ran out."""
+
+    @property
+    def rows_at_once(self) -> int:
+        """How many it answers at once by now."""
+        ...
+
+
+@runtime_checkable
 class RunReader(Protocol):
     """Answers named queries on one run file."""
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pipeline_runs import run, scripted_content, write_corpus, write_experiment
 from tiny_checkpoints import D_MODEL, Architecture, TinyPair
 from transformers import PreTrainedModel
 
@@ -19,7 +20,10 @@ from nlareport.backends.transformers_local import (
     TransformersReconstructor,
     TransformersVerbalizer,
 )
+from nlareport.batches import Completion
 from nlareport.errors import MemoryTooSmall
+from nlareport.stages import describe
+from nlareport.store.database import RunFile
 
 torch.set_num_threads(1)
 
@@ -138,3 +142,43 @@ def test_a_process_that_may_have_no_more_memory_goes_on_with_smaller_batches(
     command = [sys.executable, "-c", UNDER_A_LIMIT, str(tiny_pairs["qwen2"].base)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_run_says_where_memory_made_its_batches_smaller_also_when_it_is_stopped(
+    tiny_pairs: dict[Architecture, TinyPair], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_corpus(tmp_path, 8)
+    content: dict[str, Any] = scripted_content(4) | {"pairs": [tiny_pairs["llama"].pair_spec.model_dump()]}
+    content["sampling"]["reference_pair"] = pair_id = tiny_pairs["llama"].pair_spec.pair_id
+    content |= {"decoding": {"max_new_tokens": 3}, "compute": {"batch_size": 4, "dtype": "float32"}}
+    experiment, db = write_experiment(tmp_path, content), tmp_path / "run.duckdb"
+    for stage in ("sample", "extract"):
+        run(experiment, db, "transformers", only=stage)
+    asked: list[int] = []
+
+    def narrow(_verbalizer: TransformersVerbalizer, vectors: torch.Tensor) -> Any:
+        asked.append(len(vectors))
+        if len(vectors) > 2:
+            raise GPU
+        if len(asked) > 2:
+            raise KeyboardInterrupt
+        return [Completion("text", 1, "stop")] * len(vectors)
+
+    monkeypatch.setattr(TransformersVerbalizer, "_write", narrow)
+    with pytest.raises(KeyboardInterrupt):
+        run(experiment, db, "transformers", only="verbalize")
+    assert asked == [4, 2, 2]
+    with RunFile.open_to_read(db) as run_file:
+        environment = run_file.run().environment
+    assert environment["smaller_batches"] == {pair_id: {"verbalizer": 2}}
+    assert environment["batch_size"] == 4
+
+
+def test_the_smallest_batch_of_each_model_is_kept() -> None:
+    once = describe.with_smaller_batches({"device": "cpu"}, "a", "verbalizer", 3, 8)
+    assert once == {"device": "cpu", "smaller_batches": {"a": {"verbalizer": 3}}}
+    assert describe.with_smaller_batches(once, "a", "verbalizer", 5, 8) == once
+    assert describe.with_smaller_batches(once, "b", "reconstructor", 8, 8) == once
+    more = describe.with_smaller_batches(once, "b", "reconstructor", 1, 8)
+    more = describe.with_smaller_batches(more, "a", "verbalizer", 2, 8)
+    assert more["smaller_batches"] == {"a": {"verbalizer": 2}, "b": {"reconstructor": 1}}

@@ -258,6 +258,17 @@ def test_a_run_without_ablations_has_no_such_section(published_page: str) -> Non
     assert 'id="ablations"' not in published_page
 
 
+def test_a_run_without_choices_has_no_such_section_and_figures_do_not_say_whose_v_they_are_under(
+    computed_page: str, published_page: str
+) -> None:
+    assert 'id="choices"' not in computed_page
+    assert 'id="conditions"' in computed_page
+    assert 'id="conditions"' not in published_page
+    text = " ".join(visible(published_page).split())
+    assert "The published figures do not say of every pair what V is over their items" in text
+    assert "So the matrix cannot be carried from one to the other." in text
+
+
 def test_single_pair_renders_without_a_cross_model_cell(tmp_path: Path) -> None:
     page = rendered(write_computed_run(tmp_path / "one.duckdb", pairs=1), tmp_path / "page")
     assert "Best diagonal" in page

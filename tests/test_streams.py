@@ -58,12 +58,12 @@ def test_only_vectors_of_a_large_norm_or_of_their_own_are_kept_in_32_bits(
         ),
         (
             ("model", 60_000.0, "bfloat16"),
-            "Vectors enter at norm 60,000 and are rounded to bfloat16 as the whole residual stream, as on the public "
+            "Vectors enter at norm 60,000 and are rounded to bfloat16 like the whole residual stream, as on the public "
             "server.",
         ),
         (
             ("float32", 59.87, "bfloat16"),
-            "Vectors enter at norm 59.87 and are rounded to bfloat16 as the whole residual stream, as on the public "
+            "Vectors enter at norm 59.87 and are rounded to bfloat16 like the whole residual stream, as on the public "
             "server.",
         ),
         (

@@ -15,7 +15,7 @@ from transformers.models.auto.modeling_auto import MODEL_MAPPING
 
 from nlareport.backends.blocks import BlockList, blocks_of, cut_class, family_refused
 from nlareport.backends.checkpoint_files import refuse_damaged_weights
-from nlareport.backends.memory import free_memory, is_out_of_memory
+from nlareport.backends.memory import BatchSize, free_memory, is_out_of_memory
 from nlareport.backends.quiet import quiet
 from nlareport.backends.wall import foreign_errors
 from nlareport.backends.weight_faults import WeightFaults, refuse_faults, refuse_faults_of_blocks
@@ -37,8 +37,15 @@ _Model = TypeVar("_Model", bound="OpenModel")
 class OpenModel:
     """A model in memory until it is closed."""
 
+    _batch: BatchSize
+
     def __init__(self, model: Any) -> None:
         self._model = model
+
+    @property
+    def rows_at_once(self) -> int:
+        """How many rows are answered at once by now: fewer than asked for where memory ran out."""
+        return self._batch.n_rows
 
     def close(self) -> None:
         """Free the memory; the object answers no more."""

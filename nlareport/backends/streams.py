@@ -29,4 +29,6 @@ def stream_choice(stream: Stream, scale: float | None, dtype: str) -> str:
         )
     if dtype != SERVER_DTYPE:
         return f"Vectors enter {entering}; the whole verbalizer runs in {dtype}; {_OTHER_TEXTS}."
-    return f"Vectors enter {entering} and are rounded to {dtype} as the whole residual stream, as on the public server."
+    return (
+        f"Vectors enter {entering} and are rounded to {dtype} like the whole residual stream, as on the public server."
+    )

@@ -17,6 +17,7 @@ from nlareport.render.baselines import Baselines, read_baselines
 from nlareport.render.browser import render_browser
 from nlareport.render.chart_files import write_charts
 from nlareport.render.claims import claim_templates, read_claims
+from nlareport.render.conditions import Conditions, read_conditions
 from nlareport.render.console import add_console
 from nlareport.render.downloads import add_downloads, add_query_answers, origins_in
 from nlareport.render.heat_views import Heat, read_heat
@@ -26,6 +27,7 @@ from nlareport.render.measures import Measures, read_measures
 from nlareport.render.protocol import Fact, read_protocol, unclean_choice
 from nlareport.render.report_folder import SECTIONS, ReportFolder, SitePlace
 from nlareport.render.samples import Samples, read_samples
+from nlareport.render.variances import Variances, read_variances
 from nlareport.rows import Claim, Pair
 from nlareport.written_folders import WrittenFolder
 
@@ -43,6 +45,7 @@ class ReportContext:
     heat: Heat
     charts: dict[str, Markup | None]
     """The same drawing for wide and for narrow windows."""
+    variances: Variances
     ceilings: Answer[contexts.TargetCeiling]
     effects: Answer[contexts.SourceEffect]
     subsets: Answer[contexts.SubsetRow]
@@ -60,6 +63,7 @@ class ReportContext:
     unscored: Answer[contexts.UnscoredReason]
     alignment: Answer[contexts.AlignmentExtremes]
     skipped: Answer[contexts.SkippedDocuments]
+    conditions: Conditions
     facts: Answer[contexts.EnvironmentFact]
 
 
@@ -116,6 +120,7 @@ def read_report(reader: RunReader) -> ReportContext:
             "wide": interval_chart(heat.all_items.rows, 620, "chart-wide"),
             "narrow": interval_chart(heat.all_items.rows, 210, "chart-narrow"),
         },
+        variances=read_variances(reader, head.only, pairs.rows),
         ceilings=ask(reader, contexts.TargetCeiling, "target_ceilings"),
         effects=ask(reader, contexts.SourceEffect, "source_effects"),
         subsets=ask(reader, contexts.SubsetRow, "subsets"),
@@ -132,6 +137,7 @@ def read_report(reader: RunReader) -> ReportContext:
         unscored=ask(reader, contexts.UnscoredReason, "unscored_reasons"),
         alignment=ask(reader, contexts.AlignmentExtremes, "alignment_extremes"),
         skipped=ask(reader, contexts.SkippedDocuments, "skipped_documents"),
+        conditions=read_conditions(reader, head.only),
         facts=ask(reader, contexts.EnvironmentFact, "environment_facts"),
     )
 

@@ -60,6 +60,21 @@ def with_later_conditions(environment: Mapping[str, Any], now: Mapping[str, Any]
     return {**began, "later": [*later, other][-N_LATER:]}
 
 
+def with_smaller_batches(
+    environment: Mapping[str, Any], pair_id: str, role: str, n_rows: int, n_asked: int
+) -> dict[str, Any]:
+    """The environment of a run one of whose models answered `n_rows` at once where `n_asked` were asked for.
+
+    The smallest stays, by pair and role under ``smaller_batches``: some texts were written in such batches.
+    """
+    if n_rows >= n_asked:
+        return dict(environment)
+    smaller: dict[str, dict[str, int]] = environment.get("smaller_batches", {})
+    roles = smaller.get(pair_id, {})
+    roles = {**roles, role: min(n_rows, roles.get(role, n_rows))}
+    return {**environment, "smaller_batches": {**smaller, pair_id: roles}}
+
+
 def describe_run(experiment: Experiment, text: str, schema_version: int, machine: Machine, engine: str) -> Run:
     """The row of a run that is about to begin."""
     series = experiment.series

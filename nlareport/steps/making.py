@@ -14,7 +14,7 @@ from nlareport.backends.fingerprints import checkpoint_here, file_digests, weigh
 from nlareport.errors import CheckpointChanged
 from nlareport.experiment import PairSpec
 from nlareport.making_rows import CheckpointRole, Making
-from nlareport.ports import Extractor, Progress, Reconstructor, Verbalizer
+from nlareport.ports import Extractor, InBatches, Progress, Reconstructor, Verbalizer
 from nlareport.rows import PairId
 from nlareport.stages import changes, describe
 from nlareport.steps.work import Work
@@ -92,21 +92,21 @@ def opened_extractor(work: Work, spec: PairSpec) -> Iterator[Extractor]:
     Raises:
         CheckpointChanged: it is another, or became another while it was used.
     """
-    with work.engine.extractor(spec) as model, _unchanged(work, spec, "base_model"):
+    with work.engine.extractor(spec) as model, _unchanged(work, spec, "base_model", model):
         yield model
 
 
 @contextmanager
 def opened_verbalizer(work: Work, spec: PairSpec) -> Iterator[Verbalizer]:
     """The pair's AV, likewise."""
-    with work.engine.verbalizer(spec) as model, _unchanged(work, spec, "verbalizer"):
+    with work.engine.verbalizer(spec) as model, _unchanged(work, spec, "verbalizer", model):
         yield model
 
 
 @contextmanager
 def opened_reconstructor(work: Work, spec: PairSpec) -> Iterator[Reconstructor]:
     """The pair's AR, likewise."""
-    with work.engine.reconstructor(spec) as model, _unchanged(work, spec, "reconstructor"):
+    with work.engine.reconstructor(spec) as model, _unchanged(work, spec, "reconstructor", model):
         yield model
 
 
@@ -120,12 +120,16 @@ def confirm(work: Work, spec: PairSpec, role: CheckpointRole) -> None:
 
 
 @contextmanager
-def _unchanged(work: Work, spec: PairSpec, role: CheckpointRole) -> Iterator[None]:
+def _unchanged(work: Work, spec: PairSpec, role: CheckpointRole, model: object) -> Iterator[None]:
     """A block in which a checkpoint is used: it was in place before, and still is at the end."""
     # After it was loaded: one exchanged in between is told before its first answer is stored.
     confirm(work, spec, role)
     _record_conditions(work)
-    yield
+    try:
+        yield
+    finally:
+        # Also of a run that is stopped: its answers so far were written in such batches.
+        _record_smaller_batches(work, spec, role, model)
     confirm(work, spec, role)
 
 
@@ -133,6 +137,17 @@ def _record_conditions(work: Work) -> None:
     """Lets the run say under what it is computed now, where that is not how it began."""
     run = work.run_file.run()
     environment = describe.with_later_conditions(run.environment, describe.conditions(work.experiment, work.engine))
+    if environment != run.environment:
+        work.run_file.put([replace(run, environment=environment)])
+
+
+def _record_smaller_batches(work: Work, spec: PairSpec, role: CheckpointRole, model: object) -> None:
+    """Lets the run say where memory allowed fewer rows at once than its experiment asks for."""
+    n_rows = model.rows_at_once if isinstance(model, InBatches) else work.experiment.compute.batch_size
+    run = work.run_file.run()
+    environment = describe.with_smaller_batches(
+        run.environment, spec.pair_id, role, n_rows, work.experiment.compute.batch_size
+    )
     if environment != run.environment:
         work.run_file.put([replace(run, environment=environment)])
 

@@ -1,0 +1,93 @@
+"""What was chosen where checkpoints leave it open, and under what conditions texts were written.
+
+Enters a reader and the run's head; leaves the choices by pair, and facts on which single texts depend.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from nlareport.making_rows import CheckpointRole
+from nlareport.ports import RunReader
+from nlareport.render.answers import Answer, ask
+from nlareport.render.contexts import RunHead
+from nlareport.render.protocol import Fact
+from nlareport.rows import PairId
+
+ROLES: Mapping[str, str] = {"base_model": "base model", "verbalizer": "AV", "reconstructor": "AR"}
+"""Roles of checkpoints in a reader's words."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChoiceRow:
+    """One choice (``choices``)."""
+
+    pair_id: PairId
+    label: str
+    role: CheckpointRole
+    topic: str
+    text: str
+
+    @property
+    def about(self) -> str:
+        """Whose choice it is and of what, such as “AV, stop ids”."""
+        return f"{ROLES.get(self.role, self.role)}, {self.topic.replace('_', ' ')}"
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """What the page says of both."""
+
+    choices: Answer[ChoiceRow]
+    facts: list[Fact]
+    """What rounding, and so single texts, depend on; empty where the run does not say how many it wrote at once."""
+
+    @property
+    def by_pair(self) -> list[tuple[str, list[ChoiceRow]]]:
+        """The choices under the label of their pair."""
+        rows = groupby(self.choices.rows, key=lambda row: (row.pair_id, row.label))
+        return [(label, list(group)) for (_, label), group in rows]
+
+
+def read_conditions(reader: RunReader, head: RunHead) -> Conditions:
+    """What a run says of its choices and conditions."""
+    environment = json.loads(head.environment)
+    is_told = head.kind == "computed" and isinstance(environment, dict) and "batch_size" in environment
+    return Conditions(ask(reader, ChoiceRow, "choices"), list(_facts(environment)) if is_told else [])
+
+
+def _facts(environment: Mapping[str, Any]) -> Iterator[Fact]:
+    later = [entry for entry in environment.get("later") or [] if isinstance(entry, dict)]
+    for term, names in (
+        ("Batch size", ("batch_size",)),
+        ("Device", ("device", "machine")),
+        ("Numbers of the weights", ("dtype",)),
+        ("Libraries", ("libraries", "versions")),
+    ):
+        values = [said for entry in (environment, *later) if (said := _said(entry, names))]
+        if values:
+            yield Fact(term, "; later ".join(dict.fromkeys(values)))
+    smaller = [
+        f"{ROLES.get(role, role)} of {pair_id}: {_text(n_rows)}"
+        for pair_id, by_role in _mapping(environment.get("smaller_batches")).items()
+        for role, n_rows in _mapping(by_role).items()
+    ]
+    if smaller:
+        yield Fact("Smaller batches, where memory ran out", "; ".join(smaller))
+
+
+def _said(entry: Mapping[str, Any], names: tuple[str, ...]) -> str:
+    return ", ".join(said for name in names if (said := _text(entry.get(name))))
+
+
+def _text(value: object) -> str:
+    """A recorded value in a line; of several each with its name."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {said}" for name, part in value.items() if (said := _text(part)))
+    return "" if value is None else str(value)
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
