@@ -62,11 +62,11 @@ class Reconstructor(Protocol):
 
 @runtime_checkable
 class InBatches(Protocol):
-    """A model that answers so many rows at once: fewer than it was asked to where memory ran out."""
+    """A model that answers several rows at once, fewer than it was asked to where memory ran out."""
 
     @property
-    def rows_at_once(self) -> int:
-        """How many it answers at once by now."""
+    def rows_that_fit(self) -> int | None:
+        """How many rows fit into memory at once; None while all that it was asked to take at once do."""
         ...
 
 

@@ -45,6 +45,7 @@ def test_every_row_is_answered_once_and_in_order_whatever_fits(n_rows: int, at_o
 
     assert batch.answered(list(range(n_rows)), answer) == [-row for row in range(n_rows)]
     assert batch.n_rows <= at_once
+    assert batch.rows_that_fit == (batch.n_rows if n_rows and min(n_rows, at_once) > fits else None)
     n_failed = sum(n > fits for n in asked)
     assert n_failed <= max(at_once, 1).bit_length(), "what failed once is not tried again"
 
@@ -175,10 +176,9 @@ def test_a_run_says_where_memory_made_its_batches_smaller_also_when_it_is_stoppe
 
 
 def test_the_smallest_batch_of_each_model_is_kept() -> None:
-    once = describe.with_smaller_batches({"device": "cpu"}, "a", "verbalizer", 3, 8)
+    once = describe.with_smaller_batches({"device": "cpu"}, "a", "verbalizer", 3)
     assert once == {"device": "cpu", "smaller_batches": {"a": {"verbalizer": 3}}}
-    assert describe.with_smaller_batches(once, "a", "verbalizer", 5, 8) == once
-    assert describe.with_smaller_batches(once, "b", "reconstructor", 8, 8) == once
-    more = describe.with_smaller_batches(once, "b", "reconstructor", 1, 8)
-    more = describe.with_smaller_batches(more, "a", "verbalizer", 2, 8)
+    assert describe.with_smaller_batches(once, "a", "verbalizer", 5) == once
+    more = describe.with_smaller_batches(once, "b", "reconstructor", 1)
+    more = describe.with_smaller_batches(more, "a", "verbalizer", 2)
     assert more["smaller_batches"] == {"a": {"verbalizer": 2}, "b": {"reconstructor": 1}}

@@ -95,6 +95,8 @@ def test_every_part_has_the_public_sidecar(store: ActivationStore) -> None:
         "corpus_slice": {"start": 103, "length": 7},
         "positions_per_doc": 1,
     }
+    columns = pl.read_parquet(store.folder / QWEN / "part-00000003.parquet").columns
+    assert set(meta["notes"]) == {"detokenized_text_truncated", "activation_vector"} <= set(columns)
 
 
 def test_files_of_the_public_stage_0_number_their_rows(store: ActivationStore) -> None:

@@ -43,9 +43,9 @@ class OpenModel:
         self._model = model
 
     @property
-    def rows_at_once(self) -> int:
-        """How many rows are answered at once by now: fewer than asked for where memory ran out."""
-        return self._batch.n_rows
+    def rows_that_fit(self) -> int | None:
+        """How many rows fit into memory at once; None while all that are asked for at once do."""
+        return self._batch.rows_that_fit
 
     def close(self) -> None:
         """Free the memory; the object answers no more."""

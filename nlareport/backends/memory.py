@@ -25,8 +25,13 @@ class BatchSize:
 
     def __init__(self, n_rows: int, what: str) -> None:
         """Start at `n_rows`; `what` is the model that an error speaks of."""
-        self.n_rows = n_rows
+        self.n_rows, self._n_asked = n_rows, n_rows
         self.what = what
+
+    @property
+    def rows_that_fit(self) -> int | None:
+        """What memory made of the number it started at; None while it did nothing."""
+        return self.n_rows if self.n_rows < self._n_asked else None
 
     def answered(self, rows: Sequence[Row], answer: Callable[[Sequence[Row]], Sequence[Answer]]) -> list[Answer]:
         """What `answer` gives for each row, in order, asked in batches of at most `n_rows`.

@@ -60,15 +60,11 @@ def with_later_conditions(environment: Mapping[str, Any], now: Mapping[str, Any]
     return {**began, "later": [*later, other][-N_LATER:]}
 
 
-def with_smaller_batches(
-    environment: Mapping[str, Any], pair_id: str, role: str, n_rows: int, n_asked: int
-) -> dict[str, Any]:
-    """The environment of a run one of whose models answered `n_rows` at once where `n_asked` were asked for.
+def with_smaller_batches(environment: Mapping[str, Any], pair_id: str, role: str, n_rows: int) -> dict[str, Any]:
+    """The environment of a run one of whose models had memory for no more than `n_rows` at once.
 
-    The smallest stays, by pair and role under ``smaller_batches``: some texts were written in such batches.
+    The smallest number stays, by pair and role under ``smaller_batches``: some texts were written in such batches.
     """
-    if n_rows >= n_asked:
-        return dict(environment)
     smaller: dict[str, dict[str, int]] = environment.get("smaller_batches", {})
     roles = smaller.get(pair_id, {})
     roles = {**roles, role: min(n_rows, roles.get(role, n_rows))}

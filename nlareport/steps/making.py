@@ -143,11 +143,10 @@ def _record_conditions(work: Work) -> None:
 
 def _record_smaller_batches(work: Work, spec: PairSpec, role: CheckpointRole, model: object) -> None:
     """Lets the run say where memory allowed fewer rows at once than its experiment asks for."""
-    n_rows = model.rows_at_once if isinstance(model, InBatches) else work.experiment.compute.batch_size
+    if not isinstance(model, InBatches) or (n_rows := model.rows_that_fit) is None:
+        return
     run = work.run_file.run()
-    environment = describe.with_smaller_batches(
-        run.environment, spec.pair_id, role, n_rows, work.experiment.compute.batch_size
-    )
+    environment = describe.with_smaller_batches(run.environment, spec.pair_id, role, n_rows)
     if environment != run.environment:
         work.run_file.put([replace(run, environment=environment)])
 

@@ -21,6 +21,14 @@ SIDECAR_SUFFIX = ".nla_meta.yaml"
 STAGE0_SCHEMA_VERSION = 1
 VECTOR_COLUMN = "activation_vector"
 
+NOTES = {
+    "detokenized_text_truncated": "The document's own characters up to the end of the item, the same for every pair; "
+    "the release writes its tokens decoded again, special ones dropped.",
+    VECTOR_COLUMN: "Of the last token of a pass over the document up to the item; the release passes over the whole "
+    "document, which rounds otherwise.",
+}
+"""What the columns hold otherwise than the release's; its own reader passes over keys that it does not know."""
+
 
 @dataclass(frozen=True, slots=True)
 class ActivationOrigin:
@@ -81,6 +89,7 @@ def sidecar_text(pair: Pair, doc_ids: Sequence[str]) -> str:
         "schema_version": STAGE0_SCHEMA_VERSION,
         "keep_debug_metadata": True,
         "created_by": f"nlareport {__version__}",
+        "notes": NOTES,
     }
     return text_of(meta)
 
