@@ -1,4 +1,4 @@
-"""What a check of a run found, as values: claims, cells beside an earlier run's, and numbers of somebody's prose.
+"""What a check found, as values: tests of a model, claims, cells beside an earlier run's, and numbers of a prose.
 
 Leaves frozen dataclasses that stages fill and a terminal shows. A fault is one sentence: what, where, and what next.
 """
@@ -11,6 +11,23 @@ from nlareport.rows import PairId
 ClaimVerdict = Literal["holds", "does not hold", "cannot be asked"]
 ReplicationVerdict = Literal["replicated", "not replicated", "undecided"]
 NumberVerdict = Literal["confirmed", "contradicted", "cannot know"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one quick test of a model found."""
+
+    test: str
+    """Such as `alone_equals_batch`."""
+    passed: bool
+    text: str
+    """One sentence for the page: what was held against what."""
+    value: float | None = None
+    """What was measured. None where the test has no number, or found none."""
+    tolerance: float | None = None
+    """The largest value that passes. None where the test has no number."""
+    is_wrong: bool = False
+    """Whether the model's numbers would be wrong, not only less exact than they might be."""
 
 
 @dataclass(frozen=True, slots=True)

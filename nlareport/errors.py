@@ -69,6 +69,10 @@ class NonFiniteVector(NlareportError):
     """An activation holds a NaN or an infinity."""
 
 
+class SelfTestFailed(NlareportError):
+    """A quick test of a model says that its numbers would be wrong."""
+
+
 class NothingToAlign(NlareportError):
     """A tokenization holds no token of text, so no item can be found in it."""
 

@@ -25,7 +25,7 @@ from nlareport.rows import Explanation, PairId, Score
 from nlareport.stages import verify
 from nlareport.steps import begin
 from nlareport.steps.ablations import ablate_explanations
-from nlareport.steps.check import check_prose, check_replication, check_stored
+from nlareport.steps.check import check_prose, check_replication, check_self_tests, check_stored
 from nlareport.steps.compare import compare_runs
 from nlareport.steps.items import sample_items
 from nlareport.steps.models import extract_activations, reconstruct_activations, verbalize_activations
@@ -165,7 +165,7 @@ def check_run(file: Path, against: Path | None, prose: Path | None, tolerance: f
         NlareportError: a run file or figures file is missing or damaged.
     """
     with opened_run(file) as reader:
-        found = check_vectors(check_stored(reader), reader)
+        found = check_vectors(check_self_tests(check_stored(reader), reader), reader)
         if against is not None:
             with opened_run(against) as earlier:
                 found = check_replication(found, earlier, reader, tolerance)

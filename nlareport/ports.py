@@ -13,6 +13,7 @@ import polars as pl
 from jaxtyping import Float
 
 from nlareport.batches import Completion, Tokenization
+from nlareport.checks import Finding
 
 Row = TypeVar("Row")
 
@@ -67,6 +68,24 @@ class InBatches(Protocol):
     @property
     def rows_that_fit(self) -> int | None:
         """How many rows fit into memory at once; None while all that it was asked to take at once do."""
+        ...
+
+
+@runtime_checkable
+class SelfTestingVerbalizer(Protocol):
+    """A verbalizer that can look into itself."""
+
+    def self_tests(self, vectors: Float[np.ndarray, "item d_model"]) -> list[Finding]:
+        """What quick tests find; `vectors` are those that it verbalized last."""
+        ...
+
+
+@runtime_checkable
+class SelfTestingReader(Protocol):
+    """An extractor or a reconstructor that can look into itself."""
+
+    def self_tests(self, read: Any, vectors: Float[np.ndarray, "item d_model"]) -> list[Finding]:
+        """What quick tests find; `vectors` are what it made of the token ids or texts that it `read`."""
         ...
 
 

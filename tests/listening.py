@@ -8,6 +8,9 @@ import pytest
 from nlareport.backends.scripted import ScriptedEngine, ScriptedReconstructor
 from nlareport.experiment import PairSpec
 
+N_READS_OF_A_SELF_TEST = 4
+"""Texts that every reconstructor reads once more in each run: the shortest alone, twice, and beside the longest."""
+
 
 class Reads:
     """What every reconstructor was asked to read, and after how many texts it stops."""

@@ -23,9 +23,11 @@ from nlareport.backends.contract import (
 from nlareport.backends.hub import checkpoint_directory
 from nlareport.backends.loading import OpenModel
 from nlareport.backends.memory import BatchSize
+from nlareport.backends.self_tests import block_finding, reader_findings
 from nlareport.backends.tokenizers import load_tokenizer
 from nlareport.backends.value_head import load_value_head
 from nlareport.batches import UNREAD, ReadingLimits, Tokenization
+from nlareport.checks import Finding
 from nlareport.errors import CheckpointMissing, ContextTooShort, NonFiniteWeights
 from nlareport.experiment import overflow_advice
 from nlareport.prompts import reconstructor_prompt
@@ -158,6 +160,10 @@ class TransformersExtractor(_OpenBlocks):
                 )
         return self._last_vectors(token_ids).numpy()
 
+    def self_tests(self, read: list[list[int]], vectors: Float[np.ndarray, "item d_model"]) -> list[Finding]:  # noqa: ARG002 - the port's shape
+        """What was found on opening the model."""
+        return [block_finding(self.proof)]
+
 
 class TransformersReconstructor(_OpenBlocks):
     """Reads an explanation and gives the vector it speaks of."""
@@ -188,6 +194,7 @@ class TransformersReconstructor(_OpenBlocks):
         contract = contract or open_reconstructor_contract(self.directory, name or str(checkpoint))
         self.sidecar, self._tokenizer = contract.sidecar, contract.tokenizer
         self._limits = ReadingLimits(contract.context_tokens, contract.config.vocab_size)
+        self._dtype = dtype
         # The head first: it is the file that was once shipped broken, and takes no time to read.
         self._head = load_value_head(self.directory, self.sidecar.d_model)
         # Its last block is the one its sidecar asks for, which its contract has held it to.
@@ -212,6 +219,12 @@ class TransformersReconstructor(_OpenBlocks):
         vectors = np.full((len(explanations), self.sidecar.d_model), UNREAD, dtype=np.float32)
         vectors[readable] = self._head(hidden).numpy()
         return vectors
+
+    def self_tests(self, read: list[str], vectors: Float[np.ndarray, "item d_model"]) -> list[Finding]:
+        """What is found by looking into the model; `vectors` are what it made of the explanations that it `read`."""
+        assert self._reader is not None
+        inside = reader_findings(self._reader, self.sidecar, self._tokenizer, read, vectors, self._dtype)
+        return [block_finding(self.proof), *inside]
 
     def _refuse_overflow(self, name: str, dtype: str) -> None:
         """Pass when a plain sentence gives a finite vector: then one that does not is an item's own fault."""

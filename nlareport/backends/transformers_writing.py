@@ -4,21 +4,24 @@ Enter vectors; leave completions, tags and all. Greedy whatever the checkpoint's
 """
 
 from contextlib import AbstractContextManager, nullcontext
+from copy import copy
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float
-from transformers import LogitsProcessor, LogitsProcessorList
+from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
 from nlareport.backends.contract import VerbalizerContract, open_verbalizer_contract
 from nlareport.backends.hub import checkpoint_directory
 from nlareport.backends.loading import OpenModel, load_writer
 from nlareport.backends.memory import BatchSize
 from nlareport.backends.quiet import quiet
+from nlareport.backends.self_tests import OpenWriter, Written, writer_findings
 from nlareport.backends.streams import keeps_float32
 from nlareport.batches import Completion
+from nlareport.checks import Finding
 from nlareport.errors import NonFiniteWeights, ZeroVector
 from nlareport.experiment import Stream, overflow_advice
 
@@ -81,6 +84,8 @@ class TransformersVerbalizer(OpenModel):
         self._generation_config = self._model.generation_config
         self._generation_config.max_new_tokens = max_new_tokens
         self._stop_ids = frozenset(stop_ids)
+        self._written: tuple[list[int], list[list[int]]] = ([], [])
+        """Of the last batch: which vectors of the last call, and the token ids written of each."""
         self._keeps_float32 = dtype != "float32" and keeps_float32(stream, self.sidecar.injection_scale)
         if self._keeps_float32:
             # Every later token enters in float32 as well, so that one residual stream has one dtype.
@@ -95,10 +100,48 @@ class TransformersVerbalizer(OpenModel):
             NonFiniteWeights: the model overflows in its dtype.
         """
         injected = torch.from_numpy(rescaled(vectors, self.sidecar.injection_scale))
-        return self._batch.answered(range(len(injected)), lambda places: self._write(injected[list(places)]))
+        return self._batch.answered(range(len(injected)), lambda places: self._write(injected, list(places)))
+
+    def self_tests(self, vectors: Float[np.ndarray, "item d_model"]) -> list[Finding]:
+        """What is found by looking into the model; `vectors` are those that it verbalized last.
+
+        Raises:
+            MemoryTooSmall: one vector alone does not fit into memory.
+        """
+        places, token_ids = self._written
+        if not places:
+            return []
+        embedding = self._model.get_input_embeddings()
+        writer = OpenWriter(
+            model=self._model,
+            sidecar=self.sidecar,
+            prompt_ids=self._prompt_ids[0].tolist(),
+            marker_index=self._marker_index,
+            stop_ids=sorted(self._stop_ids),
+            dtype=self._dtype,
+            write=self._write_briefly,
+            precision=lambda: self._precision(embedding.weight.device.type),
+        )
+        return writer_findings(writer, Written(torch.from_numpy(vectors[places]), token_ids))
+
+    def _write(self, injected: torch.Tensor, places: list[int]) -> list[Completion]:
+        token_ids = self._generated(injected[places], self._generation_config)
+        self._written = places, token_ids
+        return [self._completion(row) for row in token_ids]
+
+    def _write_briefly(self, vector: torch.Tensor, processor: LogitsProcessor, n_tokens: int) -> list[int]:
+        """As it writes of one vector, but for what the processor makes of the scores, and no more than `n_tokens`."""
+        config = copy(self._generation_config)
+        config.max_new_tokens = n_tokens
+        injected = torch.from_numpy(rescaled(vector[None].numpy(), self.sidecar.injection_scale))
+        (row,) = self._batch.answered([0], lambda _: self._generated(injected, config, processor))
+        return row
 
     @torch.inference_mode()
-    def _write(self, vectors: torch.Tensor) -> list[Completion]:
+    def _generated(
+        self, vectors: torch.Tensor, config: GenerationConfig, *processors: LogitsProcessor
+    ) -> list[list[int]]:
+        """Token ids written from vectors at their injection norm; rows that ended early are padded."""
         embeds = self._prompt_embeds(vectors)
         # Every prompt is the same but for one vector, so there is no padding to mask.
         mask = torch.ones(embeds.shape[:2], dtype=torch.long, device=embeds.device)
@@ -107,15 +150,16 @@ class TransformersVerbalizer(OpenModel):
             written = self._model.generate(
                 inputs_embeds=embeds,
                 attention_mask=mask,
-                generation_config=self._generation_config,
-                logits_processor=LogitsProcessorList([overflow]),
+                generation_config=config,
+                logits_processor=LogitsProcessorList([overflow, *processors]),
             )
         if overflow.was_seen():
             raise NonFiniteWeights(
                 f"{self._batch.what}: gives scores of tokens that are no numbers in {self._dtype}. "
                 + (overflow_advice(self._dtype) or "Fetch the verbalizer again.")
             )
-        return [self._completion(token_ids) for token_ids in written.tolist()]
+        rows: list[list[int]] = written.tolist()
+        return rows
 
     def _prompt_embeds(self, vectors: torch.Tensor) -> torch.Tensor:
         # The embedding module, not its weights: Gemma's multiplies by the root of d_model.

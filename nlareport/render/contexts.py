@@ -5,6 +5,7 @@ Enters nothing, leaves types. Absence is always None; what it means stands at th
 
 from dataclasses import dataclass
 
+from nlareport.making_rows import CheckpointRole
 from nlareport.rows import Finish, PairId, RunKind
 
 
@@ -286,6 +287,21 @@ class AlignmentExtremes:
     median_norm: float
     largest_norm: float
     largest_over_median: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class SelfTestRow:
+    """One quick test of one model (``self_tests``)."""
+
+    pair_id: PairId
+    pair_label: str
+    role: CheckpointRole
+    test: str
+    passed: bool
+    value: float | None
+    """None where the test has no number."""
+    tolerance: float | None
+    text: str
 
 
 @dataclass(frozen=True, slots=True)

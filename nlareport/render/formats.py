@@ -96,6 +96,11 @@ def _with_power(value: Number) -> str:
     return f"{sign}{digits}e{int(power)}"
 
 
+def tiny(value: Number | None) -> str:
+    """Two digits, with a power of ten where there are zeros before them: 0.012, 3.1e−6."""
+    return UNKNOWN if value is None else f"{value:.2g}".replace("e-0", "e-").replace("-", MINUS)
+
+
 def heat_step(value: Number | None) -> str:
     """The class suffix of a colour step, 0 to 20 for 0 to 1; values outside are clamped, unknown ones are `none`."""
     return "none" if value is None else str(round(20 * min(1.0, max(0.0, value))))
@@ -115,6 +120,7 @@ FILTERS: dict[str, Callable[..., str]] = {
     "percent": percent,
     "count": count,
     "size": size,
+    "tiny": tiny,
     "heat_step": heat_step,
     "shift_class": shift_class,
 }

@@ -64,6 +64,7 @@ class ReportContext:
     alignment: Answer[contexts.AlignmentExtremes]
     skipped: Answer[contexts.SkippedDocuments]
     conditions: Conditions
+    self_tests: Answer[contexts.SelfTestRow]
     facts: Answer[contexts.EnvironmentFact]
 
 
@@ -138,6 +139,7 @@ def read_report(reader: RunReader) -> ReportContext:
         alignment=ask(reader, contexts.AlignmentExtremes, "alignment_extremes"),
         skipped=ask(reader, contexts.SkippedDocuments, "skipped_documents"),
         conditions=read_conditions(reader, head.only),
+        self_tests=ask(reader, contexts.SelfTestRow, "self_tests"),
         facts=ask(reader, contexts.EnvironmentFact, "environment_facts"),
     )
 

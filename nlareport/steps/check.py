@@ -11,8 +11,9 @@ from nlareport.errors import NothingToCompare, ProseUnreadable
 from nlareport.given_files import text_given
 from nlareport.ports import RunReader
 from nlareport.render.claims import absent_needs, claim_templates, read_claims
+from nlareport.render.contexts import SelfTestRow
 from nlareport.rows import Cell, Claim, Pair, Run
-from nlareport.shown import MOST_SHOWN, shown
+from nlareport.shown import MOST_SHOWN, printable, shown
 from nlareport.stages import attest, numerals, prose, replicate
 from nlareport.steps.compare import compare_runs
 from nlareport.steps.figures import pair_names, run_figures
@@ -61,6 +62,25 @@ def check_prose(found: CheckReport, page: Path, reader: RunReader) -> CheckRepor
     numbers = numerals.written_numbers(text, pair_names(reader.rows(Pair, "pair_table")))
     findings = prose.judge(numbers, run_figures(reader))
     return replace(found, numbers=findings, faults=found.faults + prose.prose_faults(findings, str(page)))
+
+
+def check_self_tests(found: CheckReport, reader: RunReader) -> CheckReport:
+    """Also what the run's models said of themselves; nothing of a run that has not asked them."""
+    rows = reader.rows(SelfTestRow, "self_tests")
+    if not rows:
+        return found
+    failed = [row for row in rows if not row.passed]
+    note = f"Self-tests of the models, made while the run computed: {len(rows) - len(failed)} of {len(rows)} passed."
+    return replace(found, notes=[*found.notes, note], faults=[*found.faults, *map(_failed_sentence, failed)])
+
+
+def _failed_sentence(row: SelfTestRow) -> str:
+    measured = row.value is not None and row.tolerance is not None
+    said = f" It is {row.value:.3g}, at most {row.tolerance:g} is right." if measured else ""
+    return (
+        f"self-test {row.test} of pair {row.pair_id}, {row.role}, did not pass: {printable(row.text)}{said} The "
+        'numbers of that model are less exact than they might be: see "nlareport query FILE self_tests".'
+    )
 
 
 def audit_faults(reader: DuckDBReader) -> list[str]:

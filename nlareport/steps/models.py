@@ -8,6 +8,7 @@ from nlareport.rows import Alignment, Explanation, Item, Pair, PairId
 from nlareport.stages import extract, reconstruct, verbalize
 from nlareport.steps.making import opened_extractor, opened_reconstructor, opened_verbalizer
 from nlareport.steps.places import ItemPlaces
+from nlareport.steps.self_tests import SelfTesting
 from nlareport.steps.texts import document_texts
 from nlareport.steps.vector_making import (
     ActivationKeeper,
@@ -43,10 +44,10 @@ def extract_activations(work: Work) -> None:
         places, tokenizer = ItemPlaces(work, texts), work.engine.tokenizer(spec)
         row = next(pair for pair in work.run_file.rows(Pair) if pair.pair_id == pair_id)
         with opened_extractor(work, spec) as extractor:
-            keeper = ActivationKeeper(work, row)
+            keeper, testing = ActivationKeeper(work, row), SelfTesting(work, pair_id, "base_model")
             for batch in batches:
                 found = [places.prefix(item, tokenizer) for item in batch]
-                _extract_batch(work, keeper, batch, texts, found, extractor)
+                _extract_batch(work, keeper, batch, texts, found, extractor, testing)
                 work.progress.advance(len(batch))
 
 
@@ -57,10 +58,12 @@ def _extract_batch(
     texts: dict[str, str],
     places: list[tuple[list[int], int]],
     extractor: Extractor,
+    testing: SelfTesting,
 ) -> None:
     prefixes = [prefix for prefix, _ in places]
     item_ids_here, dtype = [item.item_id for item in items], work.experiment.compute.dtype
     found = extract.extract(prefixes, item_ids_here, keeper.pair_id, extractor, dtype)
+    testing.extractor(extractor, prefixes, found.vectors)
     origins = [
         ActivationOrigin(item.doc_id, len(prefix), texts[item.doc_id][: item.char_end])
         for item, prefix in zip(items, prefixes, strict=True)
@@ -87,8 +90,11 @@ def verbalize_activations(work: Work) -> None:
             continue
         gold = activations_of(work, pair_id)
         with opened_verbalizer(work, spec) as verbalizer:
+            testing = SelfTesting(work, pair_id, "verbalizer")
             for batch in batches:
-                rows = verbalize.verbalize(rows_at(gold, batch), verbalizer)
+                vectors = rows_at(gold, batch)
+                rows = verbalize.verbalize(vectors, verbalizer)
+                testing.verbalizer(verbalizer, vectors.vectors)
                 work.run_file.append(rows)
                 work.progress.advance(len(rows))
 
@@ -111,8 +117,9 @@ def reconstruct_activations(work: Work) -> None:
             continue
         work.unscore()
         with opened_reconstructor(work, spec) as reconstructor:
-            keeper = ReconstructionKeeper(work)
+            keeper, testing = ReconstructionKeeper(work), SelfTesting(work, target, "reconstructor")
             for source, batch in todo:
                 found = reconstruct.reconstruct(batch, unclean, target, reconstructor)
+                testing.reconstructor(reconstructor, batch, found.vectors)
                 keeper.keep(source, batch, found)
                 work.progress.advance(len(batch))

@@ -1,0 +1,266 @@
+"""What a model run by Transformers finds when it looks into itself, in a few forward passes.
+
+Enter parts of an open verbalizer or reconstructor, with what it has just answered; leave findings. Everything is
+worked out here a second time and in the plainest way, so that a fault in the fast way shows.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+from math import inf, nan
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from transformers import LogitsProcessor
+
+from nlareport.backends.block_proof import BlockProof
+from nlareport.backends.blocks import BlockReader, input_device
+from nlareport.backends.value_head import load_value_head
+from nlareport.checkpoint import Sidecar
+from nlareport.checks import Finding
+from nlareport.prompts import reconstructor_prompt
+from nlareport.self_testing import READING, ROUNDING, SCORES, Bounds, apart, measured, told, with_direction
+
+N_READ_AGAIN = 32
+"""Tokens of an answer that are read again."""
+N_WRITTEN = 4
+"""Tokens that may be written while stop ids are forced at the second."""
+
+Write = Callable[[torch.Tensor, LogitsProcessor, int], list[int]]
+"""Writes of one vector as the verbalizer does, its scores changed by the processor, at most so many tokens."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenWriter:
+    """What of an open verbalizer its self-tests look at."""
+
+    model: Any
+    sidecar: Sidecar
+    prompt_ids: list[int]
+    marker_index: int
+    stop_ids: list[int]
+    dtype: str
+    write: Write
+    precision: Callable[[], AbstractContextManager[Any]]
+    """In which the model is run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The batch that a verbalizer wrote last."""
+
+    vectors: Float[torch.Tensor, "item d_model"]
+    """As they were given."""
+    token_ids: list[list[int]]
+    """Whole rows as they were generated, with whatever pads them."""
+
+
+@torch.inference_mode()
+def writer_findings(writer: OpenWriter, written: Written) -> list[Finding]:
+    """Of a verbalizer: what is fed to it, whether stop ids stop it, and whether its answer is the greedy one."""
+    vector = written.vectors[0]
+    with _fed(writer.model) as fed:
+        forced = {
+            stop_id: writer.write(vector, _ForcedStop(stop_id, writer.stop_ids), N_WRITTEN)
+            for stop_id in writer.stop_ids
+        }
+    return [
+        _marker(writer),
+        *_embeddings(writer, vector, fed),
+        _stops(writer, forced, written),
+        _greedy(writer, written),
+    ]
+
+
+def _marker(writer: OpenWriter) -> Finding:
+    place, ids, sidecar = writer.marker_index, writer.prompt_ids, writer.sidecar
+    found = [index for index, token_id in enumerate(ids) if token_id == sidecar.injection_token_id]
+    neighbors = [sidecar.injection_left_neighbor_id, sidecar.injection_right_neighbor_id]
+    is_right = found == [place] and [ids[place - 1], ids[place + 1]] == neighbors
+    return told("marker", is_right, "The marker stands once in the prompt, between the two neighbours of the sidecar.")
+
+
+def _embeddings(writer: OpenWriter, vector: torch.Tensor, fed: list[torch.Tensor]) -> Iterator[Finding]:
+    """What entered the model's first pass, row by row."""
+    scale = writer.sidecar.injection_scale
+    norm = "its own norm" if scale is None else f"norm {scale:g}"
+    if not fed:
+        yield told("injected_vector", False, "The model is fed embeddings.")
+        return
+    # Found once more, not taken from the verbalizer.
+    place, entered = writer.prompt_ids.index(writer.sidecar.injection_token_id), fed[0][0]
+    dtype = str(entered.dtype).removeprefix("torch.")
+    wanted = injected(vector, scale)
+    found = entered[place].double().cpu()
+    yield measured(
+        "injected_vector",
+        float((found - wanted).norm() / wanted.norm()),
+        Bounds(ROUNDING[dtype], ROUNDING[dtype]),
+        f"What is fed to the model at the marker, against the vector at {norm}: relative error, in {dtype}.",
+    )
+    own = own_embeddings(writer.model.get_input_embeddings(), writer.prompt_ids).double()
+    difference = (entered.double().cpu() - own).abs()
+    difference[place] = 0
+    yield measured(
+        "other_embeddings",
+        float(difference.max()),
+        Bounds(0.0, 0.0),
+        "What is fed everywhere else, against the model's own embedding of that token: the largest difference.",
+    )
+
+
+def _stops(writer: OpenWriter, forced: dict[int, list[int]], written: Written) -> Finding:
+    """Each stop id was made the best token at the second place, and real answers end where one stands."""
+    stops = set(writer.stop_ids)
+    halts = [row[1:] == [stop_id] for stop_id, row in forced.items()]
+    ended = [row[place:] for row in written.token_ids if (place := _end(row, stops)) is not None]
+    # Behind a row's end stands only what pads it.
+    halts += [set(rest) <= stops for rest in ended]
+    return told(
+        "stop_ids",
+        all(halts),
+        f"Each of the stop ids {', '.join(map(str, writer.stop_ids))} ends an answer where it is the best token; of "
+        f"{len(written.token_ids)} answers of a batch {len(ended)} ended in one, and nothing was written after it.",
+    )
+
+
+def _end(row: list[int], stops: set[int]) -> int | None:
+    return next((place for place, token_id in enumerate(row) if token_id in stops), None)
+
+
+def _greedy(writer: OpenWriter, written: Written) -> Finding:
+    """One answer read again, alone, whole and without a cache: was every token the best one?"""
+    ends = [_end(row, set(writer.stop_ids)) for row in written.token_ids]
+    lengths = [len(row) if end is None else end + 1 for row, end in zip(written.token_ids, ends, strict=True)]
+    place = lengths.index(min(lengths))
+    answer = written.token_ids[place][: min(lengths[place], N_READ_AGAIN)]
+    scores = _scores(writer, written.vectors[place], answer)
+    gaps = scores.max(dim=1).values - scores[torch.arange(len(answer)), torch.tensor(answer)]
+    n_other = int((gaps > 0).sum())
+    said = "all are the best there too" if not n_other else f"{n_other} would be another one alone"
+    return measured(
+        "greedy",
+        float(gaps.max()),
+        SCORES[writer.dtype],
+        f"The first {len(answer)} tokens of the shortest answer of a batch, read again alone in one pass: {said}; the "
+        "largest difference between the best score and that of the token written.",
+    )
+
+
+def _scores(writer: OpenWriter, vector: torch.Tensor, answer: list[int]) -> torch.Tensor:
+    """Scores of every token of the vocabulary at every place of an answer, float32, ``[token, vocabulary]``."""
+    embedding = writer.model.get_input_embeddings()
+    ids = torch.tensor([[*writer.prompt_ids, *answer[:-1]]], device=embedding.weight.device)
+    embeds = embedding(ids)
+    embeds[0, writer.marker_index] = injected(vector, writer.sidecar.injection_scale).to(embeds)
+    with writer.precision():
+        logits = writer.model(inputs_embeds=embeds, use_cache=False).logits
+    scores: torch.Tensor = logits[0, len(writer.prompt_ids) - 1 :].float().cpu()
+    return scores
+
+
+def injected(vector: torch.Tensor, scale: float | None) -> torch.Tensor:
+    """A vector at norm `scale`, or at its own, in float64."""
+    exact = vector.double()
+    return exact if scale is None else exact * (scale / exact.norm())
+
+
+def own_embeddings(embedding: Any, token_ids: list[int]) -> torch.Tensor:
+    """What the embedding module alone makes of these tokens, without anything that was hooked to it."""
+    ids = torch.tensor(token_ids, device=embedding.weight.device)
+    # A module that was moved off its device is run by what is hooked to it.
+    is_away = embedding.weight.is_meta
+    embedded: torch.Tensor = embedding(ids) if is_away else type(embedding).forward(embedding, ids)
+    return embedded.cpu()
+
+
+def block_finding(proof: BlockProof) -> Finding:
+    """Of any model that reads: what was found on opening it; beyond the tolerance it would not have opened."""
+    value = nan if proof.value is None else proof.value
+    return replace(measured("block_output", value, Bounds(proof.tolerance, inf), proof.text), is_wrong=False)
+
+
+@torch.inference_mode()
+def reader_findings(
+    reader: BlockReader,
+    sidecar: Sidecar,
+    tokenizer: Any,
+    texts: Sequence[str],
+    vectors: Float[np.ndarray, "item d_model"],
+    dtype: str,
+) -> list[Finding]:
+    """Of a reconstructor: the shortest text by one plain pass, and the end of the prompt that is read."""
+    if not (places := with_direction(vectors)):
+        return []
+    shortest = min(places, key=lambda place: len(texts[place]))
+    ids = tokenizer(reconstructor_prompt(sidecar, texts[shortest]), return_tensors="pt").input_ids
+    findings = [
+        measured(
+            "plain_pass",
+            apart(_plain_vector(reader, ids), vectors[[shortest]], vectors[places]),
+            READING[dtype],
+            "The shortest text of the first batch by one plain pass (nothing padded or masked, last block, head), "
+            "against its vector in that batch: their squared distance as a share of V of that batch.",
+        )
+    ]
+    if sidecar.reconstructor_suffix_ids is not None:
+        suffix = list(sidecar.reconstructor_suffix_ids)
+        is_there = ids[0].tolist()[-len(suffix) :] == suffix
+        findings.append(told("suffix", is_there, f"The prompt that is read ends in the sidecar's ids {suffix}."))
+    return findings
+
+
+def _plain_vector(reader: BlockReader, ids: torch.Tensor) -> Float[np.ndarray, "1 d_model"]:
+    seen: list[torch.Tensor] = []
+    block, last = reader.blocks.modules[reader.block_index], ids.shape[1] - 1
+    hook = block.register_forward_hook(
+        lambda _module, _given, output: seen.append(reader.vectors(output, [last])[0].double())
+    )
+    try:
+        reader.model(input_ids=ids.to(input_device(reader.model)))
+    finally:
+        hook.remove()
+    # Read once more: the one in memory may no longer be what stands on file.
+    head = load_value_head(reader.directory, len(seen[0]))
+    vector = head.weight.double() @ seen[0]
+    if head.bias is not None:
+        vector += head.bias.double()
+    plain: np.ndarray = vector.numpy()[None]
+    return plain
+
+
+@contextmanager
+def _fed(model: Any) -> Iterator[list[torch.Tensor]]:
+    """Inside, the embeddings of every pass are listed as they enter the part of the model that has the blocks."""
+    seen: list[torch.Tensor] = []
+
+    def note(_module: Any, _given: Any, named: dict[str, Any]) -> None:
+        if (embeds := named.get("inputs_embeds")) is not None:
+            seen.append(embeds.detach().clone())
+
+    # Registered last, so that it sees what all others leave.
+    hook = model.base_model.register_forward_pre_hook(note, with_kwargs=True)
+    try:
+        yield seen
+    finally:
+        hook.remove()
+
+
+class _ForcedStop(LogitsProcessor):  # type: ignore[misc]
+    """Leaves one stop id alone to be written at the second place; elsewhere none may be."""
+
+    def __init__(self, forced: int, stop_ids: list[int]) -> None:
+        self._forced, self._stop_ids = forced, stop_ids
+        self._n_asked = 0
+
+    def __call__(self, _input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        """The scores, changed."""
+        self._n_asked += 1
+        changed = scores.clone()
+        changed[:, self._stop_ids] = -torch.inf
+        if self._n_asked == 2:
+            changed[:] = -torch.inf
+            changed[:, self._forced] = 0.0
+        return changed

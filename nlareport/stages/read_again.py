@@ -1,0 +1,54 @@
+"""Whether a model that reads gives one vector for one text: alone, beside a longer one, and a second time.
+
+Enter what was read first, its vectors and what reads; leave findings. It knows no model, only the reading handed in.
+"""
+
+from collections.abc import Callable, Sequence
+from math import inf
+from typing import TypeVar
+
+import numpy as np
+from jaxtyping import Float
+
+from nlareport.checks import Finding
+from nlareport.self_testing import READING, Bounds, apart, measured, with_direction
+
+Read = TypeVar("Read", str, list[int])
+"""A text, or token ids."""
+
+REPEATED = Bounds(0.0, inf)
+"""Nothing may differ; what does is no more wrong than the rounding that the other test measures."""
+
+
+def read_again(
+    inputs: Sequence[Read],
+    vectors: Float[np.ndarray, "item d_model"],
+    read: Callable[[list[Read]], Float[np.ndarray, "item d_model"]],
+    dtype: str,
+) -> list[Finding]:
+    """What the shortest input gives alone, against the same in its batch, beside the longest, and alone once more.
+
+    Nothing is found where no vector has a direction.
+    """
+    if not (places := with_direction(vectors)):
+        return []
+    shortest = min(places, key=lambda place: len(inputs[place]))
+    longest = max(places, key=lambda place: len(inputs[place]))
+    alone, once_more = read([inputs[shortest]]), read([inputs[shortest]])
+    # Beside the longest, so that there is padding whatever batch it was read in first.
+    others = [vectors[[shortest]], read([inputs[shortest], inputs[longest]])[:1]]
+    return [
+        measured(
+            "alone_equals_batch",
+            max(apart(alone, other, vectors[places]) for other in others),
+            READING[dtype],
+            "The shortest text of the first batch, read alone, against the same text in that batch and beside the "
+            "longest: their squared distance as a share of V of that batch.",
+        ),
+        measured(
+            "repeated",
+            float(np.abs(alone.astype(np.float64) - once_more).max()),
+            REPEATED,
+            "That text read alone a second time: the largest difference between any two numbers.",
+        ),
+    ]
