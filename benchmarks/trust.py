@@ -7,6 +7,7 @@ import resource
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -140,7 +141,7 @@ def main(n_items: int, n_pairs: int, d_model: int) -> None:
     engine = load_engine("scripted", EngineSettings("cpu", "float32", 16, 60))
     with TemporaryDirectory() as folder:
         db = Path(folder) / "trust.duckdb"
-        run = describe.describe_run(experiment, text, SCHEMA_VERSION, "cpu", "scripted")
+        run = describe.describe_run(experiment, text, SCHEMA_VERSION, engine, "scripted", datetime.now(UTC), [])
         with RunFile.create_or_open(db, run) as run_file:
             readings = [
                 PlainReading(item.item_id, name, n, 0.5) for name in names for n in PLAIN_WORDS for item in items

@@ -5,11 +5,7 @@ Knows neither files nor models. `checkpoint.Sidecar` is a `PromptContract`; any 
 """
 
 import re
-import sys
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from types import FrameType
+from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from nlareport.beginnings import (
@@ -19,21 +15,13 @@ from nlareport.beginnings import (
     refuse_other_beginning,
     refuse_prompt_without_bos,
 )
+from nlareport.chats import rendered
 from nlareport.errors import ChatTemplateFails, CheckpointDrift
-from nlareport.shown import shown
 
 _EXPLANATION = re.compile(r"<explanation>(.*?)</explanation>", re.DOTALL)
 _CLOSING_TAG = "</explanation>"
 # Ends in a letter and in a full stop: only the token that touches the explanation may differ, and no suffix records it.
 _PROBES = ("a snippet of text", "One snippet. Another one.")
-
-_TEMPLATE_ADVICE = "Use the chat template that was released with the verbalizer."
-
-TEMPLATE_SECONDS = 20.0
-"""How long a chat template may take: one that does not end would hold up a run without a word."""
-
-MOST_PROMPT_CHARS = 100_000
-"""Of a rendered prompt; released ones have about 500."""
 
 
 @runtime_checkable
@@ -111,20 +99,7 @@ def verbalizer_prompt(tokenizer: ChatTokenizer, sidecar: PromptContract) -> str:
         ChatTemplateFails: the template raises, is not written in Jinja, does not end, or gives no prompt.
     """
     messages = [{"role": "user", "content": fill_verbalizer_template(sidecar)}]
-    try:
-        with _ending_within(TEMPLATE_SECONDS):
-            text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-    except Exception as error:
-        # A template is a program of a stranger's: it may raise anything.
-        raise ChatTemplateFails(
-            f"the chat template cannot be rendered ({shown(str(error))}). {_TEMPLATE_ADVICE}"
-        ) from error
-    if not isinstance(text, str) or not text or len(text) > MOST_PROMPT_CHARS:
-        said = f"{len(text):,} characters" if isinstance(text, str) else "no text"
-        raise ChatTemplateFails(
-            f"the chat template gives {said}; a prompt has 1 to {MOST_PROMPT_CHARS:,}. {_TEMPLATE_ADVICE}"
-        )
-    return text
+    return rendered(tokenizer, messages, is_asked=True)
 
 
 def verbalizer_prompt_ids(tokenizer: ChatTokenizer, sidecar: PromptContract) -> tuple[list[int], int]:
@@ -242,22 +217,3 @@ def _what_next(name: str) -> str:
         "Use the tokenizer and sidecar that were released together; a pocket pair is rebuilt with "
         f'"nlareport pairs build {name}".'
     )
-
-
-@contextmanager
-def _ending_within(seconds: float) -> Iterator[None]:
-    """Inside, Python code that runs longer is stopped by a `TimeoutError`."""
-    deadline = time.monotonic() + seconds
-
-    def watch(_frame: FrameType, _event: str, _value: object) -> Any:
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"it did not end within {seconds:g} s")
-        return watch
-
-    # Traced line by line: a thread or a signal could not stop a loop everywhere this runs.
-    former = sys.gettrace()
-    sys.settrace(watch)
-    try:
-        yield
-    finally:
-        sys.settrace(former)

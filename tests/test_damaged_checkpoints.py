@@ -15,7 +15,7 @@ import yaml
 from safetensors.torch import load_file, save_file
 from tiny_checkpoints import Architecture, TinyPair, copied_pair
 
-from nlareport import prompts
+from nlareport import chats
 from nlareport.backends import EngineSettings, load_engine
 from nlareport.backends.checkpoint_files import refuse_damaged_weights
 from nlareport.backends.configuration import context_tokens, load_text_config, read_stop_ids
@@ -139,10 +139,19 @@ def test_stop_ids_that_are_no_tokens_are_refused(pair: TinyPair, values: dict[st
 
 def test_without_a_generation_config_the_stop_ids_of_the_configuration_count(pair: TinyPair) -> None:
     (pair.verbalizer / "generation_config.json").unlink()
+    config = load_text_config(pair.verbalizer)
     with pytest.raises(CheckpointMissing, match=r"config.json: names no eos_token_id"):
-        check(pair)
+        read_stop_ids(pair.verbalizer, config)
+    assert read_stop_ids(pair.verbalizer, config, 3) == ([3], 3)
     change(pair.verbalizer / "config.json", eos_token_id=4)
-    assert read_stop_ids(pair.verbalizer, load_text_config(pair.verbalizer)) == [4]
+    assert read_stop_ids(pair.verbalizer, config) == ([4], None)
+    assert read_stop_ids(pair.verbalizer, config, 4) == ([4], None)
+    assert read_stop_ids(pair.verbalizer, config, 3) == ([4, 3], 3)
+    change(pair.verbalizer / "config.json", text_config={"eos_token_id": [4, 2]})
+    assert read_stop_ids(pair.verbalizer, config) == ([4, 2], None)
+    change(pair.verbalizer / "config.json", eos_token_id=None, text_config={})
+    config.eos_token_id = 1
+    assert read_stop_ids(pair.verbalizer, config, 3) == ([1, 3], 3)
 
 
 @pytest.mark.parametrize("part", ["base", "verbalizer", "reconstructor"])
@@ -249,7 +258,7 @@ FAILING_TEMPLATES = {
 def test_a_chat_template_that_fails_is_refused_by_pair_and_file(
     pair: TinyPair, template: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(prompts, "TEMPLATE_SECONDS", 2.0)
+    monkeypatch.setattr(chats, "TEMPLATE_SECONDS", 2.0)
     path = pair.verbalizer / "chat_template.jinja"
     path.write_text(template)
     with pytest.raises((ChatTemplateFails, CheckpointMissing), match=FAILING_TEMPLATES[template]) as caught:

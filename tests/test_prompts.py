@@ -155,7 +155,7 @@ def test_a_chat_template_that_does_not_end_is_stopped(sidecar: Sidecar, monkeypa
         while True:
             pass
 
-    monkeypatch.setattr("nlareport.prompts.TEMPLATE_SECONDS", 0.05)
+    monkeypatch.setattr("nlareport.chats.TEMPLATE_SECONDS", 0.05)
     tracing = sys.gettrace()
     with pytest.raises(ChatTemplateFails, match=r"rendered \('it did not end within 0\.05 s'\)"):
         verbalizer_prompt(TemplateTokenizer(endless), sidecar)

@@ -6,6 +6,7 @@ Enters an engine's name and how to run it; leaves an `Engine`. Importing this im
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from importlib import import_module
 from typing import Protocol, cast, runtime_checkable
 
@@ -33,6 +34,8 @@ class EngineSettings:
     batch_size: int = 16
     max_new_tokens: int = 300
     stream: Stream = "float32"
+    moment: datetime | None = None
+    """What chat templates that write the date are told it is. None: the time at which a checkpoint is opened."""
 
 
 @runtime_checkable

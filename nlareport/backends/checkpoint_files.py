@@ -43,6 +43,25 @@ def json_object(path: Path) -> dict[str, Any] | None:
     return content
 
 
+def named_stop_ids(generation: Any, config: Any) -> Any:
+    """What the contents of ``generation_config.json``, or where there is none of ``config.json``, name as stop ids.
+
+    A list, or whatever a file says instead of one; None when they name none. A multimodal configuration may name some
+    beside its language model's own.
+    """
+    if generation is not None:
+        return generation.get("eos_token_id") if isinstance(generation, dict) else None
+    if not isinstance(config, dict):
+        return None
+    found: list[Any] = []
+    for part in (config, config.get("text_config")):
+        named = part.get("eos_token_id") if isinstance(part, dict) else None
+        for stop_id in named if isinstance(named, list) else [named]:
+            if stop_id is not None and stop_id not in found:
+                found.append(stop_id)
+    return found or None
+
+
 def small_text(path: Path) -> str | None:
     """The text of a small file of a checkpoint; None when it is not there.
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from nlareport.backends.contract import VerbalizerContract
 from nlareport.backends.loading import DTYPES
 from nlareport.beginnings import adds_bos, bos_id
 from nlareport.checkpoint import KNOWN_SCHEMA_VERSION, Sidecar
@@ -30,9 +31,15 @@ def base_choices(tokenizer: Any) -> Topics:
     }
 
 
-def verbalizer_choices(sidecar: Sidecar, config: Any, block_index: int, dtype: str) -> Topics:
-    """Of an AV: vectors that keep their norm, embeddings that the model scales itself, a block it does not name."""
-    topics = _of_sidecar(sidecar)
+def verbalizer_choices(contract: VerbalizerContract, block_index: int, dtype: str) -> Topics:
+    """Of an AV: how vectors and other tokens enter, a block it does not name, its stop ids, a date in its prompt."""
+    sidecar, config = contract.sidecar, contract.config
+    topics = _of_sidecar(sidecar) | _of_stop_ids(contract)
+    if contract.dates:
+        topics["date"] = (
+            f"Its chat template asks for the date: its prompt is the one of {' and '.join(map(repr, contract.dates))}, "
+            "when the run was begun, on whatever day the run goes on."
+        )
     if sidecar.block_index is None:
         topics["block_index"] = (
             f"Its sidecar names no block; it is taken to have learned block {block_index}, as the experiment says."
@@ -76,6 +83,29 @@ def reconstructor_choices(sidecar: Sidecar, tokenizer: Any, block_index: int) ->
             f"scores have them at √d_model = {root:.6g}, so an mse_nrm is not that of its training."
         )
     return topics
+
+
+def _of_stop_ids(contract: VerbalizerContract) -> Topics:
+    """Where an answer ends without a word from ``generation_config.json``."""
+    has_file = (contract.directory / "generation_config.json").exists()
+    further = contract.further_stop_id
+    if has_file and further is None:
+        return {}
+    named = [_token(contract, stop_id) for stop_id in contract.stop_ids if stop_id != further]
+    in_files = f"at {' and '.join(named)}" if named else "at nothing it names"
+    in_template = "" if further is None else f"{_token(contract, further)}, which ends a turn in its chat template"
+    if has_file:
+        return {"stop_ids": f"Its generation_config.json ends answers {in_files}; here they also end at {in_template}."}
+    if not named:
+        return {"stop_ids": f"No file names a token that ends an answer; answers end at {in_template}."}
+    rest = f", and at {in_template}" if in_template else ""
+    if contract.turn_end is None:
+        rest = "; its chat template shows no token that ends a turn"
+    return {"stop_ids": f"It has no generation_config.json; answers end {in_files}, from its config.json{rest}."}
+
+
+def _token(contract: VerbalizerContract, token_id: int) -> str:
+    return f"{contract.tokenizer.convert_ids_to_tokens(token_id)} ({token_id})"
 
 
 def _lacks_bos(tokenizer: Any) -> bool:

@@ -11,7 +11,7 @@ from transformers import AutoConfig, GenerationConfig
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 from transformers.quantizers import AutoHfQuantizer
 
-from nlareport.backends.checkpoint_files import PUT_BACK, json_object
+from nlareport.backends.checkpoint_files import PUT_BACK, json_object, named_stop_ids
 from nlareport.backends.quiet import quiet
 from nlareport.backends.wall import first_line, foreign_errors, is_an_end
 from nlareport.errors import CheckpointDamaged, CheckpointMissing, QuantizationUnsupported
@@ -81,30 +81,37 @@ def context_tokens(config: Any) -> int | None:
     return n_tokens
 
 
-def read_stop_ids(directory: Path, config: Any) -> list[int]:
-    """The tokens that end an answer, from ``generation_config.json``; where that is not there, from ``config.json``.
+def read_stop_ids(directory: Path, config: Any, end_of_turn: int | None = None) -> tuple[list[int], int | None]:
+    """The tokens that end an answer, and of these the one that no file names.
+
+    Files name them in ``generation_config.json``, or where that is not there in ``config.json``. `end_of_turn` is what
+    ends a turn in the chat template: an answer that goes on behind it is no answer.
 
     Raises:
-        CheckpointMissing: neither names one.
+        CheckpointMissing: nothing names one, or the generation's own file names none.
         CheckpointDamaged: the file is damaged, or what it names are no tokens of the model.
     """
     path = directory / "generation_config.json"
-    content = json_object(path)
-    if content is None:
-        path, stop_ids = directory / "config.json", getattr(config, "eos_token_id", None)
-    else:
+    generation = json_object(path)
+    named = named_stop_ids(generation, json_object(directory / "config.json"))
+    if generation is not None:
         with quiet(), foreign_errors(CheckpointDamaged, f"{path}: cannot be used", PUT_BACK):
-            GenerationConfig.from_dict(content)
-        stop_ids = content.get("eos_token_id")
-    if stop_ids is None or stop_ids == []:
+            GenerationConfig.from_dict(generation)
+    else:
+        path = directory / "config.json"
+        # What Transformers takes for this kind of model.
+        named = getattr(config, "eos_token_id", None) if named is None else named
+        if named is None and end_of_turn is not None:
+            return [end_of_turn], end_of_turn
+    if named is None or named == []:
         raise CheckpointMissing(f"{path}: names no eos_token_id, so no answer would end. {PUT_BACK}")
-    found = stop_ids if isinstance(stop_ids, list) else [stop_ids]
+    found = named if isinstance(named, list) else [named]
     for stop_id in found:
         if not isinstance(stop_id, int) or isinstance(stop_id, bool) or not 0 <= stop_id < config.vocab_size:
             raise CheckpointDamaged(
-                f"{path}: gives eos_token_id as {shown(stop_ids)}; expected ids under {config.vocab_size}. {PUT_BACK}"
+                f"{path}: gives eos_token_id as {shown(named)}; expected ids under {config.vocab_size}. {PUT_BACK}"
             )
-    return found
+    return (found, None) if end_of_turn is None or end_of_turn in found else ([*found, end_of_turn], end_of_turn)
 
 
 def _raw_config(directory: Path) -> dict[str, Any]:

@@ -5,12 +5,15 @@ model and knows no batch.
 """
 
 from dataclasses import dataclass, fields
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from nlareport.backends.clock import standing_clock
 from nlareport.backends.configuration import context_tokens, load_text_config, read_stop_ids
 from nlareport.backends.quiet import quiet
 from nlareport.backends.tokenizers import chat_template_file, load_tokenizer
+from nlareport.chats import end_of_turn
 from nlareport.checkpoint import Role, Sidecar, read_sidecar
 from nlareport.errors import (
     ChatTemplateFails,
@@ -40,15 +43,24 @@ class Contract:
 
 @dataclass(frozen=True, slots=True)
 class VerbalizerContract(Contract):
-    """An AV's, with the prompt it is asked: rendered once, so that a date in it stays the same."""
+    """An AV's, with the prompt it is asked: rendered once, at one moment."""
 
     prompt_ids: tuple[int, ...]
     marker_index: int
     stop_ids: tuple[int, ...]
+    """Those its files name, and what ends a turn in its chat template."""
+    turn_end: int | None
+    """What ends a turn in its chat template; None when that is no token of its own."""
+    further_stop_id: int | None
+    """The same, where no file names it as a stop id."""
+    dates: tuple[str, ...]
+    """What the chat template asked the clock for, as it was told."""
 
 
-def open_verbalizer_contract(directory: Path, name: str, max_new_tokens: int) -> VerbalizerContract:
-    """An AV's contract; `name` is the pair that errors speak of.
+def open_verbalizer_contract(
+    directory: Path, name: str, max_new_tokens: int, moment: datetime | None = None
+) -> VerbalizerContract:
+    """An AV's contract; `name` is the pair that errors speak of, `moment` what the clock tells its chat template.
 
     Raises:
         CheckpointMissing: the sidecar, the configuration, the tokenizer, its chat template or a stop id is not there.
@@ -62,7 +74,7 @@ def open_verbalizer_contract(directory: Path, name: str, max_new_tokens: int) ->
     if not contract.tokenizer.chat_template:
         raise CheckpointMissing(f"{directory}: has no chat template, and a verbalizer is asked through one.")
     try:
-        with quiet():
+        with quiet(), standing_clock(moment or datetime.now(UTC)) as told:
             prompt = check_against_tokenizer(contract.sidecar, contract.tokenizer, name)
     except ChatTemplateFails as error:
         raise ChatTemplateFails(f"{chat_template_file(directory)}: {error}") from error
@@ -74,11 +86,17 @@ def open_verbalizer_contract(directory: Path, name: str, max_new_tokens: int) ->
             f"Pair {name}: the verbalizer's prompt of {len(prompt_ids)} tokens and {max_new_tokens} new ones are more "
             f"than the {contract.context_tokens} it reads. {advice}"
         )
+    with quiet():
+        turn_end = end_of_turn(contract.tokenizer)
+    stop_ids, further = read_stop_ids(directory, contract.config, turn_end)
     return VerbalizerContract(
         **{field.name: getattr(contract, field.name) for field in fields(Contract)},
         prompt_ids=tuple(prompt_ids),
         marker_index=place,
-        stop_ids=tuple(read_stop_ids(directory, contract.config)),
+        stop_ids=tuple(stop_ids),
+        turn_end=turn_end,
+        further_stop_id=further,
+        dates=tuple(told),
     )
 
 

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from nlareport.backends.checkpoint_files import named_stop_ids
 from nlareport.checkpoint import checkpoint_sha256, read_sidecar, sidecar_content
 from nlareport.errors import CheckpointInvalid, CheckpointMissing
 from nlareport.making_rows import CheckpointRole, MakingKind
@@ -92,9 +93,10 @@ def weight_files(directory: Path) -> list[Path]:
     return found
 
 
-def prompt_digest(token_ids: Iterable[int]) -> str:
-    """The digest of a prompt as it is sent."""
-    return _digest(list(token_ids))
+def prompt_digest(token_ids: Iterable[int], further_stop_ids: Iterable[int] = ()) -> str:
+    """The digest of a prompt as it is sent, and of stop ids that its chat template gives and no file names."""
+    further = list(further_stop_ids)
+    return _digest([list(token_ids), further] if further else list(token_ids))
 
 
 def _tokenizer_content(directory: Path) -> dict[str, Any]:
@@ -117,11 +119,8 @@ def _chat_template(directory: Path) -> list[Any]:
 
 
 def _stop_ids(directory: Path) -> Any:
-    """The stop ids that the verbalizer's answers end at: those of the generation's settings, else the model's."""
-    generation, config = _content(directory / "generation_config.json"), _content(directory / "config.json")
-    if generation is None:
-        generation = config.get("text_config", config) if isinstance(config, dict) else config
-    stop_ids = generation.get("eos_token_id") if isinstance(generation, dict) else generation
+    """The stop ids that a verbalizer's files name; what ends a turn in its chat template is told with the prompt."""
+    stop_ids = named_stop_ids(_content(directory / "generation_config.json"), _content(directory / "config.json"))
     return [stop_ids] if isinstance(stop_ids, int) else stop_ids
 
 

@@ -4,6 +4,7 @@ Takes a checkpoint directory; returns a Hugging Face tokenizer that cuts text in
 """
 
 import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,31 @@ def load_tokenizer(directory: Path, vocab_size: int) -> Any:
             del _OPENED[next(iter(_OPENED))]
         _OPENED[key] = _sound_tokenizer(directory, vocab_size)
     return _OPENED[key]
+
+
+def special_ids(directory: Path, tokenizer: Any) -> frozenset[int]:
+    """The tokens that stand for no text: BOS, EOS, unknown, padding, and those that the tokenizer's files name.
+
+    A name that Transformers alone gives, as its version 5 gives Gemma a ``<mask>``, is not among them: the release drew
+    its positions without it.
+    """
+    named = {token for name in _NAMES_OF_SPECIAL_TOKENS for token in _tokens_named(json_object(directory / name) or {})}
+    always = {tokenizer.bos_token, tokenizer.eos_token, tokenizer.unk_token, tokenizer.pad_token}
+    found = zip(tokenizer.all_special_ids, tokenizer.all_special_tokens, strict=True)
+    return frozenset(token_id for token_id, token in found if token in named | always)
+
+
+def _tokens_named(content: dict[str, Any]) -> Iterator[str]:
+    """The texts of the special tokens that one of a tokenizer's files names, in any released spelling."""
+    for key, value in content.items():
+        if key in ("additional_special_tokens", "extra_special_tokens"):
+            values = list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
+        else:
+            values = [value] if key.endswith("_token") else []
+        for token in values:
+            text = token.get("content") if isinstance(token, dict) else token
+            if isinstance(text, str):
+                yield text
 
 
 def chat_template_file(directory: Path) -> Path:

@@ -157,7 +157,7 @@ class TransformersEngine:
         verbalizer, reconstructor, settings = self._verbalizer(pair), self._reconstructor(pair), self._settings
         topics: dict[CheckpointRole, Topics] = {
             "base_model": base_choices(self._base_tokenizer(pair)),
-            "verbalizer": verbalizer_choices(verbalizer.sidecar, verbalizer.config, pair.block_index, settings.dtype)
+            "verbalizer": verbalizer_choices(verbalizer, pair.block_index, settings.dtype)
             | {"stream": stream_choice(settings.stream, verbalizer.sidecar.injection_scale, settings.dtype)},
             "reconstructor": reconstructor_choices(reconstructor.sidecar, reconstructor.tokenizer, pair.block_index),
         }
@@ -183,7 +183,8 @@ class TransformersEngine:
         digests = file_digests(directory, role, advance)
         if role == "verbalizer":
             with suppress(NlareportError):
-                digests["prompt"] = prompt_digest(self.prompt_ids(pair))
+                further = self._verbalizer(pair).further_stop_id
+                digests["prompt"] = prompt_digest(self.prompt_ids(pair), () if further is None else (further,))
         return digests
 
     def _check_base(self, pair: PairSpec) -> None:
@@ -211,7 +212,8 @@ class TransformersEngine:
         if pair.verbalizer not in self._verbalizers:
             directory = checkpoint_directory(pair.verbalizer, with_weights=False)
             _check_expectations(pair, read_sidecar(directory))
-            opened = open_verbalizer_contract(directory, pair.pair_id, self._settings.max_new_tokens)
+            settings = self._settings
+            opened = open_verbalizer_contract(directory, pair.pair_id, settings.max_new_tokens, settings.moment)
             self._verbalizers[pair.verbalizer] = opened
         # Also of one that was opened before: two pairs may expect different things of one checkpoint.
         _check_expectations(pair, self._verbalizers[pair.verbalizer].sidecar)

@@ -24,7 +24,7 @@ from nlareport.backends.hub import checkpoint_directory
 from nlareport.backends.loading import OpenModel
 from nlareport.backends.memory import BatchSize
 from nlareport.backends.self_tests import block_finding, reader_findings
-from nlareport.backends.tokenizers import load_tokenizer
+from nlareport.backends.tokenizers import load_tokenizer, special_ids
 from nlareport.backends.value_head import load_value_head
 from nlareport.batches import UNREAD, ReadingLimits, Tokenization
 from nlareport.checks import Finding
@@ -53,11 +53,12 @@ class TransformersTokenizer:
                 f"{checkpoint}: its tokenizer gives no character offsets. Put its tokenizer.json beside it."
             )
         self._tokenizer.truncation_side = "right"
+        self._special_ids = special_ids(directory, self._tokenizer)
 
     @property
     def special_ids(self) -> frozenset[int]:
-        """Ids of the tokens the tokenizer calls special."""
-        return frozenset(self._tokenizer.all_special_ids)
+        """Ids of the tokens that its files call special."""
+        return self._special_ids
 
     def tokenize(self, text: str, max_tokens: int | None) -> Tokenization:
         """The tokens of a text with special tokens added, cut on the right to `max_tokens`.

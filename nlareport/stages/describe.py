@@ -3,9 +3,9 @@
 Enter an experiment and facts about the machine; leave a `Run` and its `Pair` rows. Pure.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from importlib.metadata import version
 from typing import Any, Protocol, runtime_checkable
 
@@ -71,10 +71,23 @@ def with_smaller_batches(environment: Mapping[str, Any], pair_id: str, role: str
     return {**environment, "smaller_batches": {**smaller, pair_id: roles}}
 
 
-def describe_run(experiment: Experiment, text: str, schema_version: int, machine: Machine, engine: str) -> Run:
-    """The row of a run that is about to begin."""
+def describe_run(
+    experiment: Experiment,
+    text: str,
+    schema_version: int,
+    machine: Machine,
+    engine: str,
+    moment: datetime,
+    special_ids: Collection[int],
+) -> Run:
+    """The row of a run that is begun at this moment; `special_ids` are those at which no position is drawn."""
     series = experiment.series
-    environment = {"engine": engine, **conditions(experiment, machine)}
+    environment = {
+        "engine": engine,
+        **conditions(experiment, machine),
+        # In one text: a list would be one fact for each.
+        "special_ids": ", ".join(map(str, sorted(special_ids))),
+    }
     return Run(
         run_id=experiment.experiment,
         title=experiment.title,
@@ -85,7 +98,7 @@ def describe_run(experiment: Experiment, text: str, schema_version: int, machine
         nlareport_version=__version__,
         schema_version=schema_version,
         seed=experiment.sampling.seed,
-        created_at=datetime.now(UTC),
+        created_at=moment,
         environment=environment,
     )
 

@@ -5,6 +5,7 @@ Enters an experiment and a run file; leaves the `Work` every step is handed.
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 from nlareport.assurance_rows import Choice
@@ -53,15 +54,18 @@ def opened(
     """
     located = [locate_pocket_pair(pair, progress, anew=anew) for pair in experiment.pairs]
     compute, decoding, text = experiment.compute, experiment.decoding, experiment_text(path)
+    moment = _moment_of(db)
     engine = load_engine(
         engine_name,
-        EngineSettings(device, compute.dtype, compute.batch_size, decoding.max_new_tokens, decoding.stream),
+        EngineSettings(device, compute.dtype, compute.batch_size, decoding.max_new_tokens, decoding.stream, moment),
     )
     # Before the run file is begun: what was refused today must not be part of what it says tomorrow.
     for pair in located:
         engine.check(pair)
     was_there = db.exists()
-    begun = describe.describe_run(experiment, text, SCHEMA_VERSION, engine, engine_name)
+    read_by = locate_base_model(reference)
+    special_ids = engine.tokenizer(read_by).special_ids
+    begun = describe.describe_run(experiment, text, SCHEMA_VERSION, engine, engine_name, moment, special_ids)
     found = found_making(engine, located, progress)
     if not was_there:
         _hold_vectors(db, experiment, engine_name, found, is_older=False)
@@ -74,13 +78,21 @@ def opened(
             _hold_vectors(db, experiment, engine_name, found, is_older=not run_file.count(Making))
             record_making(run_file, found)
         ready = experiment.model_copy(update={"pairs": located})
-        work = Work(ready, locate_base_model(reference), path.parent, run_file, ActivationStore(db), engine, progress)
+        work = Work(ready, read_by, path.parent, run_file, ActivationStore(db), engine, progress)
         clear_left_over(db)
         work.activations.clear_left_over()
         _describe_pairs(work, experiment)
         _record_choices(work)
         _reword(run_file, experiment, text)
         yield work
+
+
+def _moment_of(db: Path) -> datetime:
+    """When a run was begun, which is now for one that is not there yet: a prompt that holds a date keeps that one."""
+    if not db.exists():
+        return datetime.now(UTC)
+    with RunFile.open_to_read(db) as run_file:
+        return run_file.run().created_at
 
 
 def finished(db: Path, experiment: Experiment, text: str, folder: Path, progress: Progress) -> str | None:

@@ -1,0 +1,83 @@
+"""Renders a tokenizer's chat template: bounded in time and length; finds what ends a turn.
+
+Enters a tokenizer and messages; leaves a text, a token, or an error that says why the template gives none. A template
+is a program of a stranger's.
+"""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+from nlareport.errors import ChatTemplateFails
+from nlareport.shown import shown
+
+TEMPLATE_SECONDS = 20.0
+"""How long a chat template may take: one that does not end would hold up a run without a word."""
+
+MOST_PROMPT_CHARS = 100_000
+"""Of a rendered prompt; released ones have about 500."""
+
+_ADVICE = "Use the chat template that was released with the verbalizer."
+_ANSWER = "An answer of five words."
+
+Message = dict[str, str]
+"""With `role` and `content`."""
+
+
+def rendered(tokenizer: Any, messages: list[Message], *, is_asked: bool) -> str:
+    """The messages as the model's own text; with `is_asked` up to where it answers.
+
+    Raises:
+        ChatTemplateFails: the template raises, is not written in Jinja, does not end, or gives no prompt.
+    """
+    try:
+        with _ending_within(TEMPLATE_SECONDS):
+            text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=is_asked)
+    except Exception as error:
+        # It may raise anything.
+        raise ChatTemplateFails(f"the chat template cannot be rendered ({shown(str(error))}). {_ADVICE}") from error
+    if not isinstance(text, str) or not text or len(text) > MOST_PROMPT_CHARS:
+        said = f"{len(text):,} characters" if isinstance(text, str) else "no text"
+        raise ChatTemplateFails(f"the chat template gives {said}; a prompt has 1 to {MOST_PROMPT_CHARS:,}. {_ADVICE}")
+    return text
+
+
+def end_of_turn(tokenizer: Any) -> int | None:
+    """The token that the chat template writes behind an answer; None when it is no token of its own, or none at all.
+
+    Found by rendering an answer, whatever the template calls the token.
+    """
+    messages = [{"role": "user", "content": "A question?"}, {"role": "assistant", "content": _ANSWER}]
+    try:
+        text = rendered(tokenizer, messages, is_asked=False)
+    except ChatTemplateFails:
+        return None
+    _, answer, behind = text.rpartition(_ANSWER)
+    control = {*tokenizer.all_special_ids, *tokenizer.added_tokens_decoder}
+    for token_id in tokenizer.encode(behind, add_special_tokens=False) if answer else ():
+        # Spaces and line breaks are tokens of text, also where a tokenizer adds them on top.
+        if tokenizer.decode([token_id]).strip():
+            return token_id if token_id in control else None
+    return None
+
+
+@contextmanager
+def _ending_within(seconds: float) -> Iterator[None]:
+    """Inside, Python code that runs longer is stopped by a `TimeoutError`."""
+    deadline = time.monotonic() + seconds
+
+    def watch(_frame: FrameType, _event: str, _value: object) -> Any:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"it did not end within {seconds:g} s")
+        return watch
+
+    # Traced line by line: a thread or a signal could not stop a loop everywhere this runs.
+    former = sys.gettrace()
+    sys.settrace(watch)
+    try:
+        yield
+    finally:
+        sys.settrace(former)
