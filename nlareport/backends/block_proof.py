@@ -100,13 +100,18 @@ def open_blocks(
     refuse_damaged_weights(directory)
     opening = _Opening(directory, config, block_index, device, dtype, used_elsewhere)
     key = opening.key()
-    with suppress(TypeError, KeyError):
-        proof = BlockProof(**kept(PROOFS_NAME)[key])
-        return opening.reader(config.num_hidden_layers if proof.runs_all_blocks else block_index + 1), proof
+    if known := _remembered(key):
+        return opening.reader(config.num_hidden_layers if known.runs_all_blocks else block_index + 1), known
     reader, proof = opening.proven()
     if proof.value is not None:
         keep(PROOFS_NAME, key, asdict(proof), MOST_PROOFS)
     return reader, proof
+
+
+def _remembered(key: str) -> BlockProof | None:
+    with suppress(TypeError, KeyError):
+        return BlockProof(**kept(PROOFS_NAME)[key])
+    return None
 
 
 class _Opening:
@@ -132,14 +137,14 @@ class _Opening:
         depends_on = [
             *(torch.__version__, transformers.__version__, __version__, self.block_index, self.dtype),
             None if self.used_elsewhere is None else sorted(self.used_elsewhere),
-            place if place == "cpu" else torch.cuda.get_device_name(),
+            torch.cuda.get_device_name() if place != "cpu" and torch.cuda.is_available() else "cpu",
             hashlib.sha256((self.directory / "config.json").read_bytes()).hexdigest(),
             checkpoint_sha256(self.directory),
         ]
         return hashlib.sha256(repr(depends_on).encode()).hexdigest()
 
-    def reader(self, n_blocks: int) -> BlockReader:
-        """What reads the block in a model of the first `n_blocks`."""
+    def reader(self, n_blocks: int, *, spreads: bool = True) -> BlockReader:
+        """What reads the block in a model of the first `n_blocks`; `spreads` as in `load_blocks`."""
         model, blocks = load_blocks(
             self.directory,
             self.config,
@@ -147,6 +152,7 @@ class _Opening:
             device=self.device,
             dtype=self.dtype,
             used_elsewhere=self.used_elsewhere,
+            spreads=spreads,
         )
         return BlockReader(model, blocks, self.block_index, self.config, self.directory)
 
@@ -169,14 +175,17 @@ class _Opening:
 
     def _in_whole_model(self) -> tuple[torch.Tensor, float | None]:
         """The block's output in the whole model, and how far it is from what the next block receives."""
-        # As its own files describe it, with all parts; some of those run on nothing but images and texts together.
-        with suppress(Exception):
+        try:
+            # As its own files describe it, with all parts; some of those run on nothing but images and texts together.
             model = load_whole(self.directory, device=self.device, dtype=self.dtype)
             blocks = find_blocks(model, self.config, self.directory)
             return self._taken(BlockReader(model, blocks, self.block_index, self.config, self.directory))
-        free_memory()
+        except MemoryTooSmall:
+            raise
+        except Exception:
+            free_memory()
         with self._translated():
-            return self._taken(self.reader(self.n_all))
+            return self._taken(self.reader(self.n_all, spreads=False))
 
     def _by_the_whole_model(self, expected: torch.Tensor, inside: float | None) -> tuple[BlockReader, BlockProof]:
         """Blocks up to the one to be read; all of them where a cut changes the vectors."""
@@ -251,11 +260,13 @@ class _Opening:
         alone = torch.cat([reader.read([sequence]) for sequence in self.probe])
         return (_distance(reader.read(self.probe), alone) or 0.0) > BATCHING[self.dtype]
 
-    def _unproven(self, what: str, found: Any, expected: Any) -> BlockUnproven:
+    def _unproven(self, what: str, found: torch.Tensor, expected: torch.Tensor) -> BlockUnproven:
         cosine = float(torch.cosine_similarity(found, expected, dim=1).min())
+        length = float(found.norm() / expected.norm().clamp_min(torch.finfo(torch.float32).tiny))
         return BlockUnproven(
             f"{self.directory}: what block {self.block_index} of this {self.config.model_type} model hands on is not "
-            f"what {what} (cosine {cosine:.4f}), so its activations would be others. Give another block or base model."
+            f"what {what} (cosine {cosine:.4f}, {length:.2f} times as long), so its activations would be others. "
+            "Give another block or base model."
         )
 
     @contextmanager

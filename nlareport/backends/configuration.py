@@ -69,8 +69,10 @@ def context_tokens(config: Any) -> int | None:
 
     A sliding window is no bound: later blocks still see what earlier ones took in.
     """
-    n_tokens = getattr(config, "max_position_embeddings", None)
-    if not isinstance(n_tokens, int) or n_tokens < 1:
+    # Transformers gives most families' own names under the first; MPT and DBRX keep theirs.
+    names = ("max_position_embeddings", "max_seq_len", "n_positions", "n_ctx")
+    n_tokens = next((found for name in names if isinstance(found := getattr(config, name, None), int)), None)
+    if n_tokens is None or n_tokens < 1:
         return None
     rope = getattr(config, "rope_parameters", None)
     rope = rope if isinstance(rope, dict) else {}

@@ -11,6 +11,7 @@ from typing import Any
 
 from nlareport.backends.clock import standing_clock
 from nlareport.backends.configuration import context_tokens, load_text_config, read_stop_ids
+from nlareport.backends.loading import each_weight
 from nlareport.backends.quiet import quiet
 from nlareport.backends.tokenizers import chat_template_file, load_tokenizer
 from nlareport.chats import end_of_turn
@@ -153,8 +154,8 @@ def refuse_non_finite(model: Any, directory: Path, dtype: str) -> None:
     Raises:
         NonFiniteWeights: one is not.
     """
-    for name, weight in model.named_parameters():
-        # A weight that was moved off the device for want of memory has no values to look at; whole numbers are finite.
+    for name, weight in each_weight(model):
+        # Whole numbers are finite.
         if weight.is_meta or not weight.is_floating_point():
             continue
         # Of one byte are quantized weights, for which torch does not ask.

@@ -4,10 +4,12 @@ Takes a directory, returns torch modules ready for inference. Knows neither prom
 """
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from shutil import rmtree
+from tempfile import mkdtemp
 from typing import Any, TypeVar
+from weakref import finalize
 
 import torch
 from transformers import AutoModel, AutoModelForCausalLM, GenerationConfig
@@ -102,7 +104,8 @@ def refuse_unreadable_family(directory: Path, config: Any) -> None:
     Raises:
         FamilyUnsupported: it is an encoder with a decoder, or Transformers has no language model of it alone.
     """
-    if config.is_encoder_decoder:
+    # One that was saved without its encoder still says how large that was.
+    if config.is_encoder_decoder or hasattr(config, "encoder_layers"):
         raise family_refused(directory, config, "which reads a text with an encoder before it writes with a decoder")
     if type(config) not in MODEL_MAPPING:
         raise family_refused(directory, config, "of which Transformers has no language model alone")
@@ -116,6 +119,7 @@ def load_blocks(
     device: str,
     dtype: str,
     used_elsewhere: frozenset[str] | None = None,
+    spreads: bool = True,
 ) -> tuple[Any, BlockList]:
     """Embedding and the first `n_blocks` decoder blocks, and where the blocks are; later ones are not read.
 
@@ -133,7 +137,13 @@ def load_blocks(
     model_class = model_class[0] if isinstance(model_class, tuple) else model_class
     cut = cut_class(model_class, config, n_blocks, directory)
     model, faults = _load(
-        cut.from_pretrained, directory, device, dtype, config=config, key_mapping=_LANGUAGE_MODEL_KEYS
+        cut.from_pretrained,
+        directory,
+        device,
+        dtype,
+        spreads=spreads,
+        config=config,
+        key_mapping=_LANGUAGE_MODEL_KEYS,
     )
     blocks = blocks_of(model)
     refuse_faults_of_blocks(directory, config, model, blocks, faults, used_elsewhere)
@@ -147,7 +157,7 @@ def load_whole(directory: Path, *, device: str, dtype: str) -> Any:
         CheckpointMissing: the directory holds no safetensors weights, or none that open so.
         MemoryTooSmall: it does not fit into memory.
     """
-    model, _ = _load(AutoModel.from_pretrained, directory, device, dtype, trust_remote_code=False)
+    model, _ = _load(AutoModel.from_pretrained, directory, device, dtype, spreads=False, trust_remote_code=False)
     return model
 
 
@@ -176,28 +186,42 @@ def load_writer(directory: Path, config: Any, stop_ids: list[int], *, device: st
     return model
 
 
-def _load(open_model: Callable[..., Any], directory: Path, device: str, dtype: str, **more: Any) -> Any:
+def _load(
+    open_model: Callable[..., Any], directory: Path, device: str, dtype: str, *, spreads: bool = True, **more: Any
+) -> Any:
     """The model and what was wrong with its weights; spread over GPU and CPU where the GPU alone is too small."""
     refuse_damaged_weights(directory)
     place = placement(device)
     try:
         return _opened(open_model, directory, place, dtype, **more)
     except MemoryTooSmall:
-        if not place.startswith("cuda"):
+        if not (spreads and place.startswith("cuda")):
             raise
     # Out here the error and its frames are gone, and with them the weights that did fit.
     free_memory()
     print(
-        f"nlareport: {directory} does not fit into the memory of {place} in {dtype}, so a part of it waits in the "
-        "computer's memory; that is slower.",
+        f"nlareport: {directory} does not fit into the memory of {place} in {dtype}, so a part of it waits in main "
+        "memory or on disk, which is slower.",
         file=sys.stderr,
     )
     return _opened(open_model, directory, "auto", dtype, **more)
 
 
+def each_weight(model: Any) -> Iterator[tuple[str, torch.Tensor]]:
+    """Every weight of a model by name, also those that wait off the device, which are read one by one."""
+    for place, module in model.named_modules():
+        hook = getattr(module, "_hf_hook", None)
+        waiting = next(
+            (part.weights_map for part in getattr(hook, "hooks", [hook]) if getattr(part, "weights_map", None)), None
+        )
+        for name, weight in module.named_parameters(recurse=False):
+            value = waiting[name] if weight.is_meta and waiting is not None else weight
+            yield f"{place}.{name}" if place else name, value
+
+
 def _opened(open_model: Callable[..., Any], directory: Path, place: str, dtype: str, **more: Any) -> Any:
     # What even the CPU has no room for is read from here again and again; most of it from the checkpoint itself.
-    folder = TemporaryDirectory(prefix="nlareport-") if place == "auto" else None
+    folder = mkdtemp(prefix="nlareport-") if place == "auto" else None
     try:
         with (
             quiet(),
@@ -209,7 +233,7 @@ def _opened(open_model: Callable[..., Any], directory: Path, place: str, dtype: 
                 directory,
                 dtype=DTYPES[dtype],
                 device_map=None if place == "cpu" else place,
-                offload_folder=folder and folder.name,
+                offload_folder=folder,
                 use_safetensors=True,
                 local_files_only=True,
                 # Reported with the rest, instead of an error that names one.
@@ -217,13 +241,19 @@ def _opened(open_model: Callable[..., Any], directory: Path, place: str, dtype: 
                 output_loading_info=True,
                 **more,
             )
-    except CheckpointMissing as error:
-        if error.__cause__ is None or not is_out_of_memory(error.__cause__):
+    except BaseException as error:
+        _remove(folder)
+        if not isinstance(error, CheckpointMissing) or error.__cause__ is None or not is_out_of_memory(error.__cause__):
             raise
         raise MemoryTooSmall(
             f"{directory}: the model does not fit into the memory of {place} in {dtype}. "
             "Use a device with more memory, or start a run whose compute.dtype takes less."
         ) from error
     # The folder is there as long as the model is.
-    model.offload_folder = folder
+    finalize(model, _remove, folder)
     return model.eval().requires_grad_(False), WeightFaults.of(faults)
+
+
+def _remove(folder: str | None) -> None:
+    if folder is not None:
+        rmtree(folder, ignore_errors=True)

@@ -85,6 +85,8 @@ def free_bytes(place: str) -> int:
     """How much memory is free on a device, ``auto`` being all GPUs together; 0 where the system does not say."""
     if place == "cpu":
         return int(min(_free_by_system(), _free_by_group()))
+    if not torch.cuda.is_available():
+        return 0
     devices = range(torch.cuda.device_count()) if place == "auto" else [torch.device(place)]
     return sum(torch.cuda.mem_get_info(device)[0] for device in devices)
 

@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
+from nlareport.backends.blocks import input_device
 from nlareport.backends.contract import VerbalizerContract, open_verbalizer_contract
 from nlareport.backends.hub import checkpoint_directory
 from nlareport.backends.loading import OpenModel, load_writer
@@ -164,7 +165,7 @@ class TransformersVerbalizer(OpenModel):
     def _prompt_embeds(self, vectors: torch.Tensor) -> torch.Tensor:
         # The embedding module, not its weights: Gemma's multiplies by the root of d_model.
         embedding = self._model.get_input_embeddings()
-        embeds: torch.Tensor = embedding(self._prompt_ids.to(embedding.weight.device)).repeat(len(vectors), 1, 1)
+        embeds: torch.Tensor = embedding(self._prompt_ids.to(input_device(self._model))).repeat(len(vectors), 1, 1)
         embeds[:, self._marker_index] = vectors.to(embeds.device, embeds.dtype)
         return embeds
 

@@ -6,11 +6,13 @@ only blocks are read the rest of a checkpoint is left alone: later blocks, heads
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 
 from nlareport.backends.blocks import BlockList, run
@@ -76,7 +78,7 @@ def refuse_faults_of_blocks(
     Raises:
         CheckpointDrift: a weight is missing, superfluous or of another shape.
     """
-    missing = faults.missing and _needed(model, blocks, faults.missing)
+    missing = _needed(model, blocks, faults.missing) if faults.missing else []
     is_part = (json_object(directory / "config.json") or {}).get("model_type") != config.model_type
     unused = [name for name in faults.unused if not _is_later_block(name, model, blocks, config)]
     if used_elsewhere is None:
@@ -87,28 +89,37 @@ def refuse_faults_of_blocks(
     refuse_faults(directory, WeightFaults(missing, unused, faults.reshaped))
 
 
+class _Done(Exception):
+    """The last block has run."""
+
+
 def _needed(model: Any, blocks: BlockList, missing: list[str]) -> list[str]:
-    """Those of the missing weights that belong to a block, or to a module that runs before the last block is done."""
-    running = True
+    """Those of the missing weights that belong to a block, or to a module that runs before the last block is done.
+
+    Modules of the others pass everything on from now on: what stands behind the blocks is not asked for.
+    """
+    if inside := [name for name in missing if name.startswith(f"{blocks.name}.")]:
+        return inside
     before: set[str] = set()
 
     def note(name: str) -> Any:
-        return lambda _module, _inputs: before.add(name) if running else None
+        return lambda _module, _inputs: before.add(name)
 
     def stop(_module: Any, _inputs: Any, _output: Any) -> None:
-        nonlocal running
-        running = False
+        raise _Done
 
-    outside = [name for name in missing if not name.startswith(f"{blocks.name}.")]
-    owners = {name.rpartition(".")[0] for name in outside}
+    owners = {name.rpartition(".")[0] for name in missing}
     handles = [model.get_submodule(owner).register_forward_pre_hook(note(owner)) for owner in owners]
     handles.append(blocks.modules[-1].register_forward_hook(stop))
     try:
-        run(model, [[model.config.vocab_size // 3]])
+        with suppress(_Done):
+            run(model, [[model.config.vocab_size // 3]])
     finally:
         for handle in handles:
             handle.remove()
-    return [name for name in missing if name not in outside or name.rpartition(".")[0] in before]
+    for owner in owners - before - {""}:
+        model.set_submodule(owner, nn.Identity())
+    return [name for name in missing if name.rpartition(".")[0] in {*before, ""}]
 
 
 def _is_later_block(name: str, model: Any, blocks: BlockList, config: Any) -> bool:
