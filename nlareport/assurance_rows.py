@@ -9,10 +9,10 @@ from typing import Literal
 from nlareport.making_rows import CheckpointRole
 from nlareport.rows import PairId
 
-Mark = Literal["no_tag", "misspelt_tag", "unopened_tag", "budget", "empty", "overrun"]
+Mark = Literal["no_tag", "misspelt_tag", "unopened_tag", "unclosed_tag", "budget", "empty", "overrun"]
 """What is odd about an answer. All but the last make it unclean: no tag at all; a tag spelt otherwise; a closing
-tag never opened; the token budget ran out before the closing tag; nothing between the tags. `overrun`: clean, but the
-budget ran out behind the closing tag."""
+tag never opened; an opening tag never closed though the answer ended by itself; the token budget ran out before the
+closing tag; nothing between the tags. `overrun`: clean, but the budget ran out behind the closing tag."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@ Enter a sidecar's templates and a tokenizer; leave texts and token ids, or an er
 Knows neither files nor models. `checkpoint.Sidecar` is a `PromptContract`; any other object with these fields is too.
 """
 
-import re
 from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
 
@@ -18,8 +17,7 @@ from nlareport.beginnings import (
 from nlareport.chats import rendered
 from nlareport.errors import ChatTemplateFails, CheckpointDrift
 
-_EXPLANATION = re.compile(r"<explanation>(.*?)</explanation>", re.DOTALL)
-_CLOSING_TAG = "</explanation>"
+OPENING_TAG, CLOSING_TAG = "<explanation>", "</explanation>"
 # Ends in a letter and in a full stop: only the token that touches the explanation may differ, and no suffix records it.
 _PROBES = ("a snippet of text", "One snippet. Another one.")
 
@@ -149,16 +147,13 @@ def reconstructor_prompt(sidecar: PromptContract, explanation: str) -> str:
 
 
 def explanation_in(completion: str) -> str | None:
-    """The text between the tags, stripped, possibly empty; None when the closing tag is not there.
+    """The text between the first opening tag and its closing tag, stripped, possibly empty; None without such a pair.
 
-    The first closed pair of tags counts. An answer that closes a tag it never opened is read from its start: the
-    protocol calls an answer clean by its closing tag.
+    So the public release reads an answer. What is odd about one is judged in `nlareport.explanations`.
     """
-    tagged = _EXPLANATION.search(completion)
-    if tagged:
-        return tagged.group(1).strip()
-    before, closing_tag, _ = completion.partition(_CLOSING_TAG)
-    return before.strip() if closing_tag else None
+    _, _, opened = completion.partition(OPENING_TAG)
+    text, closing_tag, _ = opened.partition(CLOSING_TAG)
+    return text.strip() if closing_tag else None
 
 
 def check_against_tokenizer(

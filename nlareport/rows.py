@@ -116,14 +116,16 @@ class Explanation:
     item_id: int
     source: PairId
     text: str | None
-    """The explanation between the tags, stripped. None when the answer did not hold one."""
+    """The explanation between the tags, stripped. None when the answer did not hold one, or an empty one."""
     completion: str | None
     """The whole answer. None when only the explanation was published."""
     n_tokens: int | None
     """Tokens generated, the stop token included. None when not published."""
     finish: Finish | None
-    """`closed`: the closing tag was found; `length`: the budget ran out first; `stop`: ended without the tag."""
+    """`closed`: the first opening tag and its closing tag were found; `length`: the budget ran out without them;
+    `stop`: ended by itself without them."""
     is_clean: bool | None
+    """Whether there is such a pair of tags with text between. Why not: `assurance_rows.AnswerMark`."""
 
 
 @dataclass(frozen=True, slots=True)

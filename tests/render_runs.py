@@ -1,12 +1,15 @@
 """Run files for the renderer's tests: the published 4×4 matrix, and a computed 2×2 run made up here."""
 
 import random
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import mean, median
 
 from measured_rows import measured_rows
 
+from nlareport.assurance_rows import Mark
+from nlareport.explanations import ANSWER_RULE
 from nlareport.rows import (
     AblationCell,
     Alignment,
@@ -14,6 +17,7 @@ from nlareport.rows import (
     Cell,
     Document,
     Explanation,
+    Finish,
     Item,
     LearningCurve,
     NullScore,
@@ -23,6 +27,7 @@ from nlareport.rows import (
     Score,
     stratum_of,
 )
+from nlareport.stages.verbalize import judge_again
 from nlareport.store.connections import SCHEMA_VERSION
 from nlareport.store.database import create_run_file
 
@@ -74,6 +79,17 @@ TOKENS = [" minister", ",", " 2019", " said", " the", ".", " growth", "7", " Reu
 LEVELS = {(0, 0): 0.62, (0, 1): 0.31, (1, 0): 0.27, (1, 1): 0.58}
 OTHER_LEVEL = 0.44
 PERFECT = 1.0
+BUDGET = 160
+ODD_ANSWERS: dict[Mark, tuple[str, Finish]] = {
+    "no_tag": ("The passage reports quarterly figures.", "stop"),
+    "misspelt_tag": ("<Explanation>The passage reports quarterly figures.</explanation>", "stop"),
+    "unopened_tag": ("The passage reports quarterly figures.</explanation>", "stop"),
+    "unclosed_tag": ("<explanation>The passage reports quarterly figures.</h2>", "stop"),
+    "budget": ("<explanation>The passage reports quarterly figures of a listed", "length"),
+    "empty": ("<explanation>\n</explanation>", "stop"),
+    "overrun": ("<explanation>\nQuarterly figures.\n</explanation> Quarterly figures. Quarterly", "length"),
+}
+"""One of each mark, with how it ended."""
 DROPS = {
     "words_shuffled": 0.153, "quotes_kept": 0.204, "quotes_blanked": 0.402, "digits_masked": 0.003,
     "last_16_tokens": 0.107, "last_8_tokens": 0.135, "first_8_tokens": 0.31, "first_16_tokens": 0.27,
@@ -96,16 +112,23 @@ def write_computed_run(
     hostile: str | None = None,
     seed: int = 7,
     with_measures: bool = True,
+    with_marks: bool = False,
 ) -> Path:
     """A finished run of one to four pairs: outliers, strata, unclean answers, nulls, baselines, ablations, skips.
 
     Another seed gives other answers and scores for the same items. Without measures it is as an older version would
-    have left it.
+    have left it. With marks its answers were judged by the rule of this version, and the first pair's first items are
+    odd in every way there is.
     """
     chosen = [*PAIRS, *MORE_PAIRS][:pairs]
     rng = random.Random(seed)
     items = [_item(number, hostile) for number in range(n_items)]
     explanations = [_explanation(item, pair, rng, hostile) for item in items for pair in chosen]
+    run, marks = run_row(), []
+    if with_marks:
+        run = replace(run, environment={**run.environment, "answer_rule": ANSWER_RULE})
+        said = judge_again([_made_odd(row, chosen[0]) for row in explanations], BUDGET)
+        explanations, marks = said.explanations, said.marks
     clean = {(row.item_id, row.source) for row in explanations if row.is_clean}
     scores = [
         _score(item, s, t, chosen, rng, (item.item_id, chosen[s].pair_id) in clean)
@@ -119,7 +142,7 @@ def write_computed_run(
     ]
     alignments, cells = _alignments(items, chosen, rng), _cells(items, scores, chosen)
     create_run_file(
-        path, run_row(), chosen, documents + skipped, items, alignments, explanations, scores, _nulls(items, chosen),
+        path, run, chosen, documents + skipped, items, alignments, explanations, marks, scores, _nulls(items, chosen),
         cells, _baselines(chosen), _learning_curves(chosen), _ablation_cells(chosen),
         *(measured_rows(items, chosen, alignments, scores, cells) if with_measures else []),
     )  # fmt: skip
@@ -164,6 +187,14 @@ def _explanation(item: Item, pair: Pair, rng: random.Random, hostile: str | None
         return Explanation(item.item_id, pair.pair_id, None, f"<explanation>\n{text}", 160, "length", False)
     whole = f"<explanation>\n{text}\n</explanation>"
     return Explanation(item.item_id, pair.pair_id, text, whole, 70 + item.item_id % 50, "closed", True)
+
+
+def _made_odd(row: Explanation, pair: Pair) -> Explanation:
+    """The answer as one that bears the mark of its item's place in `ODD_ANSWERS`, where the pair is this one."""
+    if row.source != pair.pair_id or row.item_id >= len(ODD_ANSWERS):
+        return row
+    completion, finish = list(ODD_ANSWERS.values())[row.item_id]
+    return replace(row, completion=completion, n_tokens=BUDGET if finish == "length" else 40, finish=finish)
 
 
 def _score(item: Item, s: int, t: int, pairs: list[Pair], rng: random.Random, is_clean: bool) -> Score:

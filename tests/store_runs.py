@@ -137,6 +137,7 @@ def make_older(path: Path) -> None:
             """UPDATE run SET environment = json_merge_patch(environment, '{"scored": {"version": null}}')
             WHERE json_exists(environment, '$.scored')"""
         )
+        connection.execute("""UPDATE run SET environment = json_merge_patch(environment, '{"answer_rule": null}')""")
 
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)

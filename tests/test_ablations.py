@@ -322,9 +322,12 @@ def test_answers_without_a_text_are_not_read_and_cost_what_they_cost_before(uncl
     db = corpus / "run.duckdb"
     run(experiment(corpus, BOTH, max_new_tokens=10, unclean=unclean), db)
     rows = read_run(db)
-    clean = {(row.item_id, row.source) for row in rows.explanations if row.is_clean}
-    assert 0 < len(clean) < 18
-    assert {(row.item_id, row.source) for row in rows.ablations} == clean
+    read = {(row.item_id, row.source) for row in rows.explanations if row.is_clean}
+    if unclean == "penalty":
+        # Training did not read those either whose budget ran out behind the closing tag.
+        read -= {(row.item_id, row.source) for row in rows.answer_marks if row.mark == "overrun"}
+    assert 0 < len(read) < 18
+    assert {(row.item_id, row.source) for row in rows.ablations} == read
     written = {(cell.source, cell.target): cell for cell in rows.cells if cell.subset == "all"}
     for cell in rows.ablation_cells:
         assert cell.n_scored == written[cell.source, cell.target].n_scored

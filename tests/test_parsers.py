@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import yaml
@@ -20,6 +21,7 @@ from nlareport.batches import Tokenization
 from nlareport.checkpoint import MOST_SCALE, MOST_WHOLE, Sidecar, parse_sidecar, read_sidecar, sidecar_content
 from nlareport.errors import CheckpointInvalid, ExperimentInvalid, NothingToAlign, PublishedFiguresInvalid
 from nlareport.experiment import load_experiment
+from nlareport.explanations import judged
 from nlareport.prompts import explanation_in
 from nlareport.stages.sample import align
 from nlareport.store.published import published_rows
@@ -196,14 +198,30 @@ TAGS = st.sampled_from(
 @given(parts=st.lists(TAGS | WRITING, max_size=10))
 @example(parts=["<explanation>"] * 2000)
 @example(parts=["</explanation>", "<explanation>", "a", "</explanation>"])
-def test_an_explanation_is_the_stripped_text_before_the_first_end_that_closes_one(parts: list[str]) -> None:
+def test_an_explanation_is_the_stripped_text_of_the_first_pair_of_tags(parts: list[str]) -> None:
     completion = "".join(parts)
     found = explanation_in(completion)
-    assert (found is None) == ("</explanation>" not in completion)
-    if found is not None:
-        assert found == found.strip()
-        assert "</explanation>" not in found
-        assert f"{found}" in completion
+    # As the public release's own pattern finds it.
+    expected = re.search("<explanation>(.*?)</explanation>", completion, re.DOTALL)
+    assert found == (expected and expected[1].strip())
+
+
+@settings(max_examples=150, deadline=None)
+@given(parts=st.lists(TAGS | WRITING, max_size=10), finish=st.sampled_from(["stop", "length"]))
+@example(parts=["<", " " * 40_000, "/", " " * 40_000], finish="stop")
+@example(parts=["<a "] * 20_000, finish="length")
+def test_every_answer_is_judged_and_only_one_with_a_text_between_its_tags_is_clean(
+    parts: list[str], finish: Literal["stop", "length"]
+) -> None:
+    completion = "".join(parts)
+    found, text = judged(completion, finish), explanation_in(completion)
+    assert found.is_clean == bool(text)
+    assert found.is_closed == (text is not None)
+    assert found.text == (text or None)
+    assert (found.mark in (None, "overrun")) == found.is_clean
+    assert (found.mark == "overrun") == (found.is_clean and finish == "length")
+    if found.mark in ("no_tag", "unclosed_tag"):
+        assert finish == "stop"
 
 
 @settings(max_examples=100, deadline=None)

@@ -298,13 +298,19 @@ def test_braces_of_an_explanation_stay(sidecar: Sidecar) -> None:
         ("Sure! <explanation>One.</explanation> Anything else?", "One."),
         ("<explanation>One.</explanation><explanation>Two.</explanation>", "One."),
         ("<explanation></explanation>", ""),
-        ("One.</explanation>", "One."),
-        ("One.</explanation> <explanation>Two.", "One."),
-        ("One.</explanation> Two.</explanation>", "One."),
+        ("<explanation>\u00a0One.\u00a0</explanation>", "One."),
+        ("<explanation>One <explanation>Two.</explanation></explanation>", "One <explanation>Two."),
+        ("One.</explanation>", None),
+        ("One.</explanation> <explanation>Two.", None),
+        ("One.</explanation> <explanation>Two.</explanation>", "Two."),
+        ("<explanation >One.</explanation>", None),
+        ("<EXPLANATION>One.</EXPLANATION>", None),
         ("<explanation>One, and then the budget", None),
         ("No tags at all", None),
         ("", None),
     ],
 )
-def test_an_explanation_is_what_stands_before_its_closing_tag(completion: str, explanation: str | None) -> None:
+def test_an_explanation_is_what_stands_between_the_first_opening_tag_and_its_closing_tag(
+    completion: str, explanation: str | None
+) -> None:
     assert explanation_in(completion) == explanation

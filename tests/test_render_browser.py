@@ -329,7 +329,7 @@ def test_a_cell_of_the_small_matrix_becomes_the_score_shown(page: Page, details:
 def test_an_unclean_item_says_so_and_is_sorted_last(page: Page, details: list[ItemDetail]) -> None:
     unclean = next(item for item in details if item.is_clean[0] is False)
     opened(page, f"#cell={CELL}&item={unclean.item_id}")
-    expect(page.locator(".chosen")).to_contain_text("Not clean: the token budget ran out.")
+    expect(page.locator(".chosen")).to_contain_text("Not clean: the token budget ran out before the closing tag.")
     expect(page.locator(".chosen")).to_contain_text("Unscored: explanation not closed within 160 tokens.")
     assert unclean.item_id in ranked(details, CROSSING)[-10:]
     assert page.locator(".row[aria-current] .score").text_content() == "–"

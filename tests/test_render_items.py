@@ -137,8 +137,8 @@ def test_an_answer_that_is_not_clean_says_how_it_ended_and_why_it_is_unscored(
 ) -> None:
     item = next(item for item in details if False in item.is_clean)
     page = read(site / "items" / f"{item.item_id}.html")
-    assert "Not clean: the token budget ran out." in page
-    assert "No explanation was closed; the answer reads:" in page
+    assert "Not clean: the token budget ran out before the closing tag." in page
+    assert "It holds no explanation; the whole answer reads:" in page
     assert page.count("Unscored: explanation not closed within 160 tokens.") == 1
 
 

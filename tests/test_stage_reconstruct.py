@@ -1,14 +1,20 @@
 import numpy as np
 import pytest
 
-from nlareport.rows import Explanation, PairId
+from nlareport.rows import Explanation, Finish, PairId
 from nlareport.stages.reconstruct import reconstruct, scorable_text
 
 TARGET = PairId("b")
 
 
-def explanation(item_id: int, text: str | None, completion: str | None = None, is_clean: bool | None = True):
-    return Explanation(item_id, PairId("a"), text, completion, None, None, is_clean)
+def explanation(
+    item_id: int,
+    text: str | None,
+    completion: str | None = None,
+    is_clean: bool | None = True,
+    finish: Finish | None = None,
+):
+    return Explanation(item_id, PairId("a"), text, completion, None, finish, is_clean)
 
 
 class LengthReconstructor:
@@ -22,21 +28,50 @@ class LengthReconstructor:
         return np.array([[len(text), 1.0] for text in explanations], dtype=np.float32)
 
 
+CUT = explanation(1, None, " <explanation>a wo\n", is_clean=False, finish="length")
+EMPTY = explanation(1, None, "<explanation> </explanation>", is_clean=False, finish="closed")
+
+
 @pytest.mark.parametrize(
-    ("given", "unscored", "raw"),
+    ("given", "unscored", "raw", "penalty"),
     [
-        (explanation(1, "a word", "<explanation>a word</explanation>"), "a word", "a word"),
-        (explanation(1, None, "<explanation>a wo", is_clean=False), None, "<explanation>a wo"),
-        (explanation(1, None, "  ", is_clean=False), None, None),
-        (explanation(1, None, "<explanation></explanation>"), None, None),
-        (explanation(1, "published", is_clean=None), "published", "published"),
+        (explanation(1, "a word", "<explanation>a word</explanation>", finish="closed"), "a word", "a word", "a word"),
+        (CUT, None, " <explanation>a wo\n", None),
+        (
+            explanation(1, None, "a word</explanation>", is_clean=False, finish="stop"),
+            None,
+            "a word</explanation>",
+            None,
+        ),
+        (explanation(1, None, "", is_clean=False, finish="stop"), None, "", None),
+        (EMPTY, None, "", ""),
+        (explanation(1, None, None, is_clean=False, finish="length"), None, None, None),
+        (explanation(1, "a wo", None, is_clean=False), None, "a wo", None),
+        (explanation(1, "published", is_clean=None), "published", "published", "published"),
     ],
-    ids=["clean", "cut", "blank", "empty", "cleanness not published"],
+    ids=["clean", "cut", "unopened", "nothing said", "empty", "no answer kept", "only a text kept", "not published"],
 )
-def test_what_can_be_scored_follows_the_choice_for_unclean_answers(given, unscored, raw):
+def test_what_can_be_scored_follows_the_choice_for_unclean_answers(given, unscored, raw, penalty):
     assert scorable_text(given, "unscored") == unscored
-    assert scorable_text(given, "penalty") == unscored
     assert scorable_text(given, "raw") == raw
+    assert scorable_text(given, "penalty") == penalty
+
+
+def test_only_under_penalty_a_text_that_ended_with_its_budget_offers_nothing():
+    row = explanation(1, "a word", "<explanation>a word</explanation> a", finish="closed")
+    assert [scorable_text(row, unclean, "overrun") for unclean in ("unscored", "raw", "penalty")] == [
+        "a word",
+        "a word",
+        None,
+    ]
+    assert scorable_text(EMPTY, "penalty", "empty") == ""
+    assert scorable_text(CUT, "raw", "budget") == " <explanation>a wo\n"
+
+
+def test_an_empty_text_is_read_as_one():
+    reconstructor = LengthReconstructor()
+    assert reconstruct([EMPTY], "raw", TARGET, reconstructor).vectors.tolist() == [[0.0, 1.0]]
+    assert reconstructor.asked == [[""]]
 
 
 def test_only_scorable_explanations_are_read_in_item_order():

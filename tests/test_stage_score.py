@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nlareport.assurance_rows import Mark
 from nlareport.batches import ActivationBatch
 from nlareport.errors import CheckpointDrift, TooFewItems
 from nlareport.resampling import derangement
@@ -54,25 +55,55 @@ def test_a_reconstruction_without_direction_becomes_an_unscored_row(bad, unclean
 UNREAD = [
     Explanation(0, SOURCE, None, "<explanation>a", 300, "length", False),
     Explanation(1, SOURCE, None, "no", 2, "stop", False),
-    Explanation(2, SOURCE, None, "<explanation></explanation>", 4, "closed", True),
+    Explanation(2, SOURCE, None, "<explanation></explanation>", 4, "closed", False),
 ]
+NOTHING = batch(np.zeros((0, 0)))
 
 
-def test_an_explanation_that_offers_no_text_is_unscored_with_its_reason():
-    scores = score_cell(SOURCE, TARGET, GOLD, batch(np.zeros((0, 0))), UNREAD, 0.5, "unscored")
+def test_an_answer_that_offers_no_text_is_unscored_with_the_reason_of_its_mark():
+    marks: dict[int, Mark] = {0: "misspelt_tag", 1: "no_tag", 2: "empty"}
+    scores = score_cell(SOURCE, TARGET, GOLD, NOTHING, UNREAD, 0.5, "unscored", marks)
+    assert [score.unscored_reason for score in scores] == [
+        "not clean: a tag of the answer is misspelt",
+        "not clean: the answer holds no explanation tag",
+        "not clean: nothing stands between the tags",
+        "no explanation was written",
+    ]
+    assert all(score.mse_nrm is None and score.fve_nrm is None for score in scores)
+
+
+def test_an_answer_without_a_mark_is_unscored_for_how_it_ended():
+    clean_but_empty = Explanation(2, SOURCE, None, "<explanation></explanation>", 4, "closed", True)
+    scores = score_cell(SOURCE, TARGET, GOLD, NOTHING, [*UNREAD[:2], clean_but_empty], 0.5, "unscored")
     assert [score.unscored_reason for score in scores] == [
         "not clean: the token budget ran out before the closing tag",
         "not clean: the answer ended without the closing tag",
         "the explanation is empty",
         "no explanation was written",
     ]
-    assert all(score.mse_nrm is None and score.fve_nrm is None for score in scores)
 
 
-def test_under_penalty_an_explanation_that_offers_no_text_costs_2():
-    scores = score_cell(SOURCE, TARGET, GOLD, batch(np.zeros((0, 0))), UNREAD, 0.5, "penalty")
+def test_under_penalty_an_answer_that_offers_no_text_costs_2():
+    scores = score_cell(SOURCE, TARGET, GOLD, NOTHING, UNREAD, 0.5, "penalty", {0: "budget", 1: "no_tag"})
     assert [score.mse_nrm for score in scores] == [2.0, 2.0, 2.0, None]
     assert [score.fve_nrm for score in scores] == [-3.0, -3.0, -3.0, None]
+    assert [score.unscored_reason for score in scores] == [None, None, None, "no explanation was written"]
+
+
+@pytest.mark.parametrize("read", [GOLD, batch([[1, 0], [0, 2], [0, 0], [0, 4]])], ids=["well", "without direction"])
+def test_only_under_penalty_a_budget_used_up_behind_the_closing_tag_costs_2(read):
+    """Also where the text was read: training gave such an answer no more than one without tags."""
+    marks: dict[int, Mark] = {2: "overrun"}
+    expected = score_cell(SOURCE, TARGET, GOLD, read, clean(0, 1, 2, 3), 0.5, "unscored")
+    assert score_cell(SOURCE, TARGET, GOLD, read, clean(0, 1, 2, 3), 0.5, "unscored", marks) == expected
+    assert score_cell(SOURCE, TARGET, GOLD, read, clean(0, 1, 2, 3), 0.5, "raw", marks) == expected
+    expected[2] = Score(2, SOURCE, TARGET, 2.0, -3.0)
+    assert score_cell(SOURCE, TARGET, GOLD, read, clean(0, 1, 2, 3), 0.5, "penalty", marks) == expected
+
+
+def test_under_penalty_an_empty_pair_of_tags_is_scored_by_what_was_read_of_it():
+    scores = score_cell(SOURCE, TARGET, GOLD, batch([[1, 0]], [2]), UNREAD, 0.5, "penalty", {2: "empty"})
+    assert [score.mse_nrm for score in scores] == [2.0, 2.0, 0.0, None]
 
 
 def test_a_lost_reconstruction_is_unscored_and_says_whose_it_was():

@@ -11,12 +11,13 @@ from typing import Any, get_args
 
 from nlareport.ports import RunReader, in_batches
 from nlareport.render import formats, report_folder
+from nlareport.render.answer_notes import CLEAN, CLEAN_LETTERS, answer_letter, letter_notes
 from nlareport.render.items import ITEMS_PER_PAGE, ItemDetail, ItemPages, ItemWriter, item_details
 from nlareport.render.links import cell_name, family_name, pair_name
 from nlareport.render.readable import isolated, readable
 from nlareport.render.report_folder import ReportFolder
 from nlareport.render.tables import script_literal
-from nlareport.rows import Finish, Pair, Stratum
+from nlareport.rows import Pair, Stratum
 
 ITEMS_PER_SHARD = 100
 """Of texts: about 100 KB compressed, so that looking at one item costs little."""
@@ -31,8 +32,6 @@ SCRIPTS = ("data", "texts", "searcher", "worker", "search", "state", "filter", "
 """In the order they build on each other."""
 POLICY = f"{report_folder.POLICY}; worker-src blob:"
 """The browser's page searches in a worker whose source is its own."""
-STATES: dict[Finish | None, str] = {"length": "l", "stop": "s", "closed": "u", None: "u"}
-"""How an answer that is not clean ended, in one letter; `c` is a clean one, `-` one that nobody judged."""
 
 
 def render_browser(folder: ReportFolder, reader: RunReader, pages: ItemPages, pairs: list[Pair]) -> None:
@@ -48,6 +47,7 @@ def render_browser(folder: ReportFolder, reader: RunReader, pages: ItemPages, pa
     scripts = [folder.script(f"report/browse_{name}.js") for name in SCRIPTS]
     # The data call what the first script defines, and the last script reads what the data left.
     scripts.insert(1, columns.finish())
+    letters = columns.letters()
     folder.page(
         "browse.html",
         "report/browse.html",
@@ -58,6 +58,7 @@ def render_browser(folder: ReportFolder, reader: RunReader, pages: ItemPages, pa
         families=sorted({pair.family for pair in pairs}),
         names={"cell": cell_name, "pair": pair_name, "family": family_name},
         strata=STRATA,
+        answers=[(letter, note) for letter, note in letter_notes().items() if letter in letters and letter != CLEAN],
         n_items=len(pages.item_ids),
     )
 
@@ -89,6 +90,10 @@ class ItemColumns:
         for item in details:
             self._add_item(item)
 
+    def letters(self) -> set[str]:
+        """Those that answers were judged by so far."""
+        return set().union(*self._columns["states"])
+
     def finish(self) -> str:
         """Where the script of all columns was put."""
         content = {
@@ -100,6 +105,8 @@ class ItemColumns:
             "items_per_shard": ITEMS_PER_SHARD,
             "score_scale": SCORE_SCALE,
             "strata": STRATA,
+            "answer_notes": letter_notes(),
+            "clean_letters": CLEAN_LETTERS,
             "shards": self._shards,
             "tokens": list(self._tokens),
             "ids": list(self.pages.item_ids),
@@ -122,8 +129,8 @@ class ItemColumns:
             column.append(scaled(fve))
         for column, norm in zip(columns["norms"], item.activation_norm, strict=True):
             column.append(None if norm is None or not math.isfinite(norm) else float(f"{norm:.{NORM_DIGITS}g}"))
-        for column, is_clean, finish in zip(columns["states"], item.is_clean, item.finish, strict=True):
-            column.append("-" if is_clean is None else "c" if is_clean else STATES[finish])
+        for column, is_clean, mark in zip(columns["states"], item.is_clean, item.mark, strict=True):
+            column.append(answer_letter(is_clean, mark))
 
     def _token(self, token: str) -> int:
         """The token's place in the dictionary, where it is put if it is new."""

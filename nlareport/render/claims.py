@@ -15,6 +15,7 @@ import yaml
 
 from nlareport.ports import RunReader
 from nlareport.render import formats
+from nlareport.render.answer_notes import counted
 from nlareport.render.contexts import ClaimFigures, ClaimNeed
 from nlareport.render.folders import templates_folder
 from nlareport.rows import Claim
@@ -40,7 +41,8 @@ class FigureFormatter(Formatter):
     """Fills ``{name:word}`` with the figure `name`, written as `word` says; a name that is not there is an error.
 
     Words: ``fve``, ``fves`` (a range of them), ``short`` (two decimals), ``percent``, ``percents``, ``count``,
-    ``list``, and ``one|many``, which is the count with its noun. No word: text as it is.
+    ``list``, ``reasons`` (why answers are not clean), and ``one|many``, which is the count with its noun. No word: text
+    as it is.
     """
 
     def format_field(self, value: Any, format_spec: str) -> str:
@@ -67,6 +69,8 @@ class FigureFormatter(Formatter):
                 return formats.count(value)
             case "list":
                 return _listed(value)
+            case "reasons":
+                return counted(value)
         raise ValueError(f"unknown format word {format_spec!r}")
 
 

@@ -6,6 +6,7 @@ Enters nothing, leaves types. Absence is always None; what it means stands at th
 from dataclasses import dataclass
 
 from nlareport.making_rows import CheckpointRole
+from nlareport.render.answer_notes import ShownMark, answer_note
 from nlareport.rows import Finish, PairId, RunKind
 
 
@@ -217,7 +218,13 @@ class SampleExplanation:
     completion: str | None
     is_clean: bool | None
     finish: Finish | None
+    mark: ShownMark | None
     own_fve_nrm: float | None
+
+    @property
+    def note(self) -> str | None:
+        """What is said of its form."""
+        return answer_note(self.is_clean, self.mark)
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,20 +255,6 @@ class ExplanationFacts:
     """Whose last quoted span ends in the item's word."""
     share_holding_item: float
     """Whose last quoted span holds the item's token or word anywhere."""
-
-
-@dataclass(frozen=True, slots=True)
-class DecodeFinish:
-    """How one source's decodes ended (``decode_finish``)."""
-
-    source: PairId
-    source_label: str
-    n_decodes: int
-    n_clean: int
-    n_out_of_budget: int
-    n_without_tag: int
-    median_tokens: float | None
-    most_tokens: int | None
 
 
 @dataclass(frozen=True, slots=True)

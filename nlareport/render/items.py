@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from nlareport.ports import RunReader, in_batches
+from nlareport.render.answer_notes import ShownMark, answer_note
 from nlareport.render.readable import readable
 from nlareport.render.report_folder import ReportFolder
 from nlareport.render.samples import MarkedContext, mark_token
@@ -47,6 +48,7 @@ class ItemDetail:
     completion: list[str | None]
     finish: list[Finish | None]
     is_clean: list[bool | None]
+    mark: list[ShownMark | None]
     token_index: list[int | None]
     char_error: list[int | None]
     activation_norm: list[float | None]
@@ -72,6 +74,11 @@ class ItemDetail:
             before = f"…{before.partition(' ')[2] or before[1:]}"
         token = marked.token if len(marked.token) <= TAIL else f"{marked.token[:TAIL]}…"
         return MarkedContext(" ".join(before.splitlines()), token)
+
+    @property
+    def notes(self) -> list[str | None]:
+        """What is said of the form of each answer."""
+        return [answer_note(*judged) for judged in zip(self.is_clean, self.mark, strict=True)]
 
     @property
     def has_texts(self) -> bool:

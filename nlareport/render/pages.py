@@ -12,6 +12,7 @@ from nlareport.errors import RunIncomplete
 from nlareport.ports import PublicCopy, RunReader
 from nlareport.render import contexts
 from nlareport.render.ablations import Ablations, read_ablations
+from nlareport.render.answer_notes import DecodeFinish, MarkCount
 from nlareport.render.answers import Answer, Origin, ask
 from nlareport.render.baselines import Baselines, read_baselines
 from nlareport.render.browser import render_browser
@@ -24,7 +25,7 @@ from nlareport.render.heat_views import Heat, read_heat
 from nlareport.render.interval_chart import interval_chart
 from nlareport.render.items import read_item_pages
 from nlareport.render.measures import Measures, read_measures
-from nlareport.render.protocol import Fact, read_protocol, unclean_choice
+from nlareport.render.protocol import Fact, answer_rule, read_protocol, unclean_choice
 from nlareport.render.report_folder import SECTIONS, ReportFolder, SitePlace
 from nlareport.render.samples import Samples, read_samples
 from nlareport.render.variances import Variances, read_variances
@@ -40,6 +41,7 @@ class ReportContext:
     counts: Answer[contexts.Counts]
     hero: Answer[contexts.HeroCell]
     protocol: list[Fact]
+    answer_rule: str
     unclean_choice: str | None
     pairs: Answer[Pair]
     heat: Heat
@@ -58,7 +60,8 @@ class ReportContext:
     """Sentences for the top of the page. Only those that hold, here and below."""
     claims: list[tuple[Claim, Origin]]
     samples: Samples
-    decodes: Answer[contexts.DecodeFinish]
+    decodes: Answer[DecodeFinish]
+    marks: Answer[MarkCount]
     explanations: Answer[contexts.ExplanationFacts]
     unscored: Answer[contexts.UnscoredReason]
     alignment: Answer[contexts.AlignmentExtremes]
@@ -114,6 +117,7 @@ def read_report(reader: RunReader) -> ReportContext:
         counts=counts,
         hero=ask(reader, contexts.HeroCell, "hero_cells"),
         protocol=read_protocol(head.only),
+        answer_rule=answer_rule(head.only),
         unclean_choice=unclean_choice(head.only),
         pairs=pairs,
         heat=heat,
@@ -133,7 +137,8 @@ def read_report(reader: RunReader) -> ReportContext:
         lead=lead,
         claims=claims,
         samples=read_samples(reader),
-        decodes=ask(reader, contexts.DecodeFinish, "decode_finish"),
+        decodes=ask(reader, DecodeFinish, "decode_finish"),
+        marks=ask(reader, MarkCount, "answer_marks"),
         explanations=ask(reader, contexts.ExplanationFacts, "explanation_facts"),
         unscored=ask(reader, contexts.UnscoredReason, "unscored_reasons"),
         alignment=ask(reader, contexts.AlignmentExtremes, "alignment_extremes"),

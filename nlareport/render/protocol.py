@@ -6,14 +6,28 @@ from pathlib import Path
 from typing import Any
 
 from nlareport.experiment import Experiment, HuggingFaceCorpus, LocalCorpus, Stream, parse_experiment
+from nlareport.explanations import ANSWER_RULE
 from nlareport.render.contexts import RunHead
 from nlareport.render.formats import count
 
 UNCLEAN_CHOICES = {
     "unscored": "left unscored and counted",
-    "raw": "scored on the whole answer",
-    "penalty": "given mse_nrm 2.0",
+    "raw": "scored as the public client does: on the whole answer, tags and all, or on the empty text where nothing "
+    "stands between the tags",
+    "penalty": "given mse_nrm 2.0 as in training, and so are clean answers whose token budget ran out behind the "
+    "closing tag; where nothing stands between the tags, the empty text is scored",
 }
+CLEAN_RULE = (
+    "An answer is clean when its first opening tag and the closing tag behind it were found within the token budget, "
+    "with something between them."
+)
+RULES_OF_OTHERS = {
+    "computed": "This run was judged by an earlier rule: it calls an answer clean when the closing tag came within the "
+    "token budget, whether or not it was ever opened and whether or not anything stands before it.",
+    "imported": "Which answers are clean is what the imported bundle says.",
+    "published": "Which answers are clean is what the published figures say; by which rule is not known.",
+}
+"""Where a run does not name the rule its answers were judged by."""
 STREAMS: dict[Stream, str] = {
     "float32": "float32 where vectors enter at norm 1,000 or more or at their own, else as the weights",
     "model": "as the weights, whatever the norm",
@@ -33,6 +47,12 @@ def read_protocol(head: RunHead) -> list[Fact]:
     if head.kind == "computed" and head.experiment_yaml is not None:
         return _of_experiment(parse_experiment(head.experiment_yaml, Path(f"{head.run_id}.yaml")))
     return _of_published(json.loads(head.environment))
+
+
+def answer_rule(head: RunHead) -> str:
+    """What clean means in this run, as a sentence."""
+    is_known = json.loads(head.environment).get("answer_rule") == ANSWER_RULE
+    return CLEAN_RULE if is_known else RULES_OF_OTHERS[head.kind]
 
 
 def unclean_choice(head: RunHead) -> str | None:

@@ -73,8 +73,8 @@ def data_dictionary(columns: Sequence[DictionaryColumn]) -> str:
         "# Data dictionary",
         "A run is one DuckDB file with these tables. `nlareport export` writes them as Parquet, CSV or JSONL; any "
         "DuckDB of version 1.4 or later opens the file itself. The words are the comments that the file carries: "
-        "`nlareport query FILE data_dictionary` prints them from yours. `additive_fit`, the last, is a view: it is "
-        "worked out from the tables whenever it is asked, and not exported.",
+        "`nlareport query FILE data_dictionary` prints them from yours. The views, the last of them, are "
+        "worked out from the tables whenever they are asked, and not exported.",
         "What is not known, or does not apply, is NULL, and only in columns that say so; nothing is ever NaN.",
     ]
     for table, found in groupby(columns, key=lambda column: column.table_name):

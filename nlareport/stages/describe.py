@@ -12,6 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 from nlareport import __version__
 from nlareport.checkpoint import Sidecar
 from nlareport.experiment import Experiment
+from nlareport.explanations import ANSWER_RULE
 from nlareport.rows import Pair, PairId, Run
 
 RECORDED_LIBRARIES = ("torch", "transformers", "numpy", "polars")
@@ -85,6 +86,7 @@ def describe_run(
     environment = {
         "engine": engine,
         **conditions(experiment, machine),
+        "answer_rule": ANSWER_RULE,
         # In one text: a list would be one fact for each.
         "special_ids": ", ".join(map(str, sorted(special_ids))),
     }

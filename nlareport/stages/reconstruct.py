@@ -1,7 +1,7 @@
 """Explanations to vectors: what a target's reconstructor makes of a source's texts.
 
 Enter `Explanation` rows; leaves an `ActivationBatch` of the target. It knows no model, only the `Reconstructor`
-handed in, and decides which text, if any, an explanation offers for scoring.
+handed in, and decides which text, if any, an answer offers for scoring.
 """
 
 from collections.abc import Sequence
@@ -9,25 +9,38 @@ from typing import Literal
 
 import numpy as np
 
+from nlareport.assurance_rows import Mark
 from nlareport.batches import ActivationBatch
 from nlareport.ports import Reconstructor
 from nlareport.rows import Explanation, PairId
 
 Unclean = Literal["unscored", "raw", "penalty"]
-"""What becomes of an explanation whose closing tag is missing; `scoring.unclean` of the experiment."""
+"""What becomes of an answer that is not clean; `scoring.unclean` of the experiment.
+
+`unscored`: it offers nothing. `raw`: what the public client does; without a pair of tags the whole answer is read, tags
+and all. `penalty`: what training did; an answer without a pair of tags costs `PENALTY_MSE_NRM`, and so does one whose
+budget ran out behind the closing tag. Both read an empty pair of tags as the empty text."""
 
 
-def scorable_text(explanation: Explanation, unclean: Unclean) -> str | None:
-    """The text the reconstructor reads, or None when there is none.
+def scorable_text(explanation: Explanation, unclean: Unclean, mark: Mark | None = None) -> str | None:
+    """The text the reconstructor reads, possibly empty; None when there is none to score.
 
-    A clean explanation offers what stands between its tags. One that is not clean offers its whole answer under
-    `raw` and nothing otherwise. An explanation whose cleanness was not published counts as clean.
+    A clean answer offers what stands between its tags, one that is not clean what `unclean` says. `mark` is the
+    answer's own: without it a text is offered that `penalty` would not score. An explanation whose cleanness was not
+    published counts as clean.
     """
+    if unclean == "penalty" and mark == "overrun":
+        return None
     if explanation.is_clean is not False:
         return explanation.text
-    if unclean == "raw":
-        return (explanation.completion or explanation.text or "").strip() or None
-    return None
+    if unclean == "unscored":
+        return None
+    if explanation.finish == "closed":
+        return explanation.text or ""
+    if unclean == "penalty":
+        return None
+    # Unstripped, as it is sent there.
+    return explanation.text if explanation.completion is None else explanation.completion
 
 
 def reconstruct(

@@ -4,21 +4,27 @@ Enter the target's gold activations and its reconstructions; leave `Score` and `
 and reads no text; an item that cannot be scored becomes a row that says why.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Int64
 
+from nlareport.assurance_rows import Mark
 from nlareport.batches import UNREAD, ActivationBatch
 from nlareport.errors import CheckpointDrift
+from nlareport.explanations import unclean_words
 from nlareport.geometry import fve_nrm, mean_norm, mse_nrm, variance_nrm
 from nlareport.resampling import can_derange, derangement
 from nlareport.rows import Explanation, NullScore, PairId, Score
 
 PENALTY_MSE_NRM = 2.0
-"""What an explanation that offers no text costs under `unclean: penalty`: the error of a random direction."""
+"""What an answer that offers no text costs under `unclean: penalty`: the error of a random direction."""
+
+NO_MARKS: Mapping[int, Mark] = MappingProxyType({})
+"""Of a source whose answers are all in order, or whose run file is older than marks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +55,12 @@ def score_cell(
     explanations: Sequence[Explanation],
     variance: float,
     unclean: Literal["unscored", "raw", "penalty"],
+    marks: Mapping[int, Mark] = NO_MARKS,
 ) -> list[Score]:
-    """One score per item of `gold`, in its order; `variance` is the target's V.
+    """One score per item of `gold`, in its order; `variance` is the target's V, `marks` are the source's by item.
 
     An item is scored where its reconstruction has a direction. The rest are unscored with a reason, except that under
-    `penalty` an explanation that offered no text costs 2.0.
+    `penalty` an answer that offered no text costs 2.0, as does one whose budget ran out behind its closing tag.
 
     Raises:
         CheckpointDrift: reconstructions and golds differ in width.
@@ -68,11 +75,11 @@ def score_cell(
     unread = set(reconstruction.item_ids[_is_unread(reconstruction)].tolist())
     scores = []
     for item_id in gold.item_ids.tolist():
-        error, reason = error_of.get(item_id), None
+        error, reason, mark = error_of.get(item_id), None, marks.get(item_id)
         if error is None:
-            reason = _unscored_reason(written.get(item_id), target, item_id in returned, item_id in unread)
-            if unclean == "penalty" and item_id not in returned and _offers_nothing(written.get(item_id)):
-                error, reason = PENALTY_MSE_NRM, None
+            reason = _unscored_reason(written.get(item_id), mark, target, item_id in returned, item_id in unread)
+        if unclean == "penalty" and _is_penalised(written.get(item_id), mark, item_id in returned):
+            error, reason = PENALTY_MSE_NRM, None
         fve = None if error is None else float(fve_nrm(np.array([error]), variance)[0])
         scores.append(Score(item_id, source, target, mse_nrm=error, fve_nrm=fve, unscored_reason=reason))
     return scores
@@ -146,9 +153,11 @@ def _has_direction(vector: Float[np.ndarray, " d_model"]) -> bool:
     return bool(np.isfinite(vector).all() and vector.any())
 
 
-def _offers_nothing(explanation: Explanation | None) -> bool:
-    """Whether the verbalizer answered, but without an explanation to read."""
-    return explanation is not None and (explanation.is_clean is False or not explanation.text)
+def _is_penalised(explanation: Explanation | None, mark: Mark | None, was_returned: bool) -> bool:
+    """Whether the verbalizer answered, but with nothing that training would have read."""
+    if explanation is None:
+        return False
+    return mark == "overrun" or (not was_returned and (explanation.is_clean is False or not explanation.text))
 
 
 def _is_unread(reconstruction: ActivationBatch) -> Bool[np.ndarray, " item"]:
@@ -157,7 +166,9 @@ def _is_unread(reconstruction: ActivationBatch) -> Bool[np.ndarray, " item"]:
     return np.asarray((reconstruction.vectors == UNREAD).all(axis=1))
 
 
-def _unscored_reason(explanation: Explanation | None, target: PairId, was_returned: bool, is_unread: bool) -> str:
+def _unscored_reason(
+    explanation: Explanation | None, mark: Mark | None, target: PairId, was_returned: bool, is_unread: bool
+) -> str:
     """Why an item without an error has none, in words for the report."""
     if is_unread:
         return f"{target} cannot read the explanation: it is longer than its context, or holds a token it does not know"
@@ -166,12 +177,7 @@ def _unscored_reason(explanation: Explanation | None, target: PairId, was_return
     if explanation is None:
         return "no explanation was written"
     if explanation.is_clean is False:
-        budget = explanation.finish == "length"
-        return (
-            "not clean: "
-            + ("the token budget ran out before" if budget else "the answer ended without")
-            + (" the closing tag")
-        )
+        return f"not clean: {unclean_words(mark, explanation.finish)}"
     if not explanation.text:
         return "the explanation is empty"
     return f"{target} returned no reconstruction"

@@ -1,38 +1,70 @@
 """Activations to explanations: what a source's verbalizer says of each vector.
 
-Enters an `ActivationBatch`; leave `Explanation` rows. It knows no model, only the `Verbalizer` handed in, and what
-the tags look like only through `nlareport.prompts`.
+Enters an `ActivationBatch`; leave `Explanation` rows and the marks of those that are odd. It knows no model, only the
+`Verbalizer` handed in, and what an answer holds only through `nlareport.explanations`.
 """
 
-from nlareport.batches import ActivationBatch, Completion
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from nlareport.assurance_rows import AnswerMark
+from nlareport.batches import ActivationBatch
+from nlareport.explanations import judged
 from nlareport.ports import Verbalizer
-from nlareport.prompts import explanation_in
 from nlareport.rows import Explanation, PairId
 
 
-def verbalize(batch: ActivationBatch, verbalizer: Verbalizer) -> list[Explanation]:
-    """One explanation per row of the batch, in order.
+@dataclass(frozen=True, slots=True)
+class Verbalized:
+    """What a verbalizer said, and what is odd about the form of it."""
 
-    Clean means the closing tag was found within the token budget. Tags with nothing between them are clean and hold
-    no text: the format was kept, but there is nothing to score.
+    explanations: list[Explanation]
+    marks: list[AnswerMark]
+    """At most one of each answer."""
+
+
+def verbalize(batch: ActivationBatch, verbalizer: Verbalizer) -> Verbalized:
+    """One explanation per row of the batch, in order, with the marks of those answers that have one.
+
+    Clean means that the first opening tag and its closing tag were found within the token budget, and something
+    between them.
     """
     completions = verbalizer.verbalize(batch.vectors)
-    return [
-        _explanation(int(item_id), batch.pair_id, completion)
+    answers = [
+        _judged(_unjudged(int(item_id), batch.pair_id, completion.text, completion.n_tokens), completion.finish)
         for item_id, completion in zip(batch.item_ids, completions, strict=True)
     ]
+    return _together(answers)
 
 
-def _explanation(item_id: int, source: PairId, completion: Completion) -> Explanation:
+def judge_again(explanations: list[Explanation], max_new_tokens: int) -> Verbalized:
+    """Explanations that an earlier rule judged, judged anew by their answers; those that kept none stay as they are.
+
+    An earlier version did not keep whether a closed answer ended by itself: here it did so when it is shorter than
+    the token budget.
+    """
+    answers = []
+    for row in explanations:
+        if row.completion is None:
+            continue
+        is_used_up = row.n_tokens is not None and row.n_tokens >= max_new_tokens
+        is_cut = row.finish == "length" or (row.finish != "stop" and is_used_up)
+        answers.append(_judged(row, "length" if is_cut else "stop"))
+    return _together(answers)
+
+
+def _unjudged(item_id: int, source: PairId, text: str, n_tokens: int) -> Explanation:
     # Half a surrogate pair is no text and cannot be stored; a whole one is the character it stands for.
-    answer = completion.text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    text = explanation_in(answer)
-    return Explanation(
-        item_id=item_id,
-        source=source,
-        text=text or None,
-        completion=answer,
-        n_tokens=completion.n_tokens,
-        finish=completion.finish if text is None else "closed",
-        is_clean=text is not None,
-    )
+    answer = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return Explanation(item_id, source, text=None, completion=answer, n_tokens=n_tokens, finish=None, is_clean=None)
+
+
+def _judged(row: Explanation, ended_by: Literal["stop", "length"]) -> tuple[Explanation, AnswerMark | None]:
+    found = judged(row.completion or "", ended_by)
+    finish = "closed" if found.is_closed else ended_by
+    mark = None if found.mark is None else AnswerMark(row.source, row.item_id, found.mark)
+    return replace(row, text=found.text, finish=finish, is_clean=found.is_clean), mark
+
+
+def _together(answers: list[tuple[Explanation, AnswerMark | None]]) -> Verbalized:
+    return Verbalized([row for row, _ in answers], [mark for _, mark in answers if mark is not None])

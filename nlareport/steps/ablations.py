@@ -130,12 +130,13 @@ def _ablated_items(work: Work, items: Sequence[Item]) -> Sequence[Item]:
 def _texts(work: Work) -> Texts:
     """What each source wrote of the items to ablate, by item, where there is something to read."""
     chosen = item_ids(_ablated_items(work, work.items()))
-    unclean = work.experiment.scoring.unclean
-    return {
-        source: {
-            row.item_id: text
+    texts: Texts = {}
+    for source, _ in work.pairs:
+        marks, unclean = work.marks(source), work.experiment.scoring.unclean
+        offered = {
+            row.item_id: reconstruct.scorable_text(row, unclean, marks.get(row.item_id))
             for row in work.explanations(source)
-            if row.item_id in chosen and (text := reconstruct.scorable_text(row, unclean)) is not None
+            if row.item_id in chosen
         }
-        for source, _ in work.pairs
-    }
+        texts[source] = {item_id: text for item_id, text in offered.items() if text is not None}
+    return texts

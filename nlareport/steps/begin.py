@@ -19,6 +19,7 @@ from nlareport.ports import Progress
 from nlareport.rows import Explanation, Item, Pair, PairId, Run, Score
 from nlareport.stages import describe
 from nlareport.stages.changes import START_OVER
+from nlareport.steps.judging import judge_by_rule
 from nlareport.steps.making import found_files, found_making, record_making, refuse_changed, stored_making
 from nlareport.steps.scores import is_finished
 from nlareport.steps.texts import refuse_changed_corpus
@@ -77,6 +78,7 @@ def opened(
             refuse_changed_corpus(run_file, experiment.corpus, path.parent)
             _hold_vectors(db, experiment, engine_name, found, is_older=not run_file.count(Making))
             record_making(run_file, found)
+            judge_by_rule(run_file, experiment)
         ready = experiment.model_copy(update={"pairs": located})
         work = Work(ready, read_by, path.parent, run_file, ActivationStore(db), engine, progress)
         clear_left_over(db)

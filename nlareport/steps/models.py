@@ -93,10 +93,11 @@ def verbalize_activations(work: Work) -> None:
             testing = SelfTesting(work, pair_id, "verbalizer")
             for batch in batches:
                 vectors = rows_at(gold, batch)
-                rows = verbalize.verbalize(vectors, verbalizer)
+                said = verbalize.verbalize(vectors, verbalizer)
                 testing.verbalizer(verbalizer, vectors.vectors)
-                work.run_file.append(rows)
-                work.progress.advance(len(rows))
+                # Together: a run that is killed never has an answer without its mark.
+                work.run_file.append_all(said.explanations, said.marks)
+                work.progress.advance(len(said.explanations))
 
 
 def reconstruct_activations(work: Work) -> None:

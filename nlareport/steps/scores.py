@@ -46,7 +46,7 @@ from nlareport.store.database import RunFile
 
 Key = TypeVar("Key")
 
-VERSION = 2
+VERSION = 3
 """Of what is made of scores: raised when a run holds more of it, or other figures, than one scored before."""
 
 
@@ -179,8 +179,13 @@ def _score_cells(
     """All that needs a cell's reconstructions, which are read once, one cell at a time."""
     scoring, seed = work.experiment.scoring, work.experiment.sampling.seed
     document_index = document_codes([item.doc_id for item in items])
+    marks = {source: work.marks(source) for source in explanations}
     offering = {
-        source: {row.item_id for row in rows if reconstruct.scorable_text(row, scoring.unclean) is not None}
+        source: {
+            row.item_id
+            for row in rows
+            if reconstruct.scorable_text(row, scoring.unclean, marks[source].get(row.item_id)) is not None
+        }
         for source, rows in explanations.items()
     }
     scores: list[Score] = []
@@ -194,7 +199,8 @@ def _score_cells(
             # The folder may hold answers to texts that no longer count: `scoring.unclean` can change.
             answers = among(answers, offering[source.pair_id])
             cell = (source.pair_id, target.pair_id, gold, answers)
-            scores += score.score_cell(*cell, explanations[source.pair_id], target.variance_nrm or 0.0, scoring.unclean)
+            of_source, variance = explanations[source.pair_id], target.variance_nrm or 0.0
+            scores += score.score_cell(*cell, of_source, variance, scoring.unclean, marks[source.pair_id])
             nulls += score.null_scores(*cell, document_index, scoring.permutations, seed)
             resemblances[source.pair_id, target.pair_id] = resemble(source.pair_id, others, answers)
     return scores, nulls, resemblances

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from nlareport.assurance_rows import AnswerMark, Mark
 from nlareport.backends import Engine
 from nlareport.batches import ActivationBatch
 from nlareport.errors import RunIncomplete
@@ -57,6 +58,10 @@ class Work:
     def explanations(self, source: PairId) -> list[Explanation]:
         """What a source said of the items, in item order."""
         return [row for row in self.run_file.rows(Explanation) if row.source == source]
+
+    def marks(self, source: PairId) -> dict[int, Mark]:
+        """What is odd about a source's answers, by item."""
+        return {row.item_id: row.mark for row in self.run_file.rows(AnswerMark) if row.source == source}
 
 
 def unfinished(rows: Sequence[HasItem], missing: set[int], size: int) -> list[list[HasItem]]:

@@ -32,6 +32,10 @@ window.nlaBrowser = (function () {
     };
   };
 
+  // How an answer was judged is one letter; `-` is one that nobody judged.
+  browser.isClean = (letter) => browser.run.clean_letters.includes(letter);
+  browser.isUnclean = (letter) => letter !== "-" && !browser.isClean(letter);
+
   browser.href = function (place) {
     const page = Math.floor(place / browser.run.items_per_page) + 1;
     return browser.run.page_pattern.replace("{page}", page).replace("{id}", browser.run.ids[place]);

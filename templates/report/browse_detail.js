@@ -4,7 +4,6 @@
 (function (browser) {
   const pane = document.getElementById("chosen");
   const make = browser.element;
-  const ENDINGS = { l: "the token budget ran out", s: "it ended without the closing tag", u: "nobody says why" };
 
   // The text with what the search found marked in it.
   function withHits(text, places) {
@@ -61,14 +60,13 @@
     if (texts && texts.texts[row] !== null) {
       box.append(make("p", {}, ...withHits(texts.texts[row], marks.in(row + 1))));
     } else if (texts && texts.answers[row] !== null) {
-      box.append(make("p", { className: "absent" }, "No explanation was closed; the answer reads:"),
+      box.append(make("p", { className: "absent" }, "It holds no explanation; the whole answer reads:"),
         make("p", {}, ...withHits(texts.answers[row], marks.in(row + 1))));
     } else if (texts) {
       box.append(make("p", { className: "absent" }, "No text is known."));
     }
-    const ended = browser.run.states[row][item];
-    if (ended === "c") box.append(make("p", { className: "note" }, "Clean."));
-    else if (ended !== "-") box.append(make("p", { className: "note" }, `Not clean: ${ENDINGS[ended]}.`));
+    const note = browser.run.answer_notes[browser.run.states[row][item]];
+    if (note !== undefined) box.append(make("p", { className: "note" }, note));
     return box;
   }
 

@@ -63,8 +63,10 @@
     if (!state.clean) return null;
     const inView = new Set(browser.sourcesInView(state));
     const columns = browser.run.states.filter((_, pair) => inView.has(browser.run.pairs[pair]));
-    if (state.clean === "y") return (place) => columns.every((states) => states[place] === "c");
-    return (place) => columns.some((states) => states[place] !== "c" && states[place] !== "-");
+    if (state.clean === "y") return (place) => columns.every((states) => browser.isClean(states[place]));
+    if (state.clean === "n") return (place) => columns.some((states) => browser.isUnclean(states[place]));
+    // Any other choice is the letter of what is odd about an answer.
+    return (place) => columns.some((states) => states[place] === state.clean);
   }
 
   function tests(state, hits) {

@@ -10,7 +10,7 @@
     const run = browser.run;
     const facts = [`item ${run.ids[place]}`, run.strata[run.stratum[place]]];
     if (run.outlier[place] === "y") facts.push("outlier");
-    if (run.states.some((states) => states[place] !== "c" && states[place] !== "-")) facts.push("not all clean");
+    if (run.states.some((states) => browser.isUnclean(states[place]))) facts.push("not all clean");
     const token = run.tokens[run.marked[place]];
     const link = make("a", { href: browser.href(place), className: "row" },
       make("span", { className: "tail" }, run.tail[place], token === "" ? null : make("mark", {}, token)),

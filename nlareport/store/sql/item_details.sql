@@ -13,10 +13,12 @@ written AS (
         list(e.text ORDER BY p.ordinal, p.pair_id) AS text,
         list(e.completion ORDER BY p.ordinal, p.pair_id) AS completion,
         list(e.finish ORDER BY p.ordinal, p.pair_id) AS finish,
-        list(e.is_clean ORDER BY p.ordinal, p.pair_id) AS is_clean
+        list(e.is_clean ORDER BY p.ordinal, p.pair_id) AS is_clean,
+        list(j.mark ORDER BY p.ordinal, p.pair_id) AS mark
     FROM chosen AS i
     CROSS JOIN pair AS p
     LEFT JOIN explanation AS e ON e.item_id = i.item_id AND e.source = p.pair_id
+    LEFT JOIN judged_answer AS j ON j.item_id = i.item_id AND j.source = p.pair_id
     GROUP BY i.item_id
 ),
 placed AS (
@@ -56,6 +58,7 @@ SELECT
     written.completion,
     written.finish,
     written.is_clean,
+    written.mark,
     placed.token_index,
     placed.char_error,
     placed.activation_norm,

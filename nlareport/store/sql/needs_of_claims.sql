@@ -12,6 +12,9 @@ whole AS (
 diagonal AS (
     FROM whole WHERE source = target
 ),
+marked AS (
+    SELECT (environment ->> '$.answer_rule') IS NOT NULL OR EXISTS (FROM answer_mark) AS says_why FROM run
+),
 -- A run without a diagonal lacks that; what is then missing of each is told of no pair.
 ablated AS (
     SELECT method FROM ablation_cell WHERE source = target AND drop_low IS NOT NULL
@@ -79,6 +82,13 @@ UNION ALL
 SELECT 'decodes', EXISTS (FROM explanation WHERE is_clean IS NOT NULL)
         OR (SELECT bool_or(TRY_CAST(environment ->> '$.decode.clean' AS BIGINT) IS NOT NULL) FROM run),
     'no explanation says whether it is clean; a bundle brings is_clean in its explanations table'
+UNION ALL
+SELECT 'marks', says_why,
+    'the run does not say why answers are not clean; a computed run does, and a bundle brings it in its answer_marks table'
+FROM marked
+UNION ALL
+SELECT 'no_marks', NOT says_why, 'the run says why answers are not clean, so that the sentence answers tells more'
+FROM marked
 UNION ALL
 SELECT 'alignments', EXISTS (FROM alignment)
         OR (SELECT bool_or(TRY_CAST(environment ->> '$.alignment_notes.lowest_aligned_position' AS BIGINT) IS NOT NULL) FROM run),

@@ -10,8 +10,10 @@ SELECT
     e.completion,
     e.is_clean,
     e.finish,
+    j.mark,
     s.fve_nrm AS own_fve_nrm
 FROM pair AS p
 LEFT JOIN explanation AS e ON e.source = p.pair_id AND e.item_id = $item_id
+LEFT JOIN judged_answer AS j ON j.source = p.pair_id AND j.item_id = $item_id
 LEFT JOIN score AS s ON s.source = p.pair_id AND s.target = p.pair_id AND s.item_id = $item_id
 ORDER BY p.ordinal, p.pair_id;

@@ -174,25 +174,56 @@ CREATE TABLE explanation (
 COMMENT ON TABLE explanation IS 'What each source''s verbalizer said of each item.';
 COMMENT ON COLUMN explanation.item_id IS 'Item.';
 COMMENT ON COLUMN explanation.source IS 'Pair whose verbalizer wrote it.';
-COMMENT ON COLUMN explanation.text IS 'What stands between the explanation tags, stripped; NULL when there is none.';
+COMMENT ON COLUMN explanation.text IS 'What stands between the explanation tags, stripped; NULL when there is nothing.';
 COMMENT ON COLUMN explanation.completion IS 'The whole answer.';
 COMMENT ON COLUMN explanation.n_tokens IS 'Tokens generated, the stop token included.';
-COMMENT ON COLUMN explanation.finish IS 'closed: closing tag found; length: token budget ran out; stop: ended without the tag.';
-COMMENT ON COLUMN explanation.is_clean IS 'The closing tag was found within the token budget.';
+COMMENT ON COLUMN explanation.finish IS 'closed: the first opening tag and its closing tag were found; length: the token budget ran out without them; stop: ended by itself without them.';
+COMMENT ON COLUMN explanation.is_clean IS 'The first opening tag and its closing tag were found within the token budget, and something between them; why not is in answer_mark. A computed run whose environment names no answer_rule was judged by the closing tag alone.';
 
 -- Since schema version 6.
 CREATE TABLE answer_mark (
     source VARCHAR NOT NULL,
     item_id BIGINT NOT NULL,
     mark VARCHAR NOT NULL CHECK (
-        mark IN ('no_tag', 'misspelt_tag', 'unopened_tag', 'budget', 'empty', 'overrun')
+        mark IN ('no_tag', 'misspelt_tag', 'unopened_tag', 'unclosed_tag', 'budget', 'empty', 'overrun')
     ),
     PRIMARY KEY (source, mark, item_id)
 );
 COMMENT ON TABLE answer_mark IS 'What is odd about the form of an answer; one without a row is clean and ended by itself.';
 COMMENT ON COLUMN answer_mark.source IS 'Pair whose verbalizer wrote it.';
 COMMENT ON COLUMN answer_mark.item_id IS 'Item.';
-COMMENT ON COLUMN answer_mark.mark IS 'no_tag: no tag at all; misspelt_tag: a tag spelt otherwise; unopened_tag: closed but never opened; budget: the token budget ran out before the closing tag; empty: nothing between the tags; overrun: clean, but the budget ran out behind the closing tag.';
+COMMENT ON COLUMN answer_mark.mark IS 'no_tag: no tag at all; misspelt_tag: a tag spelt otherwise; unopened_tag: closed but never opened; unclosed_tag: opened, and ended by itself without the closing tag; budget: the token budget ran out before the closing tag; empty: nothing between the tags; overrun: clean, but the budget ran out behind the closing tag.';
+
+-- Since schema version 6. How each answer was judged: of one without a row of its own in answer_mark, in an older run or
+-- a bundle, its finish tells what it can.
+CREATE VIEW judged_answer AS
+WITH marked AS (
+    SELECT
+        source,
+        item_id,
+        bool_or(mark = 'overrun') AS is_overrun,
+        min(mark) FILTER (WHERE mark <> 'overrun') AS unclean_mark
+    FROM answer_mark
+    GROUP BY source, item_id
+)
+SELECT
+    e.source,
+    e.item_id,
+    e.is_clean,
+    CASE
+        WHEN e.is_clean AND m.is_overrun THEN 'overrun'
+        WHEN NOT e.is_clean THEN coalesce(
+            m.unclean_mark,
+            CASE e.finish WHEN 'length' THEN 'budget' WHEN 'stop' THEN 'unclosed_tag' ELSE 'unknown' END
+        )
+    END AS mark
+FROM explanation AS e
+LEFT JOIN marked AS m USING (source, item_id);
+COMMENT ON VIEW judged_answer IS 'How the form of each answer was judged: one row per explanation, worked out from explanation and answer_mark.';
+COMMENT ON COLUMN judged_answer.source IS 'Pair whose verbalizer wrote it.';
+COMMENT ON COLUMN judged_answer.item_id IS 'Item.';
+COMMENT ON COLUMN judged_answer.is_clean IS 'As in explanation.';
+COMMENT ON COLUMN judged_answer.mark IS 'What is odd about it, as in answer_mark; unknown: not clean, and nothing says why; NULL: clean and ended by itself, or never judged.';
 
 CREATE TABLE score (
     item_id BIGINT NOT NULL,
