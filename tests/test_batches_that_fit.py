@@ -157,13 +157,13 @@ def test_a_run_says_where_memory_made_its_batches_smaller_also_when_it_is_stoppe
         run(experiment, db, "transformers", only=stage)
     asked: list[int] = []
 
-    def narrow(_verbalizer: TransformersVerbalizer, vectors: torch.Tensor) -> Any:
-        asked.append(len(vectors))
-        if len(vectors) > 2:
+    def narrow(_verbalizer: TransformersVerbalizer, _vectors: torch.Tensor, places: list[int]) -> Any:
+        asked.append(len(places))
+        if len(places) > 2:
             raise GPU
         if len(asked) > 2:
             raise KeyboardInterrupt
-        return [Completion("text", 1, "stop")] * len(vectors)
+        return [Completion("text", 1, "stop")] * len(places)
 
     monkeypatch.setattr(TransformersVerbalizer, "_write", narrow)
     with pytest.raises(KeyboardInterrupt):
