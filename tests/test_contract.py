@@ -21,7 +21,7 @@ from nlareport.backends.tokenizers import special_ids
 from nlareport.backends.transformers_reading import TransformersReconstructor, TransformersTokenizer
 from nlareport.backends.transformers_writing import TransformersVerbalizer
 from nlareport.checkpoint import read_sidecar
-from nlareport.errors import CheckpointDrift
+from nlareport.errors import CheckpointDrift, FamilyUnsupported
 from nlareport.rows import Explanation, PairId
 from nlareport.store.database import RunFile
 from nlareport.store.queries import DuckDBReader
@@ -140,6 +140,62 @@ def test_a_sidecar_of_a_later_time_is_read_and_told(pair_of: Callable[[Architect
         "Its sidecar is of schema version 3, newer than the 2 known here; it was read as far as it says the same."
     )
     assert ("reconstructor", "schema_version") not in told
+
+
+def configured(directory: Path, **values: Any) -> None:
+    path = directory / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | values))
+
+
+def test_a_verbalizer_in_which_a_vector_cannot_take_a_tokens_place_is_refused(
+    pair_of: Callable[[Architecture], TinyPair],
+) -> None:
+    pair = pair_of("gemma3")
+    for values, reason in (
+        (
+            {"hidden_size_per_layer_input": 8},
+            r"gemma3_text: every block looks the token up once more \(hidden_size_per",
+        ),
+        (
+            {"word_embed_proj_dim": 16},
+            r"its embeddings have 16 entries \(word_embed_proj_dim\), a vector has 32\. Give",
+        ),
+    ):
+        configured(pair.verbalizer, **values)
+        with pytest.raises(FamilyUnsupported, match=rf"/av: a vector cannot take a token's place in a .*{reason}"):
+            open_verbalizer_contract(pair.verbalizer, "tiny", 8)
+        configured(pair.verbalizer, **dict.fromkeys(values))
+        # A base model of such a kind is only read.
+        configured(pair.base, **values)
+    load_engine("transformers", SETTINGS).check(pair.pair_spec)
+    configured(pair.verbalizer, hidden_size_per_layer_input=0, word_embed_proj_dim=32)
+    load_engine("transformers", SETTINGS).check(pair.pair_spec)
+
+
+def test_what_a_model_multiplies_its_inputs_by_is_told(pair_of: Callable[[Architecture], TinyPair]) -> None:
+    pair = pair_of("llama")
+    configured(pair.verbalizer, embedding_multiplier=1, scale_emb=12.0)
+    assert topics(pair)["verbalizer", "embeddings"] == (
+        "The model multiplies whatever enters by 12, the injected vector as well as the tokens."
+    )
+    configured(pair.verbalizer, scale_emb=1)
+    assert ("verbalizer", "embeddings") not in topics(pair)
+
+
+def test_quantized_weights_are_told_for_each_checkpoint_that_has_them(
+    pair_of: Callable[[Architecture], TinyPair],
+) -> None:
+    pair = pair_of("llama")
+    configured(pair.base, quantization_config={"quant_method": "fp8", "weight_block_size": [128, 128]})
+    told = topics(pair)
+    assert told["base_model", "quantization"] == (
+        "Its weights are quantized (fp8), so its numbers are not those of the model as trained."
+    )
+    assert {role for role, topic in told if topic == "quantization"} == {"base_model"}
+    for directory in (pair.verbalizer, pair.reconstructor):
+        configured(directory, quantization_config={"quant_method": "fp8", "weight_block_size": [128, 128]})
+    roles = {role for role, topic in topics(pair) if topic == "quantization"}
+    assert roles == {"base_model", "verbalizer", "reconstructor"}
 
 
 def stop_ids(pair: TinyPair) -> tuple[int, ...]:

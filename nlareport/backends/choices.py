@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from nlareport.backends.contract import VerbalizerContract
+from nlareport.backends.contract import Contract, VerbalizerContract
 from nlareport.backends.loading import DTYPES
 from nlareport.beginnings import adds_bos, bos_id
 from nlareport.checkpoint import KNOWN_SCHEMA_VERSION, Sidecar
@@ -19,22 +19,27 @@ Topics = dict[str, str]
 
 _SCALED_EMBEDDINGS = ("gemma", "recurrent_gemma", "vaultgemma")
 """How the model types begin whose embedding module multiplies by the root of d_model."""
+_FACTORS = ("embedding_multiplier", "scale_emb")
+"""What configurations call a number by which a model multiplies its inputs once they are embedded."""
 
 
-def base_choices(tokenizer: Any) -> Topics:
-    """Of a base model: a BOS that its pair was trained without."""
-    if not _lacks_bos(tokenizer):
-        return {}
-    return {
-        "bos": f"Texts are read without the BOS {tokenizer.bos_token!r} that its tokenizer names, as its pair was "
-        "trained (adds_bos: false in the sidecars)."
-    }
+def base_choices(tokenizer: Any, config: Any) -> Topics:
+    """Of a base model: quantized weights, a BOS that its pair was trained without."""
+    topics = _of_weights(config)
+    if _lacks_bos(tokenizer):
+        topics["bos"] = (
+            f"Texts are read without the BOS {tokenizer.bos_token!r} that its tokenizer names, as its pair was "
+            "trained (adds_bos: false in the sidecars)."
+        )
+    return topics
 
 
 def verbalizer_choices(contract: VerbalizerContract, block_index: int, dtype: str) -> Topics:
     """Of an AV: how vectors and other tokens enter, a block it does not name, its stop ids, a date in its prompt."""
-    sidecar, config = contract.sidecar, contract.config
-    topics = _of_sidecar(sidecar) | _of_stop_ids(contract)
+    sidecar = contract.sidecar
+    topics = (
+        _of_sidecar(sidecar) | _of_weights(contract.config) | _of_stop_ids(contract) | _of_embeddings(contract, dtype)
+    )
     if contract.dates:
         topics["date"] = (
             f"Its chat template asks for the date: its prompt is the one of {' and '.join(map(repr, contract.dates))}, "
@@ -49,19 +54,13 @@ def verbalizer_choices(contract: VerbalizerContract, block_index: int, dtype: st
             "Its sidecar names no injection scale, so every vector is injected at its own norm; "
             "the public client calls that a fault."
         )
-    if str(config.model_type).startswith(_SCALED_EMBEDDINGS):
-        root = sqrt(sidecar.d_model)
-        inside = torch.tensor(root, dtype=DTYPES[dtype]).item()
-        topics["embeddings"] = (
-            f"The other tokens of its prompt are embedded by the model's own module, which multiplies by {inside:g} in "
-            f"{dtype}; the public client multiplies by √d_model, {root:.6g}."
-        )
     return topics
 
 
-def reconstructor_choices(sidecar: Sidecar, tokenizer: Any, block_index: int) -> Topics:
+def reconstructor_choices(contract: Contract, block_index: int) -> Topics:
     """Of an AR: the norm that its training compared vectors at, a block it does not name, a BOS it does without."""
-    topics, root = _of_sidecar(sidecar), sqrt(sidecar.d_model)
+    sidecar, tokenizer = contract.sidecar, contract.tokenizer
+    topics, root = _of_sidecar(sidecar) | _of_weights(contract.config), sqrt(sidecar.d_model)
     if _lacks_bos(tokenizer):
         topics["bos"] = (
             f"Explanations are read without the BOS {tokenizer.bos_token!r} that its tokenizer names, as it was "
@@ -83,6 +82,34 @@ def reconstructor_choices(sidecar: Sidecar, tokenizer: Any, block_index: int) ->
             f"scores have them at √d_model = {root:.6g}, so an mse_nrm is not that of its training."
         )
     return topics
+
+
+def _of_weights(config: Any) -> Topics:
+    """Of any: weights in fewer bits than they were trained in."""
+    quantization = getattr(config, "quantization_config", None)
+    if not isinstance(quantization, dict):
+        return {}
+    kind = quantization.get("quant_method") or "bitsandbytes"
+    return {
+        "quantization": f"Its weights are quantized ({kind}), so its numbers are not those of the model as trained."
+    }
+
+
+def _of_embeddings(contract: VerbalizerContract, dtype: str) -> Topics:
+    """Of an AV: what the model multiplies by on the way in."""
+    config, root = contract.config, sqrt(contract.sidecar.d_model)
+    if str(config.model_type).startswith(_SCALED_EMBEDDINGS):
+        inside = torch.tensor(root, dtype=DTYPES[dtype]).item()
+        return {
+            "embeddings": "The other tokens of its prompt are embedded by the model's own module, which multiplies by "
+            f"{inside:g} in {dtype}; the public client multiplies by √d_model, {root:.6g}."
+        }
+    factor = next((found for name in _FACTORS if (found := getattr(config, name, None)) not in (None, 1)), None)
+    if factor is None:
+        return {}
+    return {
+        "embeddings": f"The model multiplies whatever enters by {factor:g}, the injected vector as well as the tokens."
+    }
 
 
 def _of_stop_ids(contract: VerbalizerContract) -> Topics:

@@ -21,6 +21,7 @@ from nlareport.errors import (
     CheckpointDrift,
     CheckpointMissing,
     ContextTooShort,
+    FamilyUnsupported,
     NonFiniteWeights,
 )
 from nlareport.experiment import overflow_advice
@@ -70,8 +71,10 @@ def open_verbalizer_contract(
         CheckpointDrift: the sidecar is of the other role, or disagrees with the tokenizer or the configuration.
         ChatTemplateFails: the chat template does not render.
         ContextTooShort: the prompt and an answer of `max_new_tokens` are more than the model reads.
+        FamilyUnsupported: a vector cannot stand in the place of a token's embedding.
     """
     contract = _open_contract(directory, "av", name)
+    _refuse_no_place(contract)
     if not contract.tokenizer.chat_template:
         raise CheckpointMissing(f"{directory}: has no chat template, and a verbalizer is asked through one.")
     try:
@@ -133,6 +136,23 @@ def _open_contract(directory: Path, role: Role, name: str) -> Contract:
     tokenizer = load_tokenizer(directory, config.vocab_size)
     check_width(sidecar, config, directory)
     return Contract(name, directory, sidecar, tokenizer, config, context_tokens(config))
+
+
+def _refuse_no_place(contract: Contract) -> None:
+    """Pass when a vector in the place of a token's embedding is all that the model takes in there."""
+    config = contract.config
+    what = f"{contract.directory}: a vector cannot take a token's place in a {config.model_type}"
+    if getattr(config, "hidden_size_per_layer_input", None):
+        raise FamilyUnsupported(
+            f"{what}: every block looks the token up once more (hidden_size_per_layer_input), and a vector is none. "
+            "Give a verbalizer of another family."
+        )
+    n_entering = getattr(config, "word_embed_proj_dim", None) or contract.sidecar.d_model
+    if n_entering != contract.sidecar.d_model:
+        raise FamilyUnsupported(
+            f"{what}: its embeddings have {n_entering} entries (word_embed_proj_dim), a vector has "
+            f"{contract.sidecar.d_model}. Give a verbalizer of another family."
+        )
 
 
 def check_width(sidecar: Sidecar, config: Any, directory: Path) -> None:

@@ -156,10 +156,10 @@ class TransformersEngine:
         """What is done where the pair's checkpoints leave it open; errors are those of `check`."""
         verbalizer, reconstructor, settings = self._verbalizer(pair), self._reconstructor(pair), self._settings
         topics: dict[CheckpointRole, Topics] = {
-            "base_model": base_choices(self._base_tokenizer(pair)),
+            "base_model": base_choices(*self._base(pair)),
             "verbalizer": verbalizer_choices(verbalizer, pair.block_index, settings.dtype)
             | {"stream": stream_choice(settings.stream, verbalizer.sidecar.injection_scale, settings.dtype)},
-            "reconstructor": reconstructor_choices(reconstructor.sidecar, reconstructor.tokenizer, pair.block_index),
+            "reconstructor": reconstructor_choices(reconstructor, pair.block_index),
         }
         return [
             Choice(PairId(pair.pair_id), role, topic, text)
@@ -202,11 +202,13 @@ class TransformersEngine:
         what = f"Pair {pair.pair_id}: the base model {pair.base_model}"
         where = "the nla_meta.yaml of its verbalizer and of its reconstructor"
         TransformersTokenizer(pair.base_model)
-        refuse_missing_bos(self._base_tokenizer(pair), said, what, where)
+        refuse_missing_bos(self._base(pair)[0], said, what, where)
 
-    def _base_tokenizer(self, pair: PairSpec) -> Any:
+    def _base(self, pair: PairSpec) -> tuple[Any, Any]:
+        """The tokenizer and the configuration of a base model."""
         directory = checkpoint_directory(pair.base_model, with_weights=False)
-        return load_tokenizer(directory, load_text_config(directory).vocab_size)
+        config = load_text_config(directory)
+        return load_tokenizer(directory, config.vocab_size), config
 
     def _verbalizer(self, pair: PairSpec) -> VerbalizerContract:
         if pair.verbalizer not in self._verbalizers:
