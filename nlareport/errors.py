@@ -38,7 +38,7 @@ class QuantizationUnsupported(NlareportError):
 
 
 class FamilyUnsupported(NlareportError):
-    """A model is of a family whose blocks cannot be read: none to be found, or they give something else."""
+    """A model is of a family whose blocks cannot be read, or in which a vector cannot take a token's place."""
 
 
 class BlockUnproven(NlareportError):

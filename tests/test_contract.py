@@ -189,7 +189,7 @@ def test_quantized_weights_are_told_for_each_checkpoint_that_has_them(
     configured(pair.base, quantization_config={"quant_method": "fp8", "weight_block_size": [128, 128]})
     told = topics(pair)
     assert told["base_model", "quantization"] == (
-        "Its weights are quantized (fp8), so its numbers are not those of the model as trained."
+        "Its weights are quantized (fp8), so it is not the model as it was trained."
     )
     assert {role for role, topic in told if topic == "quantization"} == {"base_model"}
     for directory in (pair.verbalizer, pair.reconstructor):

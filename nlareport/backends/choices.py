@@ -90,9 +90,7 @@ def _of_weights(config: Any) -> Topics:
     if not isinstance(quantization, dict):
         return {}
     kind = quantization.get("quant_method") or "bitsandbytes"
-    return {
-        "quantization": f"Its weights are quantized ({kind}), so its numbers are not those of the model as trained."
-    }
+    return {"quantization": f"Its weights are quantized ({kind}), so it is not the model as it was trained."}
 
 
 def _of_embeddings(contract: VerbalizerContract, dtype: str) -> Topics:
