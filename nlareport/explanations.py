@@ -31,9 +31,9 @@ MARK_WORDS: dict[Mark, str] = {
 }
 """Each mark as the rest of a sentence, the unclean ones in the order in which pages count them."""
 
-# An attempt at a tag: a bracket of any kind, perhaps a stroke, then letters, which spaces may part. Everything is
-# bounded, so that no answer takes long.
-_ATTEMPT = re.compile(r"[<‹〈⟨《«\[]\s{0,3}([/\\]{0,2})\s{0,3}((?:[^\W\d_]\s?){5,24})")
+# An attempt at a tag: a bracket of any kind, perhaps a stroke, then as many letters as the name has, which spaces may
+# part. Everything is bounded, so that no answer takes long.
+_ATTEMPT = re.compile(r"[<‹〈⟨《«\[]\s{0,3}([/\\]{0,2})\s{0,3}((?:[^\W\d_]\s?){5,11})")
 _NAME, _BEGINNING = "explanation", "expla"
 _NEAR_NAME = 0.85
 """Of difflib's ratio: `xplanation` and `epxlanation` are above it, `examination` is below."""
@@ -85,7 +85,7 @@ def _why_unclosed(completion: str, *, is_cut: bool) -> Mark:
     before, opening_tag, opened = completion.partition(OPENING_TAG)
     written = opened if opening_tag else before
     strokes = _attempts(_without_cut_tag(written) if is_cut else written)
-    closes = not opening_tag and CLOSING_TAG in written
+    closes = CLOSING_TAG in written
     if (False in strokes and not opening_tag) or (True in strokes and not closes):
         return "misspelt_tag"
     if closes:
@@ -100,8 +100,7 @@ def _attempts(written: str) -> set[bool]:
     found = set()
     # As compatible characters and without entities: full-width brackets and `&lt;` are brackets too.
     for attempt in _ATTEMPT.finditer(unicodedata.normalize("NFKC", unescape(written))):
-        words = attempt[2].casefold().split()
-        if _is_near_name(words[0]) or _is_near_name("".join(words)[: len(_NAME)]):
+        if _is_near_name("".join(attempt[2].split()).casefold()):
             found.add(bool(attempt[1]))
     return found
 
@@ -112,8 +111,6 @@ def _is_near_name(letters: str) -> bool:
 
 def _without_cut_tag(written: str) -> str:
     """The text without the beginning of a tag at its end, where the budget may have ended in the middle of one."""
-    for tag in (OPENING_TAG, CLOSING_TAG):
-        for length in range(len(tag) - 1, 0, -1):
-            if written.endswith(tag[:length]):
-                return written[:-length]
-    return written
+    before, bracket, beginning = written.rpartition("<")
+    is_of_tag = any(tag.startswith(f"<{beginning}") for tag in (OPENING_TAG, CLOSING_TAG))
+    return before if bracket and is_of_tag else written

@@ -50,6 +50,7 @@ def test_an_empty_pair_counts_before_a_later_one_with_a_text():
         ("**Explanation**: a recipe", "no_tag", "budget"),
         ("<description>A recipe.</description>", "no_tag", "budget"),
         ("<examination>A recipe.</examination>", "no_tag", "budget"),
+        ("<explore>A recipe.</explore>", "no_tag", "budget"),
         ("<think>A recipe</think>", "no_tag", "budget"),
         ("1 < 2 and explanation", "no_tag", "budget"),
         ("<e x p l", "no_tag", "budget"),
@@ -75,11 +76,12 @@ def test_an_answer_without_a_pair_of_tags_says_which_it_lacks(completion: str, s
         "<EXPLANATION>", "<Explanation>", "<explanation >", "< explanation>", "<explanation\n>", "<expla nation>",
         "<explanations>", "<explaination>", "<explantion>", "<epxlanation>", "<xplanation>", "<explain>", "<explan>",
         "<explanation type='text'>", "[explanation]", "‹explanation›", "＜explanation＞", "&lt;explanation&gt;",
-        "<explanation ", "<\uff45\uff58planation>", "«explanation»",
+        "<explanation ", "<\uff45\uff58planation>", "«explanation»", "〈explanation〉", "⟨explanation⟩",
+        "《explanation》", "<e x p l a n a t i o n>", "<epxlanation of it>", "<epx lanation of it>",
     ],
 )  # fmt: skip
 def test_an_opening_tag_that_is_spelt_otherwise_is_none_and_told(opening: str):
-    closing = opening.translate({ord(bracket): f"{bracket}/" for bracket in "<[‹＜«"}).replace("&lt;", "&lt;/")
+    closing = opening.translate({ord(bracket): f"{bracket}/" for bracket in "<[‹＜«〈⟨《"}).replace("&lt;", "&lt;/")
     for completion in (f"{opening}A recipe.</explanation>", f"{opening}A recipe.{closing}", f"So: {opening}A recipe."):
         for finish in ("stop", "length"):
             assert judged(completion, finish) == Judgement(None, "misspelt_tag"), completion

@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 from nlareport.ports import RunReader, in_batches
 from nlareport.render import formats, report_folder
-from nlareport.render.answer_notes import CLEAN, CLEAN_LETTERS, answer_letter, letter_notes
+from nlareport.render.answer_notes import CLEAN_LETTERS, LETTERS, PHRASES, answer_letter, letter_notes
 from nlareport.render.items import ITEMS_PER_PAGE, ItemDetail, ItemPages, ItemWriter, item_details
 from nlareport.render.links import cell_name, family_name, pair_name
 from nlareport.render.readable import isolated, readable
@@ -58,7 +58,7 @@ def render_browser(folder: ReportFolder, reader: RunReader, pages: ItemPages, pa
         families=sorted({pair.family for pair in pairs}),
         names={"cell": cell_name, "pair": pair_name, "family": family_name},
         strata=STRATA,
-        answers=[(letter, note) for letter, note in letter_notes().items() if letter in letters and letter != CLEAN],
+        answers=[(letter, PHRASES[mark]) for mark, letter in LETTERS.items() if letter in letters],
         n_items=len(pages.item_ids),
     )
 
