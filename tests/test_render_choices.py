@@ -98,9 +98,9 @@ def head(kind: RunKind, environment: dict[str, Any]) -> RunHead:
 
 def test_conditions_that_a_stranger_wrote_are_shown_as_far_as_they_say_something() -> None:
     with DuckDBReader.empty() as reader:
-        strange = {"batch_size": ["<i>"], "later": [7, {"batch_size": None}], "smaller_batches": 3, "device": None}
-        facts = read_conditions(reader, head("computed", strange)).facts
-        assert [(fact.term, fact.text) for fact in facts] == [("Batch size", "['<i>']")]
+        strange = {"batch_size": [[]], "later": [7, {"batch_size": None}], "smaller_batches": 3, "device": "<i>"}
+        facts = read_conditions(reader, head("computed", strange | {"machine": {"gpu": {"of": []}}})).facts
+        assert [(fact.term, fact.text) for fact in facts] == [("Device", "<i>")]
         assert read_conditions(reader, head("computed", {"device": "cpu"})).facts == []
         assert read_conditions(reader, head("published", {"batch_size": 4})).facts == []
 

@@ -83,10 +83,14 @@ def _said(entry: Mapping[str, Any], names: tuple[str, ...]) -> str:
 
 
 def _text(value: object) -> str:
-    """A recorded value in a line; of several each with its name."""
+    """A recorded value in a line; of several each with its name. Nothing of what no run of ours records."""
     if isinstance(value, dict):
-        return ", ".join(f"{name} {said}" for name, part in value.items() if (said := _text(part)))
-    return "" if value is None else str(value)
+        return ", ".join(f"{name} {said}" for name, part in value.items() if (said := _plain(part)))
+    return _plain(value)
+
+
+def _plain(value: object) -> str:
+    return str(value) if isinstance(value, str | int | float) else ""
 
 
 def _mapping(value: object) -> Mapping[str, Any]:
