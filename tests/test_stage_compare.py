@@ -192,6 +192,14 @@ def test_a_token_that_stands_twice_in_a_document_is_left_out_and_counted() -> No
     assert match_items(twice, twice).ambiguous == (2, 2)
 
 
+def test_of_very_many_items_of_one_name_none_is_told_apart_and_the_rest_still_are() -> None:
+    alike = items(*((n, "all", None, "x") for n in range(1_500)), (1_500, "all", None, "y"))
+    assert matched(alike, alike) == [(1_500, 1_500)]
+    assert match_items(alike, alike).ambiguous == (1_500, 1_500)
+    placed_ones = items(*((n, "all", n, "x") for n in range(1_500)))
+    assert len(matched(placed_ones, placed_ones)) == 1_500
+
+
 def with_contexts(frame: pl.DataFrame, *contexts: str | None) -> pl.DataFrame:
     return frame.with_columns(context=pl.Series(contexts, dtype=pl.String))
 

@@ -15,6 +15,8 @@ from nlareport.resampling import document_codes
 
 TAIL = 40
 """Characters of context that must be alike where not both runs know at which character their item ends."""
+MOST_COMPARED = 1_000_000
+"""Contexts of one document and token: a bundle may call all its items by one name."""
 
 
 def match_items(items_a: pl.DataFrame, items_b: pl.DataFrame) -> SharedItems:
@@ -45,43 +47,68 @@ class _Named:
     char_end: int | None
     token: str
     context: str | None
+    tail: str | None
+    """The context before the token, on one line. None when there is no context."""
 
     def may_be(self, other: "_Named") -> bool:
         """Whether it may be another run's item of the same document and token."""
         if self.char_end is not None and other.char_end is not None:
             return self.char_end == other.char_end
-        own, others = self._tail(), other._tail()
-        if own is None or others is None:
+        if self.tail is None or other.tail is None:
             return True
-        n_known = min(len(own), len(others), TAIL)
-        return n_known == 0 or own[-n_known:] == others[-n_known:]
+        n_known = min(len(self.tail), len(other.tail), TAIL)
+        return n_known == 0 or self.tail[-n_known:] == other.tail[-n_known:]
 
-    def _tail(self) -> str | None:
-        """The context before the token on one line: a page may give the token once more behind it, or not at all."""
-        if self.context is None:
-            return None
-        tail, token = " ".join(self.context.split()), self.token.strip()
-        while token and tail.endswith(token):
-            tail = tail.removesuffix(token).rstrip()
-        return tail
+
+Couple = tuple[_Named, _Named]
 
 
 def _named_items(items: pl.DataFrame) -> list[_Named]:
     """The items whose document is named, other than after the item itself, as an import does for want of a name."""
     known = items.filter(pl.col("doc_id") != pl.format("item:{}", "item_id"), pl.col("token").is_not_null())
     fields = ("item_id", "doc_id", "char_end", "token", "context")
-    return [_Named(**row) for row in known.select(fields).iter_rows(named=True)]
+    return [
+        _Named(**row, tail=_tail(row["context"], row["token"])) for row in known.select(fields).iter_rows(named=True)
+    ]
 
 
-def _couples(a: list[_Named], b: list[_Named]) -> list[tuple[_Named, _Named]]:
+def _tail(context: str | None, token: str) -> str | None:
+    """What stands before the token: a page may give the token once more behind its context, or not at all."""
+    if context is None:
+        return None
+    tail, bare = " ".join(context.split()), token.strip()
+    while bare and tail.endswith(bare):
+        tail = tail.removesuffix(bare).rstrip()
+    return tail
+
+
+def _couples(a: list[_Named], b: list[_Named]) -> list[Couple]:
     """Every item of A with every one of B that it may be."""
-    offered: dict[tuple[str, str], list[_Named]] = defaultdict(list)
-    for item in b:
-        offered[item.doc_id, item.token].append(item)
-    return [(x, y) for x in a for y in offered.get((x.doc_id, x.token), []) if x.may_be(y)]
+    in_a, in_b = _by_token(a), _by_token(b)
+    return [couple for key in in_a if key in in_b for couple in _couples_of_a_token(in_a[key], in_b[key])]
 
 
-def _frame(matched: list[tuple[_Named, _Named]]) -> pl.DataFrame:
+def _by_token(items: list[_Named]) -> dict[tuple[str, str], list[_Named]]:
+    grouped: dict[tuple[str, str], list[_Named]] = defaultdict(list)
+    for item in items:
+        grouped[item.doc_id, item.token].append(item)
+    return grouped
+
+
+def _couples_of_a_token(a: list[_Named], b: list[_Named]) -> list[Couple]:
+    """The couples among items of one document and token."""
+    if all(item.char_end is not None for item in (*a, *b)):
+        ends = defaultdict(list)
+        for item in b:
+            ends[item.char_end].append(item)
+        return [(x, y) for x in a for y in ends[x.char_end]]
+    if len(a) * len(b) > MOST_COMPARED:
+        # Two for each are enough to say of all that nothing tells them apart.
+        return [(x, y) for x in a for y in b[:2]] + [(x, y) for x in a[:2] for y in b[2:]]
+    return [(x, y) for x in a for y in b if x.may_be(y)]
+
+
+def _frame(matched: list[Couple]) -> pl.DataFrame:
     rows = [
         {
             "item_a": x.item_id,
