@@ -126,6 +126,7 @@ def test_what_an_odd_answer_costs_follows_the_choice(older: Path) -> None:
     raw = small_scores(older)
     assert all(error is not None for error, _ in raw.values())
     assert raw[3] == as_written
+    assert sum((row.source, row.target) == (SMALL, SMALL) for row in read_run(older).ablations) == 8
     read = dict(zip(*everything(older)[1]["small--small"], strict=True))
     # What is quoted is read of a whole answer, too; where nothing is, the pair's constant vector is given.
     assert read[written[0]] == read[written[2]] == read[written[4]] == read[written[5]] != read[written[1]]
