@@ -84,7 +84,7 @@ def test_an_answer_without_a_mark_is_unscored_for_how_it_ended():
 
 
 def test_under_penalty_an_answer_that_offers_no_text_costs_2():
-    scores = score_cell(SOURCE, TARGET, GOLD, NOTHING, UNREAD, 0.5, "penalty", {0: "budget", 1: "no_tag"})
+    scores = score_cell(SOURCE, TARGET, GOLD, NOTHING, UNREAD, 0.5, "penalty", {0: "budget", 1: "no_tag", 3: "overrun"})
     assert [score.mse_nrm for score in scores] == [2.0, 2.0, 2.0, None]
     assert [score.fve_nrm for score in scores] == [-3.0, -3.0, -3.0, None]
     assert [score.unscored_reason for score in scores] == [None, None, None, "no explanation was written"]

@@ -157,7 +157,7 @@ def _is_penalised(explanation: Explanation | None, mark: Mark | None, was_return
     """Whether the verbalizer answered, but with nothing that training would have read."""
     if explanation is None:
         return False
-    return mark == "overrun" or (not was_returned and (explanation.is_clean is False or not explanation.text))
+    return mark == "overrun" or (not was_returned and explanation.is_clean is False)
 
 
 def _is_unread(reconstruction: ActivationBatch) -> Bool[np.ndarray, " item"]:
