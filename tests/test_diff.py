@@ -14,11 +14,12 @@ from click.testing import CliRunner, Result
 from playwright.sync_api import Browser
 from render_runs import PUBLISHED, write_computed_run
 
+from nlareport.assurance_rows import Choice
 from nlareport.cli import cli
 from nlareport.comparison import Comparison
 from nlareport.render.contexts import RunHead
 from nlareport.render.diff import NOWHERE, ReportPlace, render_comparison
-from nlareport.rows import Cell, Item, Run, Score
+from nlareport.rows import Cell, Item, PairId, Run, Score
 from nlareport.steps.compare import compare_runs
 from nlareport.store.database import RunFile
 from nlareport.store.queries import DuckDBReader
@@ -253,6 +254,17 @@ def test_published_sample_cards_are_found_by_document_and_token(first: Path, fig
     assert json.loads(answer(figures, first, "--format", "json"))["cards"] == []
 
 
+def test_what_was_chosen_otherwise_for_a_shared_pair_is_a_difference_of_protocol(first: Path, tmp_path: Path) -> None:
+    path = write_computed_run(tmp_path / "chosen.duckdb")
+    with RunFile.open(path) as run_file:
+        run_file.put([Choice(PairId("qwen05-L16"), "verbalizer", "stop_ids", "Answers end at 1 alone.")])
+    found = json.loads(answer(first, path, "--format", "json"))
+    assert found["protocol"] == [
+        {"key": "choices.qwen05-L16.verbalizer.stop_ids", "a": None, "b": "Answers end at 1 alone."}
+    ]
+    assert json.loads(answer(path, path, "--format", "json"))["protocol"] == []
+
+
 def test_a_pair_that_one_run_lacks_is_named_and_left_out(first: Path, folder: Path) -> None:
     one = write_computed_run(folder / "one.duckdb", pairs=1, n_items=60)
     text = answer(first, one)
@@ -310,7 +322,7 @@ def test_the_page_marks_what_excludes_0_and_where_every_figure_comes_from(
         "qwen05-L16--qwen05-L16": ("up", True),
     }
     queries = set(re.findall(r"<p>Query <code>(\w+)</code>, .*? in A, run <code>pocket</code>;", page))
-    assert queries == {"pair_table", "diff_run", "diff_cells", "diff_items", "diff_scores", "diff_norms"}
+    assert queries == {"pair_table", "diff_run", "diff_cells", "diff_items", "diff_scores", "diff_norms", "choices"}
     footer = page[page.index("<footer>") :]
     assert "A: run <code>pocket</code>" in footer
     assert "B: run <code>pocket-again</code>" in footer

@@ -6,7 +6,7 @@ measured is no part of it.
 """
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,15 @@ def stated_protocol(run: Run, pairs: Sequence[Pair], shared: Collection[PairId])
         if pair.pair_id in shared:
             stated |= _flat({"pairs": {pair.pair_id: {name: getattr(pair, name) for name in PAIR_FIELDS}}})
     return stated
+
+
+def stated_choices(choices: Iterable[Mapping[str, str]], shared: Collection[PairId]) -> dict[str, str]:
+    """What was chosen for the shared pairs, one sentence per dotted key; `choices` hold the columns of the table."""
+    return {
+        f"choices.{row['pair_id']}.{row['role']}.{row['topic']}": row["text"]
+        for row in choices
+        if row["pair_id"] in shared
+    }
 
 
 def protocol_differences(a: Mapping[str, str], b: Mapping[str, str]) -> list[ProtocolDifference]:

@@ -72,7 +72,10 @@ def compare_runs(a: RunReader, b: RunReader, draws: int = DRAWS) -> Comparison:
             f"Runs {run_a.run_id} and {run_b.run_id} share pairs ({_listed(pair_ids)}) but no cell of theirs has a "
             'fve_nrm in both; finish them with "nlareport run", or state V of the pairs in a bundle\'s run.yaml.'
         )
-    stated = [protocol.stated_protocol(run_a, pairs_a, pair_ids), protocol.stated_protocol(run_b, pairs_b, pair_ids)]
+    stated = [
+        protocol.stated_protocol(run, pairs, pair_ids) | protocol.stated_choices(chosen.to_dicts(), pair_ids)
+        for run, pairs, chosen in zip((run_a, run_b), (pairs_a, pairs_b), both.frames("choices"), strict=True)
+    ]
     return Comparison(
         a=RunSide(run_a.run_id, run_a.title, run_a.kind, n_items[0]),
         b=RunSide(run_b.run_id, run_b.title, run_b.kind, n_items[1]),
