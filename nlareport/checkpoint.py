@@ -6,35 +6,18 @@ backends.
 """
 
 import hashlib
-import math
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from nlareport.errors import CheckpointInvalid, CheckpointMissing
-from nlareport.shown import listed, shown
-from nlareport.sidecar_keys import keys_not_done
+from nlareport.sidecar_values import ABSENT, KNOWN_SCHEMA_VERSION, Role, SidecarValues
 from nlareport.user_cache import file_sha256
 from nlareport.yaml_files import mapping_in, yaml_text
 
-Role = Literal["av", "ar"]
-
 SIDECAR_NAME = "nla_meta.yaml"
-_ROLES: dict[str, Role] = {
-    "av": "av",
-    "actor": "av",
-    "verbalizer": "av",
-    "ar": "ar",
-    "critic": "ar",
-    "reconstructor": "ar",
-}
-_ABSENT = object()
-KNOWN_SCHEMA_VERSION = 2
-MOST_SCALE = 1e12
-MOST_WHOLE = 2**31 - 1
-"""Largest whole number of a sidecar: a width, a block or a token id beyond it is a slip."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +81,7 @@ def parse_sidecar(content: dict[str, Any], path: Path) -> Sidecar:
     Raises:
         CheckpointInvalid: the mapping has faults; every fault is listed with its key and what would be right.
     """
-    reading = _Reading(content, path)
+    reading = SidecarValues(content, path)
     reading.expect("kind", {"nla_model"})
     version = reading.schema_version()
     role = reading.role()
@@ -108,7 +91,7 @@ def parse_sidecar(content: dict[str, Any], path: Path) -> Sidecar:
         d_model=d_model,
         block_index=reading.block_index(),
         # A scale is a hyperparameter of the training: guessing one for a verbalizer would give fluent nonsense.
-        injection_scale=reading.scale("extraction.injection_scale", d_model, None if role == "ar" else _ABSENT),
+        injection_scale=reading.scale("extraction.injection_scale", d_model, None if role == "ar" else ABSENT),
         mse_scale=reading.scale("extraction.mse_scale", d_model, "sqrt_d_model"),
         injection_char=reading.text("tokens.injection_char", required=True),
         injection_token_id=reading.integer("tokens.injection_token_id"),
@@ -172,151 +155,3 @@ def checkpoint_sha256(directory: Path, advance: Callable[[int], None] | None = N
         raise CheckpointMissing(f"{directory}: holds no *.safetensors; give a checkpoint directory with its weights.")
     lines = [f"{path.name} {file_sha256(path, advance)}\n" for path in paths]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
-
-
-@dataclass(slots=True)
-class _Reading:
-    """One mapping being read: gives values in the types asked for, and keeps a list of what was wrong."""
-
-    content: dict[str, Any]
-    path: Path
-    faults: list[str] = field(default_factory=list)
-
-    def at(self, key: str) -> Any:
-        """The value under a dotted key, or `_ABSENT`; a null stays None."""
-        value: Any = self.content
-        for part in key.split("."):
-            if not isinstance(value, dict) or part not in value:
-                return _ABSENT
-            value = value[part]
-        return value
-
-    def fault(self, key: str, what: str) -> None:
-        self.faults.append(f"{self.path}: {key}: {what}.")
-
-    def expect(self, key: str, allowed: set[Any]) -> None:
-        value = self.at(key)
-        if value is not _ABSENT and (type(value) not in (str, int) or value not in allowed):
-            choices = " or ".join(str(choice) for choice in sorted(allowed))
-            self.fault(key, f"must be {choices}; it says {shown(value)}")
-
-    def role(self) -> Role:
-        value = self.at("role")
-        if isinstance(value, str) and value in _ROLES:
-            return _ROLES[value]
-        said = "is missing" if value is _ABSENT else f"says {shown(value)}"
-        self.fault("role", f"{said}; it must be `av` or `ar`")
-        return "ar"
-
-    def integer(self, key: str, minimum: int = 0) -> int:
-        value = self.at(key)
-        if isinstance(value, int) and not isinstance(value, bool) and minimum <= value <= MOST_WHOLE:
-            return value
-        said = "is missing" if value is _ABSENT else f"says {shown(value)}"
-        self.fault(key, f"{said}; it must be a whole number from {minimum} to {MOST_WHOLE}")
-        return minimum
-
-    def schema_version(self) -> int:
-        value = self.at("schema_version")
-        if value is _ABSENT:
-            return KNOWN_SCHEMA_VERSION
-        if type(value) is int and 1 <= value <= MOST_WHOLE:
-            return max(value, KNOWN_SCHEMA_VERSION)
-        self.fault("schema_version", f"says {shown(value)}; it must be a whole number from 1 to {MOST_WHOLE}")
-        return KNOWN_SCHEMA_VERSION
-
-    def block_index(self) -> int | None:
-        # Schema 1 called K `num_hidden_layers`; it is not the K+1 that config.json calls so.
-        spellings = ("critic.extraction_layer_index", "critic.num_hidden_layers", "extraction.layer_index")
-        written = [key for key in ("extraction_layer_index", *spellings) if self.has(key)]
-        found = {key: self.integer(key) for key in written}
-        for key in written:
-            if found[key] != found[written[0]]:
-                self.fault(
-                    written[0],
-                    f"says {found[written[0]]}, {key} says {found[key]}; both must be the same block index",
-                )
-                break
-        return found[written[0]] if written else None
-
-    def adds_bos(self) -> bool | None:
-        value = self.at("tokens.adds_bos")
-        if value in (_ABSENT, None) or isinstance(value, bool):
-            return value if isinstance(value, bool) else None
-        self.fault("tokens.adds_bos", f"says {shown(value)}; it must be true, false or null")
-        return None
-
-    def refuse_another_width(self) -> None:
-        width = self.at("extraction.d_model")
-        if self.has("d_model") and width not in (_ABSENT, None, self.at("d_model")):
-            self.fault("extraction.d_model", f"says {shown(width)}; it must be the width that d_model says")
-
-    def refuse_what_is_not_done(self) -> None:
-        if keys := keys_not_done(self.content):
-            asks = "asks" if len(keys) == 1 else "ask"
-            self.fault(
-                listed(keys),
-                f"{asks} for what nothing here does, and vectors would go in or out otherwise than in training; "
-                "use a checkpoint that does without, or take out what only informs",
-            )
-
-    def has(self, key: str) -> bool:
-        return self.at(key) not in (_ABSENT, None)
-
-    def scale(self, key: str, d_model: int, default: Any) -> float | None:
-        value = self.at(key)
-        if value is _ABSENT:
-            value = default
-        if value is None or value in ("raw", "none"):
-            return None
-        if value == "sqrt_d_model":
-            return math.sqrt(d_model)
-        if isinstance(value, str):
-            # YAML 1.1 reads `8e4` as a text.
-            value = _number_in(value)
-        if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= MOST_SCALE:
-            return float(value)
-        said = "is missing" if value is _ABSENT else f"says {shown(value)}"
-        self.fault(
-            key,
-            f"{said}; it must be a number above 0 and up to {MOST_SCALE:g}, `sqrt_d_model`, or null for the "
-            "vector's own norm",
-        )
-        return None
-
-    def text(self, key: str, required: bool) -> str:
-        value = self.at(key)
-        if isinstance(value, str) and value:
-            return value
-        if required or value not in (_ABSENT, None, ""):
-            said = "is missing" if value is _ABSENT else f"says {shown(value)}"
-            self.fault(key, f"{said}; it must be a text")
-        return ""
-
-    def ids(self, key: str) -> tuple[int, ...] | None:
-        value = self.at(key)
-        if value in (_ABSENT, None):
-            return None
-        if isinstance(value, list) and all(type(entry) is int and 0 <= entry <= MOST_WHOLE for entry in value):
-            return tuple(value)
-        self.fault(key, f"says {shown(value)}; it must be a list of token ids, or null")
-        return None
-
-    def template(self, spellings: Sequence[str], placeholder: str, required: bool) -> str:
-        keys = [f"prompt_templates.{spelling}" for spelling in spellings]
-        written = [key for key in keys if self.has(key)]
-        key = written[0] if written else keys[0]
-        for other in written:
-            if self.at(other) != self.at(key):
-                self.fault(key, f"is another template than {other}; take out the one that was not trained with")
-        template = self.text(key, required)
-        if template and template.count(placeholder) != 1:
-            self.fault(key, f"holds {placeholder} {template.count(placeholder)} times; it must hold it once")
-        return template
-
-
-def _number_in(text: str) -> float | str:
-    try:
-        return float(text)
-    except ValueError:
-        return text

@@ -172,6 +172,20 @@ def test_a_verbalizer_in_which_a_vector_cannot_take_a_tokens_place_is_refused(
     load_engine("transformers", SETTINGS).check(pair.pair_spec)
 
 
+def test_a_prompt_with_a_token_that_the_model_does_not_know_is_refused(
+    pair_of: Callable[[Architecture], TinyPair],
+) -> None:
+    pair = pair_of("gemma3")
+    marker = read_sidecar(pair.verbalizer).injection_token_id
+    assert marker == json.loads((pair.verbalizer / "config.json").read_text())["vocab_size"] - 1
+    configured(pair.verbalizer, vocab_size=marker)
+    with pytest.raises(
+        CheckpointDrift,
+        match=rf"^Pair tiny: the verbalizer's prompt holds the token {marker}, its config.json knows {marker}\.",
+    ):
+        open_verbalizer_contract(pair.verbalizer, "tiny", 8)
+
+
 def test_what_a_model_multiplies_its_inputs_by_is_told(pair_of: Callable[[Architecture], TinyPair]) -> None:
     pair = pair_of("llama")
     configured(pair.verbalizer, embedding_multiplier=1, scale_emb=12.0)

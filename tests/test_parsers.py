@@ -18,11 +18,12 @@ from refusals import refusal_of
 from render_runs import PUBLISHED
 
 from nlareport.batches import Tokenization
-from nlareport.checkpoint import MOST_SCALE, MOST_WHOLE, Sidecar, parse_sidecar, read_sidecar, sidecar_content
+from nlareport.checkpoint import Sidecar, parse_sidecar, read_sidecar, sidecar_content
 from nlareport.errors import CheckpointInvalid, ExperimentInvalid, NothingToAlign, PublishedFiguresInvalid
 from nlareport.experiment import load_experiment
 from nlareport.explanations import judged
 from nlareport.prompts import explanation_in
+from nlareport.sidecar_values import MOST_SCALE, MOST_WHOLE
 from nlareport.stages.sample import align
 from nlareport.store.published import published_rows
 from nlareport.yaml_files import text_of

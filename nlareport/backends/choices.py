@@ -12,7 +12,8 @@ import torch
 from nlareport.backends.contract import Contract, VerbalizerContract
 from nlareport.backends.loading import DTYPES
 from nlareport.beginnings import adds_bos, bos_id
-from nlareport.checkpoint import KNOWN_SCHEMA_VERSION, Sidecar
+from nlareport.checkpoint import Sidecar
+from nlareport.sidecar_values import KNOWN_SCHEMA_VERSION
 
 Topics = dict[str, str]
 """What was chosen, one sentence by topic."""

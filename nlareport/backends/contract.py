@@ -15,7 +15,7 @@ from nlareport.backends.loading import each_weight
 from nlareport.backends.quiet import quiet
 from nlareport.backends.tokenizers import chat_template_file, load_tokenizer
 from nlareport.chats import end_of_turn
-from nlareport.checkpoint import Role, Sidecar, read_sidecar
+from nlareport.checkpoint import Sidecar, read_sidecar
 from nlareport.errors import (
     ChatTemplateFails,
     CheckpointDrift,
@@ -26,6 +26,7 @@ from nlareport.errors import (
 )
 from nlareport.experiment import overflow_advice
 from nlareport.prompts import check_against_tokenizer
+from nlareport.sidecar_values import Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +84,7 @@ def open_verbalizer_contract(
     except ChatTemplateFails as error:
         raise ChatTemplateFails(f"{chat_template_file(directory)}: {error}") from error
     prompt_ids, place = prompt or ([], 0)
-    if contract.context_tokens is not None and len(prompt_ids) + max_new_tokens > contract.context_tokens:
-        left = contract.context_tokens - len(prompt_ids)
-        advice = f"Set decoding.max_new_tokens to {left} or less." if left > 0 else "Use another verbalizer."
-        raise ContextTooShort(
-            f"Pair {name}: the verbalizer's prompt of {len(prompt_ids)} tokens and {max_new_tokens} new ones are more "
-            f"than the {contract.context_tokens} it reads. {advice}"
-        )
+    _refuse_unreadable_prompt(contract, prompt_ids, max_new_tokens)
     with quiet():
         turn_end = end_of_turn(contract.tokenizer)
     stop_ids, further = read_stop_ids(directory, contract.config, turn_end)
@@ -136,6 +131,23 @@ def _open_contract(directory: Path, role: Role, name: str) -> Contract:
     tokenizer = load_tokenizer(directory, config.vocab_size)
     check_width(sidecar, config, directory)
     return Contract(name, directory, sidecar, tokenizer, config, context_tokens(config))
+
+
+def _refuse_unreadable_prompt(contract: Contract, prompt_ids: list[int], max_new_tokens: int) -> None:
+    """Pass when the model knows every token of its prompt, and has room for an answer behind it."""
+    n_known = contract.config.vocab_size
+    if unknown := [token_id for token_id in prompt_ids if token_id >= n_known]:
+        raise CheckpointDrift(
+            f"Pair {contract.name}: the verbalizer's prompt holds the token {unknown[0]}, its config.json knows "
+            f"{n_known:,}. Use the tokenizer and the weights that were released together."
+        )
+    if contract.context_tokens is not None and len(prompt_ids) + max_new_tokens > contract.context_tokens:
+        left = contract.context_tokens - len(prompt_ids)
+        advice = f"Set decoding.max_new_tokens to {left} or less." if left > 0 else "Use another verbalizer."
+        raise ContextTooShort(
+            f"Pair {contract.name}: the verbalizer's prompt of {len(prompt_ids)} tokens and {max_new_tokens} new ones "
+            f"are more than the {contract.context_tokens} it reads. {advice}"
+        )
 
 
 def _refuse_no_place(contract: Contract) -> None:

@@ -12,7 +12,6 @@ from typing import Annotated, Any, NamedTuple
 import polars as pl
 from pydantic import Field
 
-from nlareport.checkpoint import MOST_SCALE
 from nlareport.geometry import SMALLEST_VARIANCE
 from nlareport.json_lines import is_text
 from nlareport.measure_rows import Activation, Effect, Measure, Outlier, Resemblance, SubsetRange
@@ -31,6 +30,7 @@ from nlareport.rows import (
     Score,
 )
 from nlareport.shown import shown
+from nlareport.sidecar_values import MOST_SCALE
 
 NOISE = 1e-4
 """How far beyond its range a score may be and then counts as the range's end: float32 puts a 0 at -1e-7."""
