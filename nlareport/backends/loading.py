@@ -13,7 +13,7 @@ from weakref import finalize
 
 import torch
 from transformers import AutoModel, AutoModelForCausalLM, GenerationConfig
-from transformers.models.auto.modeling_auto import MODEL_MAPPING
+from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING, MODEL_MAPPING
 
 from nlareport.backends.blocks import BlockList, blocks_of, cut_class, family_refused
 from nlareport.backends.checkpoint_files import refuse_damaged_weights
@@ -25,8 +25,9 @@ from nlareport.errors import CheckpointDrift, CheckpointMissing, DeviceMissing, 
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
-# A multimodal Gemma 3 keeps its language model under a prefix, older files under another one.
+# A multimodal model keeps its language model under a prefix, older files under another one, Idefics under its own.
 _LANGUAGE_MODEL_KEYS = {
+    r"^model\.text_model\.": "model.",
     r"^model\.language_model\.": "model.",
     r"^language_model\.model\.": "model.",
     r"^language_model\.lm_head\.": "lm_head.",
@@ -107,6 +108,8 @@ def refuse_unreadable_family(directory: Path, config: Any) -> None:
     # One that was saved without its encoder still says how large that was.
     if config.is_encoder_decoder or hasattr(config, "encoder_layers"):
         raise family_refused(directory, config, "which reads a text with an encoder before it writes with a decoder")
+    if type(config) in MODEL_FOR_MASKED_LM_MAPPING and not getattr(config, "is_decoder", False):
+        raise family_refused(directory, config, "which reads a text in both directions")
     if type(config) not in MODEL_MAPPING:
         raise family_refused(directory, config, "of which Transformers has no language model alone")
 
