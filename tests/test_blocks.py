@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -9,22 +10,25 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tiny_families import FAMILIES, N_BLOCKS, SIZES, save_family
+from tiny_families import FAMILIES, N_BLOCKS, OTHER_FAMILIES, SIZES, save_family
 from transformers import (
     AutoModelForCausalLM,
     AutoModelForImageTextToText,
     BertConfig,
     BertModel,
+    GemmaConfig,
+    GemmaModel,
     PreTrainedModel,
     T5Config,
     T5Model,
 )
 
 from nlareport.backends import block_proof
+from nlareport.backends.configuration import load_text_config
 from nlareport.backends.loading import load_blocks, load_whole
 from nlareport.backends.quiet import quiet
 from nlareport.backends.transformers_local import TransformersExtractor
-from nlareport.errors import BlockUnproven, FamilyUnsupported
+from nlareport.errors import BlockUnproven, CheckpointDrift, FamilyUnsupported
 
 torch.set_num_threads(1)
 
@@ -42,7 +46,16 @@ def own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def decoder_blocks(model: PreTrainedModel) -> torch.nn.ModuleList:
     """The model's blocks by the names its family gives them."""
-    for name in ("layers", "h", "decoder.layers", "language_model.layers"):
+    names = (
+        "layers",
+        "h",
+        "decoder.layers",
+        "language_model.layers",
+        "text_model.layers",
+        "blocks",
+        "transformer.blocks",
+    )
+    for name in names:
         try:
             return model.base_model.get_submodule(name)
         except AttributeError:
@@ -57,7 +70,9 @@ def handed_on(model: PreTrainedModel, sequences: list[list[int]]) -> np.ndarray:
     def take(place: int) -> Callable[..., None]:
         def hook(_module: Any, _inputs: Any, output: Any) -> None:
             hidden = output[0] if isinstance(output, tuple) else output
-            vectors.setdefault(place, []).append(hidden[0, -1].float().numpy())
+            # Of several streams the first is the one that is computed.
+            first = hidden[0] if hidden.ndim == 4 else hidden
+            vectors.setdefault(place, []).append(first[0, -1].float().numpy())
 
         return hook
 
@@ -101,6 +116,22 @@ def test_what_is_read_is_the_output_of_the_block_in_the_whole_model(
         assert extractor.proof.value is not None
         assert extractor.proof.value <= extractor.proof.tolerance
         assert not extractor.proof.runs_all_blocks
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("model_type", OTHER_FAMILIES)
+def test_what_is_read_of_other_families_is_the_output_of_the_block_too(model_type: str, tmp_path: Path) -> None:
+    model = save_family(tmp_path, model_type, OTHER_FAMILIES[model_type])
+    expected = handed_on(model, SEQUENCES)
+    for block_index in range(N_BLOCKS):
+        for dtype in TOLERANCES:
+            with TransformersExtractor(tmp_path, block_index, device="cpu", dtype=dtype, batch_size=3) as extractor:
+                together = extractor.extract(SEQUENCES)
+                alone = np.concatenate([extractor.extract([sequence]) for sequence in SEQUENCES])
+            assert distance(together, alone) < TOLERANCES[dtype]
+            if dtype == "float32":
+                assert distance(alone, expected[block_index]) < TOLERANCES[dtype]
+            assert extractor.proof.one_at_a_time == (model_type == "deepseek_v32")
 
 
 @pytest.fixture(scope="module")
@@ -176,7 +207,8 @@ def test_a_model_that_gives_another_vector_however_it_is_run_is_refused_with_the
     ("model_class", "config", "why"),
     [
         (T5Model, T5Config(vocab_size=420, d_model=32, d_kv=8, d_ff=48, num_layers=2, num_heads=4), "with an encoder"),
-        (BertModel, BertConfig(**SIZES), "depend on what stands behind their token"),
+        (BertModel, BertConfig(**SIZES), "in both directions"),
+        (GemmaModel, GemmaConfig(**SIZES, head_dim=8, use_bidirectional_attention=True), "what stands behind their"),
     ],
 )
 def test_families_that_do_not_read_from_left_to_right_are_refused_by_name(
@@ -186,3 +218,73 @@ def test_families_that_do_not_read_from_left_to_right_are_refused_by_name(
         model_class(config).save_pretrained(tmp_path)
     with pytest.raises(FamilyUnsupported, match=rf"is a {config.model_type} model, .*{why}"):
         TransformersExtractor(tmp_path, 1, device="cpu", dtype="float32")
+
+
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [
+        ("score.weight", None),
+        ("visual.patch.weight", None),
+        ("value_head.weight", "no place for the weights value_head.weight"),
+        ("transformer.wqe.weight", "no place for the weights transformer.wqe.weight"),
+        ("transformer.h.0.attn.gate.weight", "no place for the weights .*h.0.attn.gate.weight"),
+        ("transformer.h.3.attn.gate.weight", None),
+        ("transformer.h.4.attn.gate.weight", "no place for the weights .*h.4.attn.gate.weight"),
+    ],
+)
+def test_a_base_model_may_hold_more_but_not_within_what_is_read(
+    gpt2: Path, tmp_path: Path, name: str, fault: str | None
+) -> None:
+    directory = Path(shutil.copytree(gpt2, tmp_path / "gpt2"))
+    weights = load_file(directory / "model.safetensors")
+    save_file({**weights, name: torch.ones(2)}, directory / "model.safetensors", {"format": "pt"})
+    with nullcontext() if fault is None else pytest.raises(CheckpointDrift, match=fault):
+        TransformersExtractor(directory, 1, device="cpu", dtype="float32")
+
+
+@pytest.mark.parametrize(
+    ("missing", "fault"),
+    [
+        ("transformer.ln_f.weight", None),
+        ("transformer.wpe.weight", "lack the weights wpe.weight"),
+        ("transformer.h.0.ln_1.weight", "lack the weights h.0.ln_1.weight"),
+        ("transformer.h.3.ln_1.weight", None),
+    ],
+)
+def test_only_what_runs_after_the_block_may_be_missing(
+    gpt2: Path, tmp_path: Path, missing: str, fault: str | None
+) -> None:
+    directory = Path(shutil.copytree(gpt2, tmp_path / "gpt2"))
+    weights = load_file(directory / "model.safetensors")
+    del weights[missing]
+    save_file(weights, directory / "model.safetensors", {"format": "pt"})
+    with nullcontext() if fault is None else pytest.raises(CheckpointDrift, match=fault):
+        TransformersExtractor(directory, 1, device="cpu", dtype="float32")
+
+
+@pytest.fixture(scope="module")
+def gpt2(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("gpt2")
+    save_family(path, *FAMILIES["gpt2"])
+    return path
+
+
+@pytest.mark.parametrize(
+    ("more", "fault"),
+    [
+        ({"embed_out.weight": torch.ones(420, 32)}, None),
+        ({"value_head.weight": torch.ones(2)}, None),
+        ({"lm_head.weight": torch.ones(420, 31)}, "no place for the weights lm_head.weight"),
+        ({"score.weight": torch.ones(2)}, "no place for the weights score.weight"),
+    ],
+)
+def test_where_everything_must_be_used_only_the_familys_own_head_may_be_left_over(
+    tmp_path: Path, more: dict[str, torch.Tensor], fault: str | None
+) -> None:
+    save_family(tmp_path, *FAMILIES["gpt_neox"])
+    weights = load_file(tmp_path / "model.safetensors")
+    save_file({**weights, **more}, tmp_path / "model.safetensors", {"format": "pt"})
+    elsewhere = frozenset({"value_head.weight"})
+    config = load_text_config(tmp_path)
+    with nullcontext() if fault is None else pytest.raises(CheckpointDrift, match=fault):
+        load_blocks(tmp_path, config, N_BLOCKS, device="cpu", dtype="float32", used_elsewhere=elsewhere)

@@ -35,6 +35,7 @@ from nlareport.backends.loading import (
 )
 from nlareport.backends.memory import free_bytes, free_memory, is_out_of_memory
 from nlareport.backends.wall import first_line
+from nlareport.backends.weight_faults import has_other_parts
 from nlareport.checkpoint import checkpoint_sha256
 from nlareport.errors import BlockUnproven, FamilyUnsupported, MemoryTooSmall, NlareportError
 from nlareport.user_cache import keep, kept
@@ -180,10 +181,12 @@ class _Opening:
             model = load_whole(self.directory, device=self.device, dtype=self.dtype)
             blocks = find_blocks(model, self.config, self.directory)
             return self._taken(BlockReader(model, blocks, self.block_index, self.config, self.directory))
-        except MemoryTooSmall:
+        except (MemoryTooSmall, BlockUnproven):
             raise
-        except Exception:
-            free_memory()
+        except Exception as error:
+            if isinstance(error, FamilyUnsupported) and not has_other_parts(self.directory, self.config):
+                raise
+        free_memory()
         with self._translated():
             return self._taken(self.reader(self.n_all, spreads=False))
 

@@ -11,12 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
-from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 
 from nlareport.backends.blocks import BlockList, run
-from nlareport.backends.checkpoint_files import VALUE_HEAD_NAME, json_object
+from nlareport.backends.checkpoint_files import VALUE_HEAD_NAME, json_object, refuse_cut, weight_paths
 from nlareport.errors import CheckpointDrift
 
 _VISION = re.compile(r"vision_tower|multi_modal_projector")
@@ -79,13 +77,19 @@ def refuse_faults_of_blocks(
         CheckpointDrift: a weight is missing, superfluous or of another shape.
     """
     missing = _needed(model, blocks, faults.missing) if faults.missing else []
-    is_part = (json_object(directory / "config.json") or {}).get("model_type") != config.model_type
     unused = [name for name in faults.unused if not _is_later_block(name, model, blocks, config)]
     if used_elsewhere is None:
         # With a reconstructor's head it is no base model: its vectors are those of another training.
-        unused = [name for name in unused if _is_part_of(model, name, is_part) or name.startswith(_VALUE_HEAD)]
+        unused = [
+            name
+            for name in unused
+            if name.startswith(_VALUE_HEAD)
+            or _is_within(model, name)
+            or (not has_other_parts(directory, config) and _is_beside(model, name, directory))
+        ]
     elif unused:
-        unused = sorted(set(unused) - used_elsewhere - _head_names(config))
+        left = set(unused) - used_elsewhere
+        unused = sorted(left - _are_heads(left, directory, config, model))
     refuse_faults(directory, WeightFaults(missing, unused, faults.reshaped))
 
 
@@ -129,20 +133,34 @@ def _is_later_block(name: str, model: Any, blocks: BlockList, config: Any) -> bo
     return is_of_a_block and len(blocks.modules) <= int(block) < config.num_hidden_layers
 
 
-def _is_part_of(model: Any, name: str, is_part: bool) -> bool:
+def has_other_parts(directory: Path, config: Any) -> bool:
+    """Whether the checkpoint is of a model that has more than this language model, such as one that reads images."""
+    return bool((json_object(directory / "config.json") or {}).get("model_type") != config.model_type)
+
+
+def _is_within(model: Any, name: str) -> bool:
     """Whether a weight without a place would lie within what is read: its vectors would be others with it."""
-    inner = _without_prefix(name, model)
-    first = inner.partition(".")[0]
-    # A multimodal model keeps its other parts under the same prefix.
-    return first in dict(model.named_children()) or (inner != name and not is_part)
+    return any(part == _without_prefix(name, model).partition(".")[0] for part, _ in model.named_children())
+
+
+def _is_beside(model: Any, name: str, directory: Path) -> bool:
+    """Whether a weight without a place would lie beside what is read, of a model that should have no other parts."""
+    # Transformers renames some weights of whole models as if they were others; those are in no file.
+    return name != _without_prefix(name, model) and any(name in refuse_cut(path) for path in weight_paths(directory))
 
 
 def _without_prefix(name: str, model: Any) -> str:
     return name.removeprefix(f"{model.base_model_prefix}.")
 
 
-def _head_names(config: Any) -> set[str]:
-    """What the family's language model has beside its blocks: the head that writes tokens."""
-    with torch.device("meta"):
-        whole = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)](config)
-    return {name for name in whole.state_dict() if not name.startswith(f"{whole.base_model_prefix}.")}
+def _are_heads(names: set[str], directory: Path, config: Any, model: Any) -> set[str]:
+    """Those of the names that are a head which writes tokens, whatever its family calls it."""
+    tensors = {name: entry for path in weight_paths(directory) for name, entry in refuse_cut(path).items()}
+    shapes = ([config.vocab_size, config.hidden_size], [config.vocab_size])
+    return {
+        name
+        for name in names
+        if name == _without_prefix(name, model)
+        # A multimodal model's file has it under the prefix of its language model.
+        and any(entry["shape"] in shapes for known, entry in tensors.items() if f".{known}".endswith(f".{name}"))
+    }
