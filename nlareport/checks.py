@@ -10,6 +10,7 @@ from nlareport.rows import PairId
 
 ClaimVerdict = Literal["holds", "does not hold", "cannot be asked"]
 ReplicationVerdict = Literal["replicated", "not replicated", "undecided"]
+GoldenVerdict = Literal["within", "outside", "moved"]
 NumberVerdict = Literal["confirmed", "contradicted", "cannot know"]
 
 
@@ -114,12 +115,33 @@ class NumberFinding:
 
 
 @dataclass(frozen=True, slots=True)
+class GoldenOutcome:
+    """One recorded score beside the one measured here."""
+
+    pair_id: PairId
+    name: str
+    verdict: GoldenVerdict
+    """`moved`: another token stands at its place, so that nothing was measured."""
+    recorded: float
+    """`mse_nrm`."""
+    here: float | None
+    """None when nothing was measured."""
+    tolerance: float
+    """How far `mse_nrm` may be from what was recorded."""
+    norms: tuple[float, float] | None = None
+    """Norm of the activation as recorded and here. None when it was not recorded, or nothing was measured."""
+    because: str | None = None
+    """What moved."""
+
+
+@dataclass(frozen=True, slots=True)
 class CheckReport:
     """Everything a check found."""
 
     claims: list[ClaimCheck]
     replications: list[Replication] = field(default_factory=list)
     numbers: list[NumberFinding] = field(default_factory=list)
+    golden: list[GoldenOutcome] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     """What was looked at besides, and is no fault; one sentence each."""

@@ -223,16 +223,47 @@ def diff(a: Path, b: Path, out: Path | None, format_: str, force: bool) -> None:
     "A number is confirmed when a figure rounds to it, whatever the sentence says of it; contradicted only when a cell "
     "(A → B) stands before it, or a word such as documents or seed beside it, and the run has another value.",
 )
+@click.option(
+    "--golden",
+    type=FileArgument,
+    help="Scores recorded of single places, to be measured again: a golden file (YAML), or a transcript of the public "
+    "release (TXT). FILE is then an experiment (YAML) or a run of it, whose pairs are opened.",
+)
+@click.option("--pair", metavar="PAIR_ID", help="With --golden: only this pair.")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", help="With --golden.")
+@click.option(
+    "--record",
+    is_flag=True,
+    help="With --golden: write what is measured into that file. A case without an explanation gets the pair's own.",
+)
 @click.pass_context
-def check(context: click.Context, file: Path, against: Path | None, tolerance: float, prose: Path | None) -> None:
+def check(
+    context: click.Context,
+    file: Path,
+    against: Path | None,
+    tolerance: float,
+    prose: Path | None,
+    golden: Path | None,
+    pair: str | None,
+    device: str,
+    record: bool,
+) -> None:
     """Audit run FILE (or published figures), ask every sentence of its report anew, and list the faults.
 
     Example: nlareport check runs/18.duckdb --against data/published/18-cross-family.yaml --prose page.md
     """
-    from nlareport.pipeline import check_run
+    from nlareport.pipeline import check_run, hold_against_golden
     from nlareport.render.check_text import check_lines
 
-    found = check_run(file, against, prose, tolerance)
+    if golden is None and (pair is not None or record):
+        raise click.UsageError("--pair and --record go with --golden.")
+    if golden is not None and (against is not None or prose is not None):
+        raise click.UsageError("--golden opens models, --against and --prose a run: check one after the other.")
+    if golden is None:
+        found = check_run(file, against, prose, tolerance)
+    else:
+        with ProgressLine() as progress:
+            found = hold_against_golden(file, golden, pair, progress, device, record=record)
     for line in check_lines(found, str(prose)):
         say(line)
     for fault in found.faults:

@@ -157,6 +157,10 @@ class RunIncomplete(NlareportError):
     """The run file has no finished stage to show."""
 
 
+class GoldenInvalid(NlareportError):
+    """A golden file or transcript has faults, or is of another pair; all of them are in the message, one a line."""
+
+
 class PairUnknown(NlareportError):
     """No pocket pair, or no pair of the experiment, is called this."""
 

@@ -27,6 +27,7 @@ from nlareport.steps import begin
 from nlareport.steps.ablations import ablate_explanations
 from nlareport.steps.check import check_prose, check_replication, check_self_tests, check_stored
 from nlareport.steps.compare import compare_runs
+from nlareport.steps.golden import check_golden, record_golden
 from nlareport.steps.items import sample_items
 from nlareport.steps.models import extract_activations, reconstruct_activations, verbalize_activations
 from nlareport.steps.opening import opened_run
@@ -170,6 +171,21 @@ def check_run(file: Path, against: Path | None, prose: Path | None, tolerance: f
             with opened_run(against) as earlier:
                 found = check_replication(found, earlier, reader, tolerance)
         return found if prose is None else check_prose(found, prose, reader)
+
+
+def hold_against_golden(
+    file: Path, golden: Path, asked: str | None, progress: Progress, device: str, *, record: bool
+) -> CheckReport:
+    """How the pairs of an experiment, or of a run, score what was recorded of them; or that it is recorded now.
+
+    Raises:
+        GoldenInvalid: the golden file has faults, or is of no pair of the experiment.
+        NlareportError: the experiment or a checkpoint is not as it must be.
+    """
+    if not record:
+        return check_golden(file, golden, asked, progress, device)
+    n_recorded = record_golden(file, golden, asked, progress, device)
+    return CheckReport([], notes=[f"{golden}: {n_recorded} scores recorded."])
 
 
 def publish_site(config_file: Path, commands: click.Group) -> Path:

@@ -7,6 +7,7 @@ worked out here a second time and in the plainest way, so that a fault in the fa
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from math import inf, nan
 from typing import Any
 
@@ -28,8 +29,9 @@ N_READ_AGAIN = 32
 N_WRITTEN = 4
 """Tokens that may be written while stop ids are forced at the second."""
 
-Write = Callable[[torch.Tensor, LogitsProcessor, int], list[int]]
-"""Writes of one vector as the verbalizer does, its scores changed by the processor, at most so many tokens."""
+Write = Callable[[torch.Tensor, list[int], Callable[[list[int]], LogitsProcessor], int], list[list[int]]]
+"""Writes of one vector as the verbalizer does, once for each of some stop ids, whose processor changes the scores; at
+most so many tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +63,14 @@ class Written:
 def writer_findings(writer: OpenWriter, written: Written) -> list[Finding]:
     """Of a verbalizer: what is fed to it, whether stop ids stop it, and whether its answer is the greedy one."""
     vector = written.vectors[0]
+    # Two rows at least: on a CPU some products take ten times as long with one.
+    asked = writer.stop_ids if len(writer.stop_ids) > 1 else 2 * writer.stop_ids
     with _fed(writer.model) as fed:
-        forced = {
-            stop_id: writer.write(vector, _ForcedStop(stop_id, writer.stop_ids), N_WRITTEN)
-            for stop_id in writer.stop_ids
-        }
+        forced = writer.write(vector, asked, partial(_ForcedStops, writer.stop_ids), N_WRITTEN)
     return [
         _marker(writer),
         *_embeddings(writer, vector, fed),
-        _stops(writer, forced, written),
+        _stops(writer, asked, forced, written),
         _greedy(writer, written),
     ]
 
@@ -111,12 +112,12 @@ def _embeddings(writer: OpenWriter, vector: torch.Tensor, fed: list[torch.Tensor
     )
 
 
-def _stops(writer: OpenWriter, forced: dict[int, list[int]], written: Written) -> Finding:
-    """Each stop id was made the best token at the second place, and real answers end where one stands."""
+def _stops(writer: OpenWriter, asked: list[int], forced: list[list[int]], written: Written) -> Finding:
+    """Each stop id asked for was made the best token at the second place; real answers end where one stands."""
     stops = set(writer.stop_ids)
-    halts = [row[1:] == [stop_id] for stop_id, row in forced.items()]
     ended = [row[place:] for row in written.token_ids if (place := _end(row, stops)) is not None]
     # Behind a row's end stands only what pads it.
+    halts = [row[1] == stop_id and set(row[2:]) <= stops for stop_id, row in zip(asked, forced, strict=True)]
     halts += [set(rest) <= stops for rest in ended]
     return told(
         "stop_ids",
@@ -248,11 +249,11 @@ def _fed(model: Any) -> Iterator[list[torch.Tensor]]:
         hook.remove()
 
 
-class _ForcedStop(LogitsProcessor):  # type: ignore[misc]
-    """Leaves one stop id alone to be written at the second place; elsewhere none may be."""
+class _ForcedStops(LogitsProcessor):  # type: ignore[misc]
+    """Leaves of each row one stop id alone to be written at the second place; elsewhere none may be."""
 
-    def __init__(self, forced: int, stop_ids: list[int]) -> None:
-        self._forced, self._stop_ids = forced, stop_ids
+    def __init__(self, stop_ids: list[int], forced: list[int]) -> None:
+        self._stop_ids, self._forced = stop_ids, forced
         self._n_asked = 0
 
     def __call__(self, _input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
@@ -262,5 +263,5 @@ class _ForcedStop(LogitsProcessor):  # type: ignore[misc]
         changed[:, self._stop_ids] = -torch.inf
         if self._n_asked == 2:
             changed[:] = -torch.inf
-            changed[:, self._forced] = 0.0
+            changed[torch.arange(len(changed)), self._forced] = 0.0
         return changed

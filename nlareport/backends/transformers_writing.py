@@ -3,6 +3,7 @@
 Enter vectors; leave completions, tags and all. Greedy whatever the checkpoint's own sampling flags say.
 """
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from copy import copy
 from pathlib import Path
@@ -130,13 +131,16 @@ class TransformersVerbalizer(OpenModel):
         self._written = places, token_ids
         return [self._completion(row) for row in token_ids]
 
-    def _write_briefly(self, vector: torch.Tensor, processor: LogitsProcessor, n_tokens: int) -> list[int]:
-        """As it writes of one vector, but for what the processor makes of the scores, and no more than `n_tokens`."""
+    def _write_briefly(
+        self, vector: torch.Tensor, forced: list[int], processor: Callable[[list[int]], LogitsProcessor], n_tokens: int
+    ) -> list[list[int]]:
+        """What it writes of one vector, once for each of the forced ids, but for what their processor changes."""
         config = copy(self._generation_config)
         config.max_new_tokens = n_tokens
         injected = torch.from_numpy(rescaled(vector[None].numpy(), self.sidecar.injection_scale))
-        (row,) = self._batch.answered([0], lambda _: self._generated(injected, config, processor))
-        return row
+        return self._batch.answered(
+            forced, lambda ids: self._generated(injected.repeat(len(ids), 1), config, processor(list(ids)))
+        )
 
     @torch.inference_mode()
     def _generated(

@@ -3,14 +3,14 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from nlareport.checks import CheckReport, NumberFinding, Replication
+from nlareport.checks import CheckReport, GoldenOutcome, NumberFinding, Replication
 from nlareport.render.formats import interval, percent, plus, signed, signeds
 
 VERDICT_WIDTH = 16
 
 
 def check_lines(report: CheckReport, page: str) -> Iterator[str]:
-    """Claims, then cells beside an earlier run's, then the numbers of a page, then notes.
+    """Claims, then cells beside an earlier run's, recorded scores, the numbers of a page, then notes.
 
     Claims that cannot be asked are grouped by what the run lacks for them.
     """
@@ -26,6 +26,10 @@ def check_lines(report: CheckReport, page: str) -> Iterator[str]:
     yield from map(replication_line, report.replications)
     if report.replications:
         yield replication_summary(report.replications)
+    yield from map(golden_line, report.golden)
+    if report.golden:
+        n_within = sum(row.verdict == "within" for row in report.golden)
+        yield f"{n_within} of {len(report.golden)} recorded scores are what is measured here, within rounding."
     for finding in report.numbers:
         yield number_line(finding, page)
     yield from report.notes
@@ -57,6 +61,15 @@ def replication_summary(cells: Sequence[Replication]) -> str:
     if not seen:
         return f"{line}."
     return f"{line}. The smallest true difference that would show 4 times in 5: {signeds([min(seen), max(seen)])}."
+
+
+def golden_line(row: GoldenOutcome) -> str:
+    """A recorded score's verdict, the score as recorded and here, and the norms where both are known."""
+    line = f"{row.verdict:{VERDICT_WIDTH}}{row.pair_id}, {row.name}: "
+    if row.here is None:
+        return f"{line}there {row.because}"
+    line += f"mse_nrm {row.recorded:.6g} recorded, {row.here:.6g} here, at most {row.tolerance:.2g} apart"
+    return line if row.norms is None else f"{line}; norm {row.norms[0]:.4g} recorded, {row.norms[1]:.4g} here"
 
 
 def number_line(finding: NumberFinding, page: str) -> str:
