@@ -48,6 +48,7 @@ def decoder_blocks(model: PreTrainedModel) -> torch.nn.ModuleList:
     """The model's blocks by the names its family gives them."""
     names = (
         "layers",
+        "model.layers",
         "h",
         "decoder.layers",
         "language_model.layers",
