@@ -262,6 +262,8 @@ def test_a_file_from_before_ablations_is_read_as_one_without_any_and_stays_as_it
         assert reader.frame("SELECT * FROM ablation").is_empty()
         assert reader.frame("SELECT count(*) AS n FROM score")["n"].to_list() == [3]
         assert reader.frame("SELECT count(*) AS n FROM additive_fit")["n"].to_list() == [len(a_small_run().pairs)]
+    assert read_run(path).scores == a_small_run().scores
+    assert read_run(path).answer_marks == []
     assert path.read_bytes() == before
 
 

@@ -69,7 +69,7 @@ class RunRows:
 
 
 def read_run(path: Path) -> RunRows:
-    """Everything a run file holds.
+    """Everything a run file holds; an older one stays as it is.
 
     Raises:
         RunFileMissing: nothing stands at the path.
@@ -77,7 +77,7 @@ def read_run(path: Path) -> RunRows:
         RunFileOfAnotherVersion: it was written under another schema version.
         RunFileBusy: another process holds it.
     """
-    with RunFile.open(path) as stored:
+    with RunFile.open_to_read(path) as stored:
         return RunRows(
             run=stored.run(),
             pairs=stored.rows(Pair),

@@ -10,7 +10,7 @@ unclean AS (
     SELECT mark, count(*) AS n_answers FROM judged_answer WHERE NOT is_clean GROUP BY mark
 ),
 reason AS (
-    SELECT CAST(map_from_entries(list((mark, n_answers) ORDER BY n_answers DESC, mark)) AS JSON) AS by_mark FROM unclean
+    SELECT map_from_entries(coalesce(list((mark, n_answers) ORDER BY n_answers DESC, mark), [])) AS by_mark FROM unclean
 ),
 said AS (
     SELECT (environment ->> '$.answer_rule') IS NOT NULL OR EXISTS (FROM answer_mark) AS says_why FROM run
@@ -18,8 +18,7 @@ said AS (
 SELECT
     CASE WHEN n > 0 AND says_why THEN n_clean = n END AS holds,
     CAST(
-        json_object('n', n, 'n_clean', n_clean, 'n_unclean', n - n_clean, 'reasons', coalesce(by_mark, json_object()))
-        AS VARCHAR
+        json_object('n', n, 'n_clean', n_clean, 'n_unclean', n - n_clean, 'reasons', by_mark) AS VARCHAR
     ) AS figures
 FROM count_of
 CROSS JOIN reason

@@ -18,6 +18,14 @@ CREATE MACRO json_member(name, content) AS json_string(name) || ':' || CASE
     WHEN typeof(content) = 'VARCHAR' THEN json_string(CAST(content AS VARCHAR))
     WHEN typeof(content) = 'VARCHAR[]' THEN
         '[' || array_to_string(list_transform(CAST(content AS VARCHAR[]), lambda text: json_string(text)), ',') || ']'
+    WHEN typeof(content) = 'MAP(VARCHAR, BIGINT)' THEN
+        '{' || array_to_string(
+            list_transform(
+                map_entries(CAST(content AS MAP(VARCHAR, BIGINT))),
+                lambda entry: json_string(entry.key) || ':' || CAST(entry.value AS VARCHAR)
+            ),
+            ','
+        ) || '}'
     ELSE CAST(content AS VARCHAR)
 END;
 
