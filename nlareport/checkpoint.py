@@ -82,7 +82,7 @@ def parse_sidecar(content: dict[str, Any], path: Path) -> Sidecar:
         CheckpointInvalid: the mapping has faults; every fault is listed with its key and what would be right.
     """
     reading = SidecarValues(content, path)
-    reading.expect("kind", {"nla_model"})
+    reading.expect("kind", "nla_model")
     version = reading.schema_version()
     role = reading.role()
     d_model = reading.integer("d_model", minimum=1)

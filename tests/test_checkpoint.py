@@ -306,6 +306,7 @@ def test_what_may_be_missing_or_at_the_edge_is_no_fault(name: str, key: str, val
         ("extraction.token_position", "mean"),
         ("extraction.layer", 20),
         ("tokens.slot_ids", [5, 6]),
+        ("tokens.corpus", "x"),
         ("tokens.extra", {"injection_char": "x"}),
         ("critic.pooling", "mean"),
         ("critic.injection_scale", 3.0),

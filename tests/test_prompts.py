@@ -214,6 +214,39 @@ def test_a_beginning_that_the_reconstructors_template_writes_too_is_drift(sideca
     assert check_against_tokenizer(plain, TemplateTokenizer(str, 2), "tiny") is None
 
 
+def silent(tokenizer: TemplateTokenizer) -> TemplateTokenizer:
+    """The tokenizer, which names its BOS and adds none."""
+    tokenizer.encode = lambda text, *, add_special_tokens: list(map(ord, text))  # type: ignore[method-assign]
+    return tokenizer
+
+
+@pytest.mark.parametrize(("role", "half"), [("av", "AV"), ("ar", "AR")])
+def test_a_half_whose_tokenizer_adds_no_bos_is_refused_unless_its_sidecar_says_so(
+    sidecar: Sidecar, role: Any, half: str
+) -> None:
+    tokenizer = silent(TemplateTokenizer(lambda said: BOS + said, 2))
+    sentence = (
+        rf"^Pair tiny: the {half}: its tokenizer names BOS \(id 2\) and does not add it to a text, .* write "
+        r"`adds_bos: false` under `tokens` in its nla_meta\.yaml\.$"
+    )
+    suffix_ids = None if role == "av" else tuple(map(ord, "text> <summary>"))
+    of_role = replace(sidecar, role=role, reconstructor_suffix_ids=suffix_ids)
+    with pytest.raises(CheckpointDrift, match=sentence):
+        check_against_tokenizer(of_role, tokenizer, "tiny")
+    check_against_tokenizer(replace(of_role, adds_bos=False), tokenizer, "tiny")
+
+
+def test_a_half_that_says_otherwise_of_its_bos_than_its_tokenizer_does_is_refused(sidecar: Sidecar) -> None:
+    adding = TemplateTokenizer(str, 2)
+    reconstructor = replace(sidecar, role="ar", adds_bos=False)
+    with pytest.raises(CheckpointDrift, match=r"^Pair tiny: the AR: its sidecar says tokens.adds_bos false, its token"):
+        check_against_tokenizer(reconstructor, adding, "tiny")
+    assert check_against_tokenizer(replace(reconstructor, adds_bos=True), adding, "tiny") is None
+    with pytest.raises(CheckpointDrift, match=r"^Pair tiny: the AV: the .* does not begin with BOS \(id 2"):
+        check_against_tokenizer(sidecar, adding, "tiny")
+    assert check_against_tokenizer(replace(sidecar, adds_bos=False), adding, "tiny") is not None
+
+
 class ClosingTokenizer(CharacterTokenizer):
     """Adds an EOS of 3 as well, where special tokens are added: some tokenizers of T5's kind do."""
 
