@@ -11,7 +11,6 @@ The outcome is kept in the user's cache; a checkpoint whose files, or a library 
 """
 
 import hashlib
-import random
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
@@ -22,9 +21,9 @@ import torch
 import transformers
 
 from nlareport import __version__
-from nlareport.backends.blocks import Batch, BlockReader, family_refused, find_blocks, run
+from nlareport.backends.block_probe import distance, largest, least, probe_of, received
+from nlareport.backends.blocks import BlockReader, family_refused, find_blocks
 from nlareport.backends.checkpoint_files import n_weights, refuse_damaged_weights
-from nlareport.backends.configuration import context_tokens
 from nlareport.backends.loading import (
     DTYPES,
     load_blocks,
@@ -51,9 +50,6 @@ BATCHING = {"float32": 5e-3, "bfloat16": 0.15, "float16": 0.05}
 """Between a text alone and in a batch, where products have other shapes and sums another order."""
 SHARE_OF_MEMORY = 0.8
 """The largest share of the free memory that a whole model may take for its proof."""
-
-
-_LENGTHS = (23, 12, 17)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +126,7 @@ class _Opening:
         self.directory, self.config, self.block_index = directory, config, block_index
         self.device, self.dtype, self.used_elsewhere = device, dtype, used_elsewhere
         self.n_all: int = config.num_hidden_layers
-        self.probe = _probe(config)
+        self.probe = probe_of(config)
 
     def key(self) -> str:
         """What the outcome of the proof depends on, as a digest."""
@@ -177,18 +173,22 @@ class _Opening:
     def _in_whole_model(self) -> tuple[torch.Tensor, float | None]:
         """The block's output in the whole model, and how far it is from what the next block receives."""
         try:
-            # As its own files describe it, with all parts; some of those run on nothing but images and texts together.
-            model = load_whole(self.directory, device=self.device, dtype=self.dtype)
-            blocks = find_blocks(model, self.config, self.directory)
-            return self._taken(BlockReader(model, blocks, self.block_index, self.config, self.directory))
+            return self._in_released_model()
         except (MemoryTooSmall, BlockUnproven):
             raise
         except Exception as error:
             if isinstance(error, FamilyUnsupported) and not has_other_parts(self.directory, self.config):
                 raise
+        # Some models with other parts run on nothing but images and texts together; then the language model alone.
         free_memory()
         with self._translated():
             return self._taken(self.reader(self.n_all, spreads=False))
+
+    def _in_released_model(self) -> tuple[torch.Tensor, float | None]:
+        """The same in the model as its own files describe it, with all parts."""
+        model = load_whole(self.directory, device=self.device, dtype=self.dtype)
+        blocks = find_blocks(model, self.config, self.directory)
+        return self._taken(BlockReader(model, blocks, self.block_index, self.config, self.directory))
 
     def _by_the_whole_model(self, expected: torch.Tensor, inside: float | None) -> tuple[BlockReader, BlockProof]:
         """Blocks up to the one to be read; all of them where a cut changes the vectors."""
@@ -200,9 +200,10 @@ class _Opening:
             except MemoryTooSmall:
                 raise
             except Exception as error:
-                first_error = first_error or error
+                # Without its frames, which hold the model.
+                first_error = first_error or error.with_traceback(None)
                 continue
-            value = _largest(_distance(found, expected), inside)
+            value = largest(distance(found, expected), inside)
             if value is None or value <= ROUNDING[self.dtype]:
                 proof = BlockProof(
                     "the whole model", value, ROUNDING[self.dtype], False, n_blocks > self.block_index + 1
@@ -234,19 +235,19 @@ class _Opening:
         if place < 0:
             return own, 0.0
         handed_on = BlockReader(reader.model, reader.blocks, place, self.config, self.directory)
-        listed, received = _received(handed_on, self.probe)
+        listed, of_next = received(handed_on, self.probe)
         expected = own if place == self.block_index else handed_on.read(self.probe)
-        distance = _distance(received, expected)
-        if distance is None:
+        from_next = distance(of_next, expected)
+        if from_next is None:
             # The model overflows; whoever gets no finite vector says so.
             return own, None
-        if distance > ROUNDING[self.dtype]:
-            raise self._unproven("the next block receives", expected, received)
+        if from_next > ROUNDING[self.dtype]:
+            raise self._unproven("the next block receives", expected, of_next)
         # Most families list the embedding first, some do not; where, is not asked.
-        nearest = _least(*(_distance(states, expected) for states in listed))
+        nearest = least(*(distance(states, expected) for states in listed))
         if nearest is not None and nearest > ROUNDING[self.dtype]:
             raise self._unproven("Transformers lists beside it", expected, listed[min(place + 1, len(listed) - 1)])
-        return own, _largest(distance, nearest)
+        return own, largest(from_next, nearest)
 
     def _batch_matters(self, reader: BlockReader) -> bool:
         """Whether a text's vector is another in a batch, by more than rounding.
@@ -255,11 +256,11 @@ class _Opening:
             FamilyUnsupported: it is another by what stands behind its token.
         """
         alone = torch.cat([reader.read([sequence]) for sequence in self.probe])
-        by_batching = _distance(reader.read(self.probe), alone) or 0.0
+        by_batching = distance(reader.read(self.probe), alone) or 0.0
         # Early, so that much stands behind; two rows of one batch, so that products have the same shapes.
-        stem, other, place = self.probe[0], _probe(self.config, seed=1)[0], len(self.probe[0]) // 4
+        stem, other, place = self.probe[0], probe_of(self.config, seed=1)[0], len(self.probe[0]) // 4
         first, second = reader.read_at([stem, [*stem[: place + 1], *other[place + 1 :]]], [place, place])
-        by_what_follows = _distance(first[None], second[None]) or 0.0
+        by_what_follows = distance(first[None], second[None]) or 0.0
         # Where rounding decides which experts are asked, a batch shows by how much.
         rounding = min(2 * by_batching, BATCHING[self.dtype])
         if by_what_follows > max(ROUNDING[self.dtype], rounding):
@@ -289,54 +290,3 @@ class _Opening:
                 ) from error
             why = f"whose blocks do not run on text alone ({first_line(error)})"
             raise family_refused(self.directory, self.config, why) from error
-
-
-def _received(reader: BlockReader, probe: Batch) -> tuple[list[torch.Tensor], torch.Tensor]:
-    """What Transformers lists as hidden states of the model, if it does, and what the next block receives."""
-    places = [len(sequence) - 1 for sequence in probe]
-    received: list[torch.Tensor] = []
-
-    def take(_module: Any, inputs: tuple[Any, ...], named: dict[str, Any]) -> None:
-        received.append(reader.vectors(inputs[0] if inputs else named["hidden_states"], places))
-
-    after = reader.blocks.modules[reader.block_index + 1]
-    handle = after.register_forward_pre_hook(take, with_kwargs=True)
-    try:
-        listed = getattr(run(reader.model, probe, output_hidden_states=True), "hidden_states", None) or ()
-    finally:
-        handle.remove()
-    found = []
-    for states in listed:
-        # The last may be what a final projection made of it.
-        with suppress(FamilyUnsupported):
-            found.append(reader.vectors(states, places))
-    return found, received[0]
-
-
-def _distance(found: torch.Tensor, expected: torch.Tensor) -> float | None:
-    """The largest distance of two rows relative to the norm of the second; None where no row is finite."""
-    finite = expected.isfinite().all(dim=1)
-    if bool((found.isfinite().all(dim=1) != finite).any()):
-        return float("inf")
-    if not bool(finite.any()):
-        return None
-    norms = expected[finite].norm(dim=1).clamp_min(torch.finfo(torch.float32).tiny)
-    return float(((found[finite] - expected[finite]).norm(dim=1) / norms).max())
-
-
-def _largest(*distances: float | None) -> float | None:
-    known = [distance for distance in distances if distance is not None]
-    return max(known) if known else None
-
-
-def _least(*distances: float | None) -> float | None:
-    known = [distance for distance in distances if distance is not None]
-    return min(known) if known else None
-
-
-def _probe(config: Any, seed: int = 0) -> list[list[int]]:
-    """Three sequences of different lengths, of token ids that stand for text in any vocabulary."""
-    # Special tokens, those of images among them, stand at the beginning or the end.
-    first, last = config.vocab_size // 4, max(config.vocab_size // 2, config.vocab_size // 4 + 1)
-    chosen, longest = random.Random(seed), context_tokens(config) or max(_LENGTHS)
-    return [[chosen.randrange(first, last) for _ in range(min(length, longest))] for length in _LENGTHS]
