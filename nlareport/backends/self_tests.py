@@ -91,7 +91,7 @@ def _embeddings(writer: OpenWriter, vector: torch.Tensor, fed: list[torch.Tensor
         yield told("injected_vector", False, "The model is fed embeddings.")
         return
     # Found once more, not taken from the verbalizer.
-    place, entered = writer.prompt_ids.index(writer.sidecar.injection_token_id), fed[0][0]
+    place, entered = writer.prompt_ids.index(writer.sidecar.injection_token_id), fed[-1][0]
     dtype = str(entered.dtype).removeprefix("torch.")
     wanted = injected(vector, scale)
     found = entered[place].double().cpu()
@@ -101,7 +101,7 @@ def _embeddings(writer: OpenWriter, vector: torch.Tensor, fed: list[torch.Tensor
         Bounds(ROUNDING[dtype], ROUNDING[dtype]),
         f"What is fed to the model at the marker, against the vector at {norm}: relative error, in {dtype}.",
     )
-    own = own_embeddings(writer.model.get_input_embeddings(), writer.prompt_ids).double()
+    own = own_embeddings(writer.model, writer.prompt_ids).double()
     difference = (entered.double().cpu() - own).abs()
     difference[place] = 0
     yield measured(
@@ -152,9 +152,8 @@ def _greedy(writer: OpenWriter, written: Written) -> Finding:
 
 def _scores(writer: OpenWriter, vector: torch.Tensor, answer: list[int]) -> torch.Tensor:
     """Scores of every token of the vocabulary at every place of an answer, float32, ``[token, vocabulary]``."""
-    embedding = writer.model.get_input_embeddings()
-    ids = torch.tensor([[*writer.prompt_ids, *answer[:-1]]], device=embedding.weight.device)
-    embeds = embedding(ids)
+    ids = torch.tensor([[*writer.prompt_ids, *answer[:-1]]], device=input_device(writer.model))
+    embeds = writer.model.get_input_embeddings()(ids)
     embeds[0, writer.marker_index] = injected(vector, writer.sidecar.injection_scale).to(embeds)
     with writer.precision():
         logits = writer.model(inputs_embeds=embeds, use_cache=False).logits
@@ -168,12 +167,14 @@ def injected(vector: torch.Tensor, scale: float | None) -> torch.Tensor:
     return exact if scale is None else exact * (scale / exact.norm())
 
 
-def own_embeddings(embedding: Any, token_ids: list[int]) -> torch.Tensor:
-    """What the embedding module alone makes of these tokens, without anything that was hooked to it."""
-    ids = torch.tensor(token_ids, device=embedding.weight.device)
-    # A module that was moved off its device is run by what is hooked to it.
-    is_away = embedding.weight.is_meta
-    embedded: torch.Tensor = embedding(ids) if is_away else type(embedding).forward(embedding, ids)
+def own_embeddings(model: Any, token_ids: list[int]) -> torch.Tensor:
+    """What the model's embedding module alone makes of these tokens, without anything that was hooked to it."""
+    embedding = model.get_input_embeddings()
+    if embedding.weight.is_meta:
+        # A module that was moved off its device is brought back by what is hooked to it.
+        embedded: torch.Tensor = embedding(torch.tensor(token_ids, device=input_device(model)))
+    else:
+        embedded = type(embedding).forward(embedding, torch.tensor(token_ids, device=embedding.weight.device))
     return embedded.cpu()
 
 
@@ -193,7 +194,8 @@ def reader_findings(
     dtype: str,
 ) -> list[Finding]:
     """Of a reconstructor: the shortest text by one plain pass, and the end of the prompt that is read."""
-    if not (places := with_direction(vectors)):
+    # Of an empty text and a template of nothing else there may be no token.
+    if not (places := [place for place in with_direction(vectors) if texts[place]]):
         return []
     shortest = min(places, key=lambda place: len(texts[place]))
     ids = tokenizer(reconstructor_prompt(sidecar, texts[shortest]), return_tensors="pt").input_ids
@@ -234,19 +236,24 @@ def _plain_vector(reader: BlockReader, ids: torch.Tensor) -> Float[np.ndarray, "
 
 @contextmanager
 def _fed(model: Any) -> Iterator[list[torch.Tensor]]:
-    """Inside, the embeddings of every pass are listed as they enter the part of the model that has the blocks."""
+    """Inside, the embeddings of the first pass are listed as they enter the model and then the part with the blocks."""
     seen: list[torch.Tensor] = []
+    noted: set[int] = set()
 
-    def note(_module: Any, _given: Any, named: dict[str, Any]) -> None:
-        if (embeds := named.get("inputs_embeds")) is not None:
+    def note(module: Any, _given: Any, named: dict[str, Any]) -> None:
+        embeds = named.get("inputs_embeds")
+        if embeds is not None and id(module) not in noted:
+            noted.add(id(module))
             seen.append(embeds.detach().clone())
 
-    # Registered last, so that it sees what all others leave.
-    hook = model.base_model.register_forward_pre_hook(note, with_kwargs=True)
+    # Registered last, so that they see what all others leave.
+    parts = [model, *([model.base_model] if model.base_model is not model else [])]
+    hooks = [part.register_forward_pre_hook(note, with_kwargs=True) for part in parts]
     try:
         yield seen
     finally:
-        hook.remove()
+        for hook in hooks:
+            hook.remove()
 
 
 class _ForcedStops(LogitsProcessor):  # type: ignore[misc]

@@ -113,7 +113,6 @@ class TransformersVerbalizer(OpenModel):
         places, token_ids = self._written
         if not places:
             return []
-        embedding = self._model.get_input_embeddings()
         writer = OpenWriter(
             model=self._model,
             sidecar=self.sidecar,
@@ -122,7 +121,7 @@ class TransformersVerbalizer(OpenModel):
             stop_ids=sorted(self._stop_ids),
             dtype=self._dtype,
             write=self._write_briefly,
-            precision=lambda: self._precision(embedding.weight.device.type),
+            precision=lambda: self._precision(input_device(self._model).type),
         )
         return writer_findings(writer, Written(torch.from_numpy(vectors[places]), token_ids))
 
