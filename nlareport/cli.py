@@ -231,6 +231,7 @@ def diff(a: Path, b: Path, out: Path | None, format_: str, force: bool) -> None:
 )
 @click.option("--pair", metavar="PAIR_ID", help="With --golden: only this pair.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", help="With --golden.")
+@click.option("--texts", is_flag=True, help="With --golden: have the pair's AV write of every place too.")
 @click.option(
     "--record",
     is_flag=True,
@@ -246,6 +247,7 @@ def check(
     golden: Path | None,
     pair: str | None,
     device: str,
+    texts: bool,
     record: bool,
 ) -> None:
     """Audit run FILE (or published figures), ask every sentence of its report anew, and list the faults.
@@ -255,15 +257,15 @@ def check(
     from nlareport.pipeline import check_run, hold_against_golden
     from nlareport.render.check_text import check_lines
 
-    if golden is None and (pair is not None or record):
-        raise click.UsageError("--pair and --record go with --golden.")
+    if golden is None and (pair is not None or record or texts):
+        raise click.UsageError("--pair, --texts and --record go with --golden.")
     if golden is not None and (against is not None or prose is not None):
         raise click.UsageError("--golden opens models, --against and --prose a run: check one after the other.")
     if golden is None:
         found = check_run(file, against, prose, tolerance)
     else:
         with ProgressLine() as progress:
-            found = hold_against_golden(file, golden, pair, progress, device, record=record)
+            found = hold_against_golden(file, golden, pair, progress, device, record=record, with_texts=texts)
     for line in check_lines(found, str(prose)):
         say(line)
     for fault in found.faults:

@@ -174,7 +174,7 @@ def check_run(file: Path, against: Path | None, prose: Path | None, tolerance: f
 
 
 def hold_against_golden(
-    file: Path, golden: Path, asked: str | None, progress: Progress, device: str, *, record: bool
+    file: Path, golden: Path, asked: str | None, progress: Progress, device: str, *, record: bool, with_texts: bool
 ) -> CheckReport:
     """How the pairs of an experiment, or of a run, score what was recorded of them; or that it is recorded now.
 
@@ -183,7 +183,7 @@ def hold_against_golden(
         NlareportError: the experiment or a checkpoint is not as it must be.
     """
     if not record:
-        return check_golden(file, golden, asked, progress, device)
+        return check_golden(file, golden, asked, progress, device, with_texts=with_texts)
     n_recorded = record_golden(file, golden, asked, progress, device)
     return CheckReport([], notes=[f"{golden}: {n_recorded} scores recorded."])
 

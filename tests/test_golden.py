@@ -28,7 +28,7 @@ from nlareport.experiment import Experiment
 from nlareport.geometry import mse_nrm
 from nlareport.golden_files import Golden, GoldenCase, Recorder, golden_text, read_golden
 from nlareport.rows import PairId
-from nlareport.stages.hold_golden import Measurement, cases_by_pair, golden_faults, outcome
+from nlareport.stages.hold_golden import Measurement, cases_by_pair, golden_faults, outcome, text_faults, written_texts
 
 torch.set_num_threads(1)
 
@@ -150,19 +150,27 @@ def test_a_reconstructor_without_its_bos_is_told(
     assert "the activations' norms agree" in result.stderr
 
 
-def test_a_case_without_an_explanation_gets_what_the_pair_writes(
-    experiment: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_case_without_an_explanation_gets_what_the_pair_writes(experiment: Path, tmp_path: Path) -> None:
     path = write_golden(tmp_path, cases=[{"name": "one", "text": TEXTS[0]}])
-    # A random verbalizer closes no tag.
-    mute = check(experiment, "--golden", path, "--record")
-    assert "one: the answer of tiny-gemma3 holds no explanation. Give the case an explanation" in mute.stderr
     unfinished = check(experiment, "--golden", path)
     assert "1 cases have no explanation or no mse_nrm, one is the first" in unfinished.stderr
-    monkeypatch.setattr("nlareport.steps.golden.explanation_in", lambda completion: completion[:20].strip() or "x")
     assert check(experiment, "--golden", path, "--record").exit_code == 0
     assert read_golden(path)[0].cases[0].explanation
-    assert check(experiment, "--golden", path).exit_code == 0
+    again = check(experiment, "--golden", path, "--texts")
+    assert again.exit_code == 0, again.output
+    assert "tiny-gemma3: its AV writes 1 of 1 texts as recorded; those it writes score mse_nrm" in again.stdout
+
+
+def test_texts_that_say_less_than_the_recorded_ones_are_a_fault_where_there_are_enough() -> None:
+    def faults(n_cases: int, here: float) -> list[str]:
+        cases = [GoldenCase(name="c", text="x", explanation="A  text.", mse_nrm=0.2)] * n_cases
+        own = [case.model_copy(update={"explanation": "A text."}) for case in cases]
+        found = written_texts(PairId("p"), cases, own, [Measurement(here, 1.0)] * n_cases)
+        assert (found.n_same, found.recorded, found.here) == (n_cases, pytest.approx(0.2), pytest.approx(here))
+        return text_faults([found])
+
+    assert faults(20, 0.24) == faults(19, 0.3) == []
+    assert "score mse_nrm 0.3 on average, the recorded ones 0.2. Hold its AV, the chat" in faults(20, 0.3)[0]
 
 
 def test_the_experiment_may_be_given_as_its_run(tmp_path: Path) -> None:
@@ -320,10 +328,10 @@ def test_cases_go_to_the_pairs_they_name() -> None:
     assert cases_by_pair(experiment, golden, recorder, None, place)[0][0].pair_id == "small"
 
 
-@pytest.mark.parametrize("options", [("--pair", "small"), ("--record",)])
+@pytest.mark.parametrize("options", [("--pair", "small"), ("--record",), ("--texts",)])
 def test_options_of_the_gate_want_it(options: tuple[str, ...], tmp_path: Path) -> None:
     result = check(tmp_path / "run.duckdb", *options)
-    assert (result.exit_code, "--pair and --record go with --golden." in result.stderr) == (2, True)
+    assert (result.exit_code, "--pair, --texts and --record go with --golden." in result.stderr) == (2, True)
     both = check(tmp_path / "run.duckdb", "--golden", tmp_path / "g.yaml", "--prose", tmp_path / "page.md")
     assert both.exit_code == 2
 

@@ -30,6 +30,10 @@ MOST_OUTSIDE = 20
 """One case of so many may be outside: an attention sink's error is a difference of large numbers."""
 
 
+MOST_WORSE = 1.25
+"""How many times the recorded mean that of other texts may be: rounding makes greedy texts part, each way alike."""
+
+
 @dataclass(frozen=True, slots=True)
 class Measurement:
     """What was measured of one case."""
@@ -118,6 +122,49 @@ def golden_faults(outcomes: Sequence[GoldenOutcome]) -> list[str]:
                 "Hold base model, block, tokenizer, reconstructor and its head against those the scores are of."
             )
     return faults
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenTexts:
+    """What a pair's AV writes here, beside the recorded texts."""
+
+    pair_id: PairId
+    n_cases: int
+    n_same: int
+    """Texts that are the recorded ones, word for word."""
+    recorded: float
+    """Mean `mse_nrm` as recorded."""
+    here: float
+    """Mean `mse_nrm` of the texts written here."""
+
+    @property
+    def sentence(self) -> str:
+        """What to tell of them."""
+        return (
+            f"{self.pair_id}: its AV writes {self.n_same} of {self.n_cases} texts as recorded; those it writes score "
+            f"mse_nrm {self.here:.4g} on average, the recorded ones {self.recorded:.4g}."
+        )
+
+
+def written_texts(
+    pair_id: PairId, cases: Sequence[GoldenCase], own: Sequence[GoldenCase], found: Sequence[Measurement | str]
+) -> WrittenTexts:
+    """The texts that were written and could be read, beside the recorded ones of the same places."""
+    rows = [row for row in zip(cases, own, found, strict=True) if isinstance(row[2], Measurement)]
+    n_same = sum((case.explanation or "").split() == (new.explanation or "").split() for case, new, _ in rows)
+    n = max(len(rows), 1)
+    recorded = sum(case.mse_nrm or 0.0 for case, _, _ in rows) / n
+    here = sum(one.mse_nrm for _, _, one in rows if isinstance(one, Measurement)) / n
+    return WrittenTexts(pair_id, len(rows), n_same, recorded, here)
+
+
+def text_faults(texts: Sequence[WrittenTexts]) -> list[str]:
+    """A sentence for every AV whose own texts are clearly worse than the recorded ones, where there are enough."""
+    return [
+        f"{row.sentence} Hold its AV, the chat template, the stop ids and the injection scale against those recorded."
+        for row in texts
+        if row.n_cases >= MOST_OUTSIDE and row.here > MOST_WORSE * row.recorded
+    ]
 
 
 def mean_recorded(rows: Sequence[GoldenOutcome]) -> float:

@@ -23,15 +23,19 @@ from nlareport.prompts import explanation_in
 from nlareport.rows import PairId
 from nlareport.shown import shown
 from nlareport.stages import extract, hold_golden, sample
-from nlareport.stages.hold_golden import Measurement
+from nlareport.stages.hold_golden import Measurement, WrittenTexts
 from nlareport.steps.begin import stored_experiment
 from nlareport.store.whole_run import read_run
 
 YAML_ENDINGS = (".yaml", ".yml")
 
 
-def check_golden(path: Path, golden_path: Path, asked: str | None, progress: Progress, device: str) -> CheckReport:
+def check_golden(
+    path: Path, golden_path: Path, asked: str | None, progress: Progress, device: str, *, with_texts: bool
+) -> CheckReport:
     """How an experiment's pairs, or the one asked for, score what was recorded of them; `path` may be a run of it.
+
+    `with_texts` has their AVs write of every place too, and holds those texts against the recorded ones.
 
     Raises:
         GoldenInvalid: the golden file has faults, is still to be recorded, or is of no pair of the experiment.
@@ -44,13 +48,20 @@ def check_golden(path: Path, golden_path: Path, asked: str | None, progress: Pro
             'Record them with "nlareport check EXPERIMENT --golden FILE --record".'
         )
     outcomes: list[GoldenOutcome] = []
+    texts: list[WrittenTexts] = []
     for spec, cases in hold_golden.cases_by_pair(experiment, golden, recorder, asked, golden_path):
         reading = _Reading(experiment, spec, progress, device)
-        found = reading.scores(cases, reading.vectors(cases))
+        vectors = reading.vectors(cases)
+        own = reading.written(cases, vectors) if with_texts else []
+        # All texts at once: the reconstructor is opened one time.
+        found = reading.scores([*cases, *own], [*vectors, *vectors[: len(own)]])
         pair_id, dtype = PairId(spec.pair_id), experiment.compute.dtype
-        rows = zip(cases, found, strict=True)
+        rows = zip(cases, found, strict=False)
         outcomes += [hold_golden.outcome(pair_id, golden, case, one, dtype) for case, one in rows]
-    return CheckReport([], golden=outcomes, faults=hold_golden.golden_faults(outcomes))
+        if own:
+            texts.append(hold_golden.written_texts(pair_id, cases, own, found[len(cases) :]))
+    faults = hold_golden.golden_faults(outcomes) + hold_golden.text_faults(texts)
+    return CheckReport([], golden=outcomes, faults=faults, notes=[row.sentence for row in texts])
 
 
 def record_golden(path: Path, golden_path: Path, asked: str | None, progress: Progress, device: str) -> int:
@@ -69,7 +80,7 @@ def record_golden(path: Path, golden_path: Path, asked: str | None, progress: Pr
     for spec, cases in hold_golden.cases_by_pair(experiment, golden, recorder, asked, golden_path):
         reading = _Reading(experiment, spec, progress, device)
         vectors = reading.vectors(cases)
-        written = reading.explained(cases, vectors, golden_path)
+        written = reading.explained(cases, vectors)
         for case, new, found in zip(cases, written, reading.scores(written, vectors), strict=True):
             if isinstance(found, str):
                 raise GoldenInvalid(f"{golden_path}: {case.name}: {found}. Correct the case.")
@@ -116,30 +127,31 @@ class _Reading:
         self._progress.advance(len(prefixes))
         return [place if isinstance(place, str) else next(rows) for place in places]
 
-    def explained(
-        self, cases: Sequence[GoldenCase], vectors: Sequence[Float[np.ndarray, " d_model"] | str], path: Path
+    def written(
+        self, cases: Sequence[GoldenCase], vectors: Sequence[Float[np.ndarray, " d_model"] | str]
     ) -> list[GoldenCase]:
-        """The cases, each with an explanation: its own, or what the pair's AV writes of its vector.
-
-        Raises:
-            GoldenInvalid: the AV's answer is not clean, so that it explains nothing.
-        """
-        mute = [place for place, case in enumerate(cases) if case.explanation is None]
-        found = {place: vector for place in mute if not isinstance(vector := vectors[place], str)}
+        """The cases, each with what the pair's AV writes of its vector: its explanation, else its whole answer."""
+        found = {place: vector for place, vector in enumerate(vectors) if not isinstance(vector, str)}
         if not found:
             return list(cases)
+        self._progress.stage(f"verbalize {self._spec.pair_id}", len(found), 0)
         with self._engine.verbalizer(self._spec) as verbalizer:
             completions = verbalizer.verbalize(np.stack(list(found.values())))
-        explained = list(cases)
-        for place, completion in zip(found, completions, strict=True):
-            text = explanation_in(completion.text)
-            if not text:
-                raise GoldenInvalid(
-                    f"{path}: {cases[place].name}: the answer of {self._spec.pair_id} holds no explanation. "
-                    "Give the case an explanation, or another text."
-                )
-            explained[place] = cases[place].model_copy(update={"explanation": text})
-        return explained
+        self._progress.advance(len(found))
+        texts = {place: one.text for place, one in zip(found, completions, strict=True)}
+        return [
+            case.model_copy(update={"explanation": explanation_in(texts.get(place, "")) or texts.get(place)})
+            for place, case in enumerate(cases)
+        ]
+
+    def explained(
+        self, cases: Sequence[GoldenCase], vectors: Sequence[Float[np.ndarray, " d_model"] | str]
+    ) -> list[GoldenCase]:
+        """The cases, each with an explanation: its own, or what the pair's AV writes of its vector."""
+        if all(case.explanation is not None for case in cases):
+            return list(cases)
+        written = self.written(cases, vectors)
+        return [case if case.explanation is not None else new for case, new in zip(cases, written, strict=True)]
 
     def scores(
         self, cases: Sequence[GoldenCase], vectors: Sequence[Float[np.ndarray, " d_model"] | str]
