@@ -155,7 +155,7 @@ def test_a_proof_is_made_once_and_again_when_the_weights_change(llama: Path, mon
         with TransformersExtractor(llama, block_index, device="cpu", dtype="float32") as extractor:
             proofs.append(extractor.proof)
     assert proofs[0] == proofs[1]
-    assert proofs[0].held_against == "the whole model"
+    assert proofs[0].held_against == "the block's output in the whole model"
     assert len(opened) == 2
     copy = Path(shutil.copytree(llama, llama.parent / "copy"))
     for n_whole in (2, 3):
@@ -265,6 +265,15 @@ def test_only_what_runs_after_the_block_may_be_missing(
     save_file(weights, directory / "model.safetensors", {"format": "pt"})
     with nullcontext() if fault is None else pytest.raises(CheckpointDrift, match=fault):
         TransformersExtractor(directory, 1, device="cpu", dtype="float32")
+
+
+def test_a_language_model_under_names_of_its_own_is_refused_by_its_family(tmp_path: Path) -> None:
+    save_family(tmp_path, *FAMILIES["gemma3_multimodal"])
+    weights = load_file(tmp_path / "model.safetensors")
+    renamed = {name.replace("language_model.", "writer."): weight for name, weight in weights.items()}
+    save_file(renamed, tmp_path / "model.safetensors", {"format": "pt"})
+    with pytest.raises(FamilyUnsupported, match="is a gemma3_text model, whose weights stand under names that are not"):
+        TransformersExtractor(tmp_path, 1, device="cpu", dtype="float32")
 
 
 @pytest.fixture(scope="module")

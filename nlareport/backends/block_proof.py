@@ -40,6 +40,8 @@ from nlareport.errors import BlockUnproven, FamilyUnsupported, MemoryTooSmall, N
 from nlareport.user_cache import keep, kept
 
 PROOFS_NAME = "block-proofs.json"
+PROOF_VERSION = 2
+"""Of what is proven and how it is kept: outcomes of another are proven anew."""
 MOST_PROOFS = 500
 """The oldest are forgotten first."""
 
@@ -57,7 +59,7 @@ class BlockProof:
     """What was held against what, and how far apart they were."""
 
     held_against: str
-    """Whose vectors were compared with those that are read."""
+    """What must equal that which is read."""
     value: float | None
     """The largest distance between two that must be equal, relative to the norm. None when the model overflows."""
     tolerance: float
@@ -71,8 +73,8 @@ class BlockProof:
     def text(self) -> str:
         """One sentence for a page."""
         return (
-            f"On three short sequences what is read equals the block's own output, held against {self.held_against}: "
-            "largest distance relative to the norm."
+            f"On three short sequences what is read where a block hands it on equals {self.held_against}: largest "
+            "distance relative to the norm."
         )
 
 
@@ -132,7 +134,7 @@ class _Opening:
         """What the outcome of the proof depends on, as a digest."""
         place = placement(self.device)
         depends_on = [
-            *(torch.__version__, transformers.__version__, __version__, self.block_index, self.dtype),
+            *(PROOF_VERSION, torch.__version__, transformers.__version__, __version__, self.block_index, self.dtype),
             None if self.used_elsewhere is None else sorted(self.used_elsewhere),
             torch.cuda.get_device_name() if place != "cpu" and torch.cuda.is_available() else "cpu",
             hashlib.sha256((self.directory / "config.json").read_bytes()).hexdigest(),
@@ -205,9 +207,8 @@ class _Opening:
                 continue
             value = largest(distance(found, expected), inside)
             if value is None or value <= ROUNDING[self.dtype]:
-                proof = BlockProof(
-                    "the whole model", value, ROUNDING[self.dtype], False, n_blocks > self.block_index + 1
-                )
+                runs_all, what = n_blocks > self.block_index + 1, "the block's output in the whole model"
+                proof = BlockProof(what, value, ROUNDING[self.dtype], False, runs_all)
                 return reader, proof
             first_error = first_error or self._unproven("the whole model gives there", found, expected)
             del reader
@@ -217,7 +218,10 @@ class _Opening:
     def _by_the_next_block(self) -> tuple[BlockReader, BlockProof]:
         """Blocks up to the one to be read, which were held against one more; the last against the one before it."""
         reader = self.reader(min(self.block_index + 2, self.n_all))
-        held_against = "what the next block receives" if len(reader.blocks.modules) > 1 else "nothing: it has one block"
+        n_behind = len(reader.blocks.modules) - 1 - self.block_index
+        held_against = "what the next block receives" if n_behind else "what the last block receives of the one before"
+        if len(reader.blocks.modules) == 1:
+            held_against = "itself, as the only block"
         _, value = self._taken(reader)
         del reader.blocks.modules[self.block_index + 1 :]
         return reader, BlockProof(held_against, value, ROUNDING[self.dtype], False, False)

@@ -13,7 +13,7 @@ from typing import Any
 
 from torch import nn
 
-from nlareport.backends.blocks import BlockList, run
+from nlareport.backends.blocks import BlockList, family_refused, run
 from nlareport.backends.checkpoint_files import VALUE_HEAD_NAME, json_object, refuse_cut, weight_paths
 from nlareport.errors import CheckpointDrift
 
@@ -75,7 +75,11 @@ def refuse_faults_of_blocks(
 
     Raises:
         CheckpointDrift: a weight is missing, superfluous or of another shape.
+        FamilyUnsupported: the files keep the language model where it is not found.
     """
+    of_blocks = {name for name in model.state_dict() if name.startswith(f"{blocks.name}.")}
+    if of_blocks <= set(faults.missing) and has_other_parts(directory, config):
+        raise family_refused(directory, config, "whose weights stand under names that are not known here")
     missing = _needed(model, blocks, faults.missing) if faults.missing else []
     unused = [name for name in faults.unused if not _is_later_block(name, model, blocks, config)]
     if used_elsewhere is None:
