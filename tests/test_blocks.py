@@ -267,6 +267,14 @@ def test_only_what_runs_after_the_block_may_be_missing(
         TransformersExtractor(directory, 1, device="cpu", dtype="float32")
 
 
+def test_a_block_whose_numbers_are_halved_behind_it_is_refused_with_its_length(tmp_path: Path) -> None:
+    save_family(tmp_path, "rwkv", {"attention_hidden_size": 32, "rescale_every": 2})
+    with pytest.raises(BlockUnproven, match=r"next block receives \(cosine 1.0000, 2.00 times as long\)"):
+        TransformersExtractor(tmp_path, 1, device="cpu", dtype="float32")
+    with TransformersExtractor(tmp_path, 2, device="cpu", dtype="float32") as extractor:
+        assert extractor.proof.value == 0
+
+
 def test_a_language_model_under_names_of_its_own_is_refused_by_its_family(tmp_path: Path) -> None:
     save_family(tmp_path, *FAMILIES["gemma3_multimodal"])
     weights = load_file(tmp_path / "model.safetensors")
