@@ -171,8 +171,10 @@ def enter(checkout: Path, tiny_pairs: dict, patch: pytest.MonkeyPatch) -> None:
     patch.setenv("NLAREPORT_CACHE", str(checkout / "cache"))
     any_pair = next(iter(PAIRS.values()))
     for architecture in ("llama", "qwen2"):
-        pair_id = tiny_pairs[architecture].pair_spec.pair_id
-        patch.setitem(PAIRS, pair_id, replace(any_pair, pair_id=pair_id, base=replace(any_pair.base, name=pair_id)))
+        spec = tiny_pairs[architecture].pair_spec
+        base = replace(any_pair.base, name=spec.pair_id)
+        known = replace(any_pair, pair_id=spec.pair_id, block_index=spec.block_index, base=base)
+        patch.setitem(PAIRS, spec.pair_id, known)
 
 
 def commit_pocket_pair(checkout: Path, tiny: Any) -> dict[str, Any]:
