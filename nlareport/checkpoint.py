@@ -103,6 +103,7 @@ def parse_sidecar(content: dict[str, Any], path: Path) -> Sidecar:
         adds_bos=reading.adds_bos(),
         schema_version=version,
     )
+    reading.refuse_sections_without_keys()
     reading.refuse_another_width()
     reading.refuse_what_is_not_done()
     if reading.faults:

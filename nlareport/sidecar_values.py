@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from nlareport.shown import listed, shown
-from nlareport.sidecar_keys import keys_not_done
+from nlareport.sidecar_keys import SECTIONS, keys_not_done
 
 Role = Literal["av", "ar"]
 
@@ -114,6 +114,12 @@ class SidecarValues:
         width = self.at("extraction.d_model")
         if self.has("d_model") and width not in (ABSENT, None, self.at("d_model")):
             self.fault("extraction.d_model", f"says {shown(width)}; it must be the width that d_model says")
+
+    def refuse_sections_without_keys(self) -> None:
+        """Notes every section that holds one value where keys belong: all of them would be passed over."""
+        for section in SECTIONS:
+            if self.has(section) and not isinstance(self.at(section), dict):
+                self.fault(section, f"says {shown(self.at(section))}; it must be a mapping of keys, or null")
 
     def refuse_what_is_not_done(self) -> None:
         """Notes all keys that ask for what nothing here does, in one sentence."""

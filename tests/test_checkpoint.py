@@ -282,7 +282,6 @@ def test_a_fault_is_said_in_one_sentence(name: str, key: str, value: object, sen
         ("qwen-av", "extraction.injection_scale", "none"),
         ("qwen-av", "extraction.injection_scale", MOST_SCALE),
         ("qwen-av", "extraction.injection_scale", 1e-9),
-        ("qwen-ar", "critic", 5),
         ("qwen-ar", "extraction.d_model", 3584),
         ("qwen-ar", "extraction.layer_index", 20),
         ("qwen-ar", "critic.num_hidden_layers", 20),
@@ -345,6 +344,15 @@ def test_all_keys_that_are_not_done_stand_in_one_sentence() -> None:
         "nla_meta.yaml: 'extraction.injection_mode', 'injection_layer', 'steering_coefficient': ask for what nothing "
     )
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("section", ["extraction", "critic"])
+@pytest.mark.parametrize("value", [5, "sqrt_d_model", [], False])
+def test_a_section_that_holds_no_keys_is_refused(section: str, value: object) -> None:
+    sentence = rf"^nla_meta\.yaml: {section}: says .*; it must be a mapping of keys, or null\.$"
+    with pytest.raises(CheckpointInvalid, match=sentence):
+        parsed(released("qwen-ar") | {section: value})
+    assert parsed(released("qwen-ar") | {"critic": None}) == parsed(released("qwen-ar"))
 
 
 @pytest.mark.parametrize(
