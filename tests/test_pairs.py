@@ -52,6 +52,8 @@ from nlareport.prompts import explanation_in, verbalizer_prompt_ids
 from nlareport.store.whole_run import read_run
 
 POCKET = Path("data/experiments/pocket.yaml")
+EVERY_TIME = ("gemma270-L9", "smollm2-L20")
+"""One pair of each base: all four take a minute more, which the soak has."""
 
 
 LAST = "It was late. The old bridge over the river was swept away by the flo"
@@ -273,6 +275,7 @@ def halves() -> Halves:
     return Halves(base, adapters / "av", adapters / "ar", *(read_sidecar(adapters / role) for role in ("av", "ar")))
 
 
+@pytest.mark.soak
 def test_practice_cut_off_goes_on_with_the_same_texts(
     halves: Halves, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -400,7 +403,9 @@ def test_a_text_that_stands_three_times_in_a_row_is_ended() -> None:
     assert EndLoops()(torch.tensor([loop[:11]]), None).tolist() == [False]
 
 
-@pytest.mark.parametrize("pair_id", list(PAIRS))
+@pytest.mark.parametrize(
+    "pair_id", [pytest.param(name, marks=() if name in EVERY_TIME else pytest.mark.soak) for name in PAIRS]
+)
 def test_a_built_pair_is_an_ordinary_checkpoint(pair_id: str) -> None:
     pair = PAIRS[pair_id]
     built = build_pair(pair, adapters_folder())
@@ -412,13 +417,15 @@ def test_a_built_pair_is_an_ordinary_checkpoint(pair_id: str) -> None:
     assert build_pair(pair, adapters_folder()) == built
 
 
-def test_pocket_pairs_beat_their_nulls_and_the_best_constant_guess(tmp_path: Path) -> None:
+@pytest.mark.parametrize("pair_ids", [EVERY_TIME, pytest.param(tuple(PAIRS), marks=pytest.mark.soak)], ids=len)
+def test_pocket_pairs_beat_their_nulls_and_the_best_constant_guess(pair_ids: tuple[str, ...], tmp_path: Path) -> None:
     # One change to the texts is enough here: the run's twelve take a third of its time.
     content = yaml.safe_load(POCKET.read_text()) | {"ablations": ["quotes_blanked"], "plain_words": [8]}
+    content["pairs"] = [pair for pair in content["pairs"] if pair["pair_id"] in pair_ids]
     run(write_experiment(tmp_path, content), tmp_path / "pocket.duckdb", "transformers", limit=16)
     rows = read_run(tmp_path / "pocket.duckdb")
     diagonals = [cell for cell in rows.cells if cell.source == cell.target and cell.subset == "all"]
-    assert len(diagonals) == 4
+    assert len(diagonals) == len(pair_ids)
     for cell in diagonals:
         assert cell.fve_nrm is not None
         assert cell.null_fve is not None

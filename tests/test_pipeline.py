@@ -196,6 +196,7 @@ def test_tiny_checkpoints_of_three_architectures_run_through_all_stages(tiny: Pa
     assert render_run(db, tmp_path / "pages").read_text(encoding="utf-8").startswith("<!")
 
 
+@pytest.mark.soak
 def test_real_models_killed_on_the_way_end_in_the_same_rows(tiny: Path, tmp_path: Path) -> None:
     # In a process of its own like the others: another number of threads rounds otherwise.
     assert _run_until_killed(tiny, tmp_path / "undisturbed.duckdb", "transformers", n_writes=1_000) == 0

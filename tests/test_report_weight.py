@@ -30,10 +30,11 @@ def test_a_report_of_2000_items_and_four_pairs_is_light(large: Path, tmp_path: P
     assert 'class="heat large pairs-4"' in html
 
 
-def test_two_processes_write_the_same_bytes_drawings_included(large: Path, tmp_path: Path) -> None:
+def test_two_processes_write_the_same_bytes_drawings_included(tmp_path: Path) -> None:
+    db = write_computed_run(tmp_path / "run.duckdb", n_items=100, pairs=4)
     for seed in ("1", "2"):
         subprocess.run(
-            [sys.executable, "-m", "nlareport", "render", str(large), "--out", str(tmp_path / seed)],
+            [sys.executable, "-m", "nlareport", "render", str(db), "--out", str(tmp_path / seed)],
             check=True,
             env={**os.environ, "PYTHONHASHSEED": seed},
             capture_output=True,

@@ -41,7 +41,7 @@ def faults_of(folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("bundle_format", FORMATS)
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(rows=any_runs())
 def test_what_goes_out_comes_back_in(
     bundle_format: BundleFormat, rows: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
