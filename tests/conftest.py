@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from tiny_checkpoints import Architecture, TinyPair
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts the tests of real models first: they are the longest, and one process alone then builds what they share."""
+    items.sort(key=lambda item: item.path.name != "test_pairs.py")
+
+
 def pytest_collection_finish() -> None:
     """Leaves out of every later collection what the imported libraries are made of: 0.2 s each time a model closes."""
     gc.freeze()
