@@ -69,7 +69,7 @@ def test_the_report_counts_answers_by_what_is_odd_about_them(report: Path) -> No
         in rule
     )
     assert "Clean: 18 of 24." in rule
-    assert "18 of 24 answers are clean; 6 are not: 1 cut by the token budget," in text_of(
+    assert "18 of 24 answers are clean. Not clean (6): 1 cut by the token budget," in text_of(
         page, r'id="claim-answers.*?</p>'
     )
 

@@ -75,8 +75,9 @@ def section(db: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str
 def test_choices_stand_under_their_pair(section: Callable[[str], str]) -> None:
     text = section("choices")
     assert "What was done, pair by pair (4)" in text
-    assert text[text.index("Of what") : text.index("Where this")] == (
-        "Of what What was done SmolLM2-135M base model, bos It reads no BOS. AV, stream Vectors enter at norm 59.87. "
+    assert text[text.index("Checkpoint, topic") : text.index("Where this")] == (
+        "Checkpoint, topic What was done "
+        "SmolLM2-135M base model, bos It reads no BOS. AV, stream Vectors enter at norm 59.87. "
         "Qwen2.5-0.5B AV, stop ids It stops at <b>1</b> alone. AR, mse scale Trained on raw vectors. "
     )
     assert set(ROLES) == {row.role for row in CHOICES}
