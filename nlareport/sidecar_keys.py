@@ -35,7 +35,10 @@ DONE_ANYWAY: Mapping[str, frozenset[str]] = {
 }
 """Keys of which one value asks for no more than is always done: the vector takes the marker's place; golds are raw."""
 
-_DECIDING = re.compile(r"(?:^|[^a-z])(?:inject|steer|layer|block|scal|norm|vector|coeff|hook|slot|marker|pool|bos)")
+_DECIDING = re.compile(
+    r"(?:^|[^a-z])(?:inject|steer|layer|block|scal|norm|vector|coeff|hook|slot|marker|pool|bos"
+    r"|whiten|center|centre|centring|subtract|standardi[sz]|project|rotat|preprocess|transform|clip)"
+)
 """Beginnings of words in keys at the top level that decide how a vector goes in or out; other keys there inform."""
 
 

@@ -122,13 +122,13 @@ class SidecarValues:
                 self.fault(section, f"says {shown(self.at(section))}; it must be a mapping of keys, or null")
 
     def refuse_what_is_not_done(self) -> None:
-        """Notes all keys that ask for what nothing here does, in one sentence."""
+        """Notes all keys that ask for something nlareport does not do, in one sentence."""
         if keys := keys_not_done(self.content):
             asks = "asks" if len(keys) == 1 else "ask"
             self.fault(
                 listed(keys),
-                f"{asks} for what nothing here does, and vectors would go in or out otherwise than in training; "
-                "use a checkpoint that does without, or take out what only informs",
+                f"{asks} for something nlareport does not do, so vectors would be handled differently than in "
+                "training; use a checkpoint that does not need it, or remove keys that are only informative",
             )
 
     def has(self, key: str) -> bool:

@@ -319,6 +319,10 @@ def test_what_may_be_missing_or_at_the_edge_is_no_fault(name: str, key: str, val
         ("mse_scale", 3.0),
         ("input_normalisation", True),
         ("mean_vector", "mean.npy"),
+        ("whitening", "zca"),
+        ("subtract_mean", True),
+        ("input_projection", "proj.safetensors"),
+        ("centre_activations", True),
         ("injection_mode", "replace everywhere"),
         ("injection_mode", ["replace"]),
     ],
@@ -330,8 +334,9 @@ def test_a_key_that_asks_for_what_is_not_done_is_refused_by_name(key: str, value
         with pytest.raises(CheckpointInvalid) as caught:
             parsed(with_value(content, key, value))
         assert str(caught.value) == (
-            f"nla_meta.yaml: '{key}': asks for what nothing here does, and vectors would go in or out otherwise than "
-            "in training; use a checkpoint that does without, or take out what only informs."
+            f"nla_meta.yaml: '{key}': asks for something nlareport does not do, so vectors would be handled "
+            "differently than in training; use a checkpoint that does not need it, or remove keys that are only "
+            "informative."
         )
 
 
@@ -341,7 +346,7 @@ def test_all_keys_that_are_not_done_stand_in_one_sentence() -> None:
     with pytest.raises(CheckpointInvalid) as caught:
         parsed(content)
     assert str(caught.value).startswith(
-        "nla_meta.yaml: 'extraction.injection_mode', 'injection_layer', 'steering_coefficient': ask for what nothing "
+        "nla_meta.yaml: 'extraction.injection_mode', 'injection_layer', 'steering_coefficient': ask for something "
     )
     assert "\n" not in str(caught.value)
 
