@@ -56,6 +56,13 @@ def measured(test: str, value: float, bounds: Bounds, text: str) -> Finding:
     return Finding(test, passed, text, value if is_number else None, bounds.tolerance, is_wrong)
 
 
+def said_of(value: float | None, tolerance: float | None) -> str:
+    """What was measured beside what passes, as a sentence with a space before it; empty for a test without a number."""
+    if tolerance is None:
+        return ""
+    return f" Measured: {'no number' if value is None else f'{value:.3g}'}; at most {tolerance:g} passes."
+
+
 def told(test: str, passed: bool, text: str) -> Finding:
     """A test without a number: what fails it makes the model's numbers wrong."""
     return Finding(test, passed, text, is_wrong=not passed)

@@ -37,6 +37,34 @@ class ChoiceRow:
 
 
 @dataclass(frozen=True, slots=True)
+class SelfTestRow:
+    """One quick test of one model (``self_tests``)."""
+
+    pair_id: PairId
+    pair_label: str
+    role: CheckpointRole
+    test: str
+    passed: bool
+    value: float | None
+    """None where the test has no number."""
+    tolerance: float | None
+    text: str
+
+    @property
+    def about(self) -> str:
+        """Whose model was tested, such as “Gemma-3-270M · B9, AV”."""
+        return f"{self.pair_label}, {ROLES.get(self.role, self.role)}"
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentFact:
+    """One recorded fact about how the run was made (``environment_facts``)."""
+
+    key: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
 class Conditions:
     """What the page says of both."""
 

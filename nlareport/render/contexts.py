@@ -5,7 +5,6 @@ Enters nothing, leaves types. Absence is always None; what it means stands at th
 
 from dataclasses import dataclass
 
-from nlareport.making_rows import CheckpointRole
 from nlareport.render.answer_notes import ShownMark, answer_note
 from nlareport.rows import Finish, PairId, RunKind
 
@@ -283,31 +282,8 @@ class AlignmentExtremes:
 
 
 @dataclass(frozen=True, slots=True)
-class SelfTestRow:
-    """One quick test of one model (``self_tests``)."""
-
-    pair_id: PairId
-    pair_label: str
-    role: CheckpointRole
-    test: str
-    passed: bool
-    value: float | None
-    """None where the test has no number."""
-    tolerance: float | None
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
 class SkippedDocuments:
     """Documents that gave no item for one reason (``skipped_documents``)."""
 
     reason: str
     n_documents: int
-
-
-@dataclass(frozen=True, slots=True)
-class EnvironmentFact:
-    """One recorded fact about how the run was made (``environment_facts``)."""
-
-    key: str
-    value: str

@@ -18,7 +18,7 @@ from nlareport.render.baselines import Baselines, read_baselines
 from nlareport.render.browser import render_browser
 from nlareport.render.chart_files import write_charts
 from nlareport.render.claims import claim_templates, read_claims
-from nlareport.render.conditions import Conditions, read_conditions
+from nlareport.render.conditions import Conditions, EnvironmentFact, SelfTestRow, read_conditions
 from nlareport.render.console import add_console
 from nlareport.render.downloads import add_downloads, add_query_answers, origins_in
 from nlareport.render.heat_views import Heat, read_heat
@@ -67,8 +67,8 @@ class ReportContext:
     alignment: Answer[contexts.AlignmentExtremes]
     skipped: Answer[contexts.SkippedDocuments]
     conditions: Conditions
-    self_tests: Answer[contexts.SelfTestRow]
-    facts: Answer[contexts.EnvironmentFact]
+    self_tests: Answer[SelfTestRow]
+    facts: Answer[EnvironmentFact]
 
 
 def render_report(
@@ -144,8 +144,8 @@ def read_report(reader: RunReader) -> ReportContext:
         alignment=ask(reader, contexts.AlignmentExtremes, "alignment_extremes"),
         skipped=ask(reader, contexts.SkippedDocuments, "skipped_documents"),
         conditions=read_conditions(reader, head.only),
-        self_tests=ask(reader, contexts.SelfTestRow, "self_tests"),
-        facts=ask(reader, contexts.EnvironmentFact, "environment_facts"),
+        self_tests=ask(reader, SelfTestRow, "self_tests"),
+        facts=ask(reader, EnvironmentFact, "environment_facts"),
     )
 
 

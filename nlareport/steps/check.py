@@ -11,8 +11,9 @@ from nlareport.errors import NothingToCompare, ProseUnreadable
 from nlareport.given_files import text_given
 from nlareport.ports import RunReader
 from nlareport.render.claims import absent_needs, claim_templates, read_claims
-from nlareport.render.contexts import SelfTestRow
+from nlareport.render.conditions import SelfTestRow
 from nlareport.rows import Cell, Claim, Pair, Run
+from nlareport.self_testing import said_of
 from nlareport.shown import MOST_SHOWN, printable, shown
 from nlareport.stages import attest, numerals, prose, replicate
 from nlareport.steps.compare import compare_runs
@@ -75,11 +76,10 @@ def check_self_tests(found: CheckReport, reader: RunReader) -> CheckReport:
 
 
 def _failed_sentence(row: SelfTestRow) -> str:
-    measured = row.value is not None and row.tolerance is not None
-    said = f" It is {row.value:.3g}, at most {row.tolerance:g} is right." if measured else ""
     return (
-        f"self-test {row.test} of pair {row.pair_id}, {row.role}, did not pass: {printable(row.text)}{said} The "
-        'numbers of that model are less exact than they might be: see "nlareport query FILE self_tests".'
+        f"self-test {row.test} of pair {row.pair_id}, {row.role}, did not pass: {printable(row.text)}"
+        f"{said_of(row.value, row.tolerance)} The numbers of that model are less exact than they should be: "
+        'see "nlareport query FILE self_tests".'
     )
 
 

@@ -15,6 +15,7 @@ from nlareport.errors import SelfTestFailed
 from nlareport.making_rows import CheckpointRole
 from nlareport.ports import Extractor, Reconstructor, SelfTestingReader, SelfTestingVerbalizer, Verbalizer
 from nlareport.rows import Explanation, PairId
+from nlareport.self_testing import said_of
 from nlareport.stages import describe
 from nlareport.stages.changes import ROLE_NAMES
 from nlareport.stages.read_again import read_again
@@ -97,11 +98,10 @@ class SelfTesting:
         return former is None or former.passed
 
     def _sentence(self, finding: Finding) -> str:
-        value = "no number" if finding.value is None else f"{finding.value:.3g}"
-        measured = "" if finding.tolerance is None else f" It is {value}, at most {finding.tolerance:g} is right."
         return (
             f"Pair {self._pair_id}: its {ROLE_NAMES[self._role]} fails the self-test {finding.test}, so its numbers "
-            f"would be wrong and none was stored. {finding.text}{measured} {ADVICE.get(finding.test, LEAVE_OUT)}"
+            f"would be wrong and none was stored. {finding.text}{said_of(finding.value, finding.tolerance)} "
+            f"{ADVICE.get(finding.test, LEAVE_OUT)}"
         )
 
 
