@@ -93,3 +93,21 @@ def test_a_run_without_the_bos_that_a_tokenizer_names_says_so(
         "was trained (adds_bos: false in its sidecar).",
     }
     assert told(tiny_pairs["llama"]) == told(tiny_pairs["qwen2"]) == {}
+
+
+def test_a_run_says_where_the_files_of_a_tokenizer_disagree_on_the_bos(pair: TinyPair) -> None:
+    def sentences() -> dict[str, str]:
+        rows = load_engine("transformers", SETTINGS).choices(pair.pair_spec)
+        return {row.role: row.text for row in rows if row.topic == "bos"}
+
+    assert sentences() == {}
+    for directory in (pair.base, pair.reconstructor):
+        path = directory / "tokenizer_config.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"add_bos_token": False}))
+    said = (
+        "with the BOS '<|begin_of_text|>', which its tokenizer.json adds although its tokenizer_config.json says "
+        "add_bos_token false; the release, under Transformers 4, reads them without."
+    )
+    assert sentences() == {"base_model": f"Texts are read {said}", "reconstructor": f"Explanations are read {said}"}
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"add_bos_token": True}))
+    assert list(sentences()) == ["base_model"]

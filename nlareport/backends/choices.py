@@ -5,11 +5,14 @@ otherwise than its checkpoint or the release says it here.
 """
 
 from math import isclose, sqrt
+from pathlib import Path
 from typing import Any
 
 import torch
 
+from nlareport.backends.checkpoint_files import json_object
 from nlareport.backends.contract import Contract, VerbalizerContract
+from nlareport.backends.fingerprints import TOKENIZER_CONFIG
 from nlareport.backends.loading import DTYPES
 from nlareport.beginnings import adds_bos, bos_id
 from nlareport.checkpoint import Sidecar
@@ -24,15 +27,11 @@ _FACTORS = ("embedding_multiplier", "scale_emb")
 """What configurations call a number by which a model multiplies its inputs once they are embedded."""
 
 
-def base_choices(tokenizer: Any, config: Any) -> Topics:
-    """Of a base model: quantized weights, a BOS that its pair was trained without."""
-    topics = _of_weights(config)
-    if _lacks_bos(tokenizer):
-        topics["bos"] = (
-            f"Texts are read without the BOS {tokenizer.bos_token!r} that its tokenizer names, as its pair was "
-            "trained (adds_bos: false in the sidecars)."
-        )
-    return topics
+def base_choices(directory: Path, tokenizer: Any, config: Any) -> Topics:
+    """Of a base model: quantized weights, a BOS that its pair was trained without or that its files disagree on."""
+    return _of_weights(config) | _of_bos(
+        directory, tokenizer, "Texts are read", "as its pair was trained (adds_bos: false in the sidecars)"
+    )
 
 
 def verbalizer_choices(contract: VerbalizerContract, block_index: int, dtype: str) -> Topics:
@@ -60,13 +59,14 @@ def verbalizer_choices(contract: VerbalizerContract, block_index: int, dtype: st
 
 def reconstructor_choices(contract: Contract, block_index: int) -> Topics:
     """Of an AR: the norm that its training compared vectors at, a block it does not name, a BOS it does without."""
-    sidecar, tokenizer = contract.sidecar, contract.tokenizer
+    sidecar = contract.sidecar
     topics, root = _of_sidecar(sidecar) | _of_weights(contract.config), sqrt(sidecar.d_model)
-    if _lacks_bos(tokenizer):
-        topics["bos"] = (
-            f"Explanations are read without the BOS {tokenizer.bos_token!r} that its tokenizer names, as it was "
-            "trained (adds_bos: false in its sidecar)."
-        )
+    topics |= _of_bos(
+        contract.directory,
+        contract.tokenizer,
+        "Explanations are read",
+        "as it was trained (adds_bos: false in its sidecar)",
+    )
     if sidecar.block_index is None:
         topics["block_index"] = (
             f"Its sidecar names no block; its config.json keeps {block_index + 1} blocks, so it reads the output of "
@@ -134,8 +134,20 @@ def _token(contract: VerbalizerContract, token_id: int) -> str:
     return f"{contract.tokenizer.convert_ids_to_tokens(token_id)} ({token_id})"
 
 
-def _lacks_bos(tokenizer: Any) -> bool:
-    return bos_id(tokenizer) is not None and not adds_bos(tokenizer)
+def _of_bos(directory: Path, tokenizer: Any, read: str, why: str) -> Topics:
+    """Of what reads texts: a BOS that is named and not added, or added against the word of the configuration."""
+    if bos_id(tokenizer) is None:
+        return {}
+    bos = f"the BOS {tokenizer.bos_token!r}"
+    if not adds_bos(tokenizer):
+        return {"bos": f"{read} without {bos} that its tokenizer names, {why}."}
+    # Transformers 4 obeyed this key; Transformers 5 does what tokenizer.json says.
+    if (json_object(directory / TOKENIZER_CONFIG) or {}).get("add_bos_token") is not False:
+        return {}
+    return {
+        "bos": f"{read} with {bos}, which its tokenizer.json adds although its {TOKENIZER_CONFIG} says add_bos_token "
+        "false; the release, under Transformers 4, reads them without."
+    }
 
 
 def _of_sidecar(sidecar: Sidecar) -> Topics:

@@ -156,7 +156,7 @@ class TransformersEngine:
         """What is done where the pair's checkpoints leave it open; errors are those of `check`."""
         verbalizer, reconstructor, settings = self._verbalizer(pair), self._reconstructor(pair), self._settings
         topics: dict[CheckpointRole, Topics] = {
-            "base_model": base_choices(*self._base(pair)),
+            "base_model": base_choices(checkpoint_directory(pair.base_model, with_weights=False), *self._base(pair)),
             "verbalizer": verbalizer_choices(verbalizer, pair.block_index, settings.dtype)
             | {"stream": stream_choice(settings.stream, verbalizer.sidecar.injection_scale, settings.dtype)},
             "reconstructor": reconstructor_choices(reconstructor, pair.block_index),
