@@ -230,7 +230,12 @@ def diff(a: Path, b: Path, out: Path | None, format_: str, force: bool) -> None:
     "release (TXT). FILE is then an experiment (YAML) or a run of it, whose pairs are opened.",
 )
 @click.option("--pair", metavar="PAIR_ID", help="With --golden: only this pair.")
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", help="With --golden: where the models run.")
+@click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    help="With --golden: where the models run.",
+)
 @click.option("--texts", is_flag=True, help="With --golden: have the pair's AV write of every place too.")
 @click.option(
     "--record",
