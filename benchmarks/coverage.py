@@ -25,7 +25,7 @@ from simulated_trials import (
     vector_trials,
 )
 
-from nlareport.stages.replicate import difference_interval
+from nlareport.review.replication import difference_interval
 
 SIZES = (20, 50, 120, 500, 2000)
 DIFFERENCE = 0.03

@@ -20,11 +20,11 @@ from typing import Any
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
 
-import pipeline_runs
+from support import pipeline_runs
 
 from nlareport.errors import NlareportError
-from nlareport.pipeline import run_experiment
-from nlareport.store.activations import ActivationStore
+from nlareport.run.pipeline import run_experiment
+from nlareport.store.vectors.activations import ActivationStore
 
 Tell = Callable[[str], None]
 EXPERIMENT, DB, CORPUS = "experiment.yaml", "run.duckdb", "documents.jsonl"

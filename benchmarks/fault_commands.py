@@ -13,9 +13,10 @@ import fault_children as children
 from fault_children import DB, Tell
 from fault_kinds import Ground, Trial
 
-from nlareport.pipeline import diff_runs, render_run, start_over
-from nlareport.steps.opening import import_figures
-from nlareport.store.bundle import export_bundle
+from nlareport.publish import diff_runs, publish_run
+from nlareport.review.sources import import_figures
+from nlareport.run.pipeline import start_over
+from nlareport.store.bundle.bundle import export_bundle
 
 PUBLISHED = Path(__file__).resolve().parents[1] / "data/published/18-cross-family.yaml"
 IMPORTED = "imported.duckdb"
@@ -23,7 +24,7 @@ IMPORTED = "imported.duckdb"
 COMMANDS: dict[str, Callable[[Path], object]] = {
     "import": lambda folder: import_figures(PUBLISHED, folder / IMPORTED),
     "export": lambda folder: export_bundle(folder / DB, folder / "bundle", "jsonl"),
-    "render": lambda folder: render_run(folder / DB, folder / "report"),
+    "render": lambda folder: publish_run(folder / DB, folder / "report"),
     "diff": lambda folder: diff_runs(folder / DB, folder / "again.duckdb", folder / "comparison"),
 }
 

@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import Any
 
 import fault_children as children
-import pipeline_runs
 from fault_children import DB, Ended, Tell
+from support import pipeline_runs
 
 from nlareport.errors import NlareportError
-from nlareport.pipeline import check_run
-from nlareport.store.parts import refuse_damaged
+from nlareport.review.check import check_run
+from nlareport.store.vectors.parquet_parts import refuse_damaged
 from nlareport.store.whole_run import read_run
 
 SPOILT_AT_ONCE = 60

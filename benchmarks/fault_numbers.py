@@ -10,14 +10,14 @@ from typing import Any
 
 import fault_children as children
 import numpy as np
-import pipeline_runs
 import yaml
 from fault_children import DB, EXPERIMENT, Tell
 from fault_kinds import Ground, Trial, check
+from support import pipeline_runs
 
 from nlareport.backends import scripted
 from nlareport.batches import Completion
-from nlareport.pipeline import render_run
+from nlareport.publish import publish_run
 
 Change = Callable[[np.ndarray], np.ndarray]
 
@@ -80,7 +80,7 @@ def _with_texts(tell: Tell, folder: Path, name: str) -> None:
 
 
 def _render(_: Tell, folder: Path) -> None:
-    render_run(folder / DB, folder / "report")
+    publish_run(folder / DB, folder / "report")
 
 
 CASES = [

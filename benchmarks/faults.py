@@ -17,10 +17,10 @@ import fault_children as children
 import fault_commands as commands
 import fault_kinds as kinds
 import fault_numbers as numbers
-import pipeline_runs
 from fault_kinds import Ground, Trial
+from support import pipeline_runs
 
-from nlareport.rows import WHOLE_TEXT_METHODS
+from nlareport.rows.ablation_methods import WHOLE_TEXT_METHODS
 
 SCRIPTED, MODELS = "scripted", "transformers"
 Inject = Callable[[Ground, random.Random], Trial]

@@ -36,7 +36,7 @@ def mutmut(*arguments: str) -> str:
 
 
 def verdicts() -> dict[str, str]:
-    """Mutant to verdict, as in `nlareport.geometry.x_centre__mutmut_3: killed`."""
+    """Mutant to verdict, as in `nlareport.statistics.geometry.x_centre__mutmut_3: killed`."""
     lines = [line.strip() for line in mutmut("results", "--all", "true").splitlines() if ": " in line]
     return {mutant: verdict for mutant, _, verdict in (line.partition(": ") for line in lines)}
 

@@ -10,12 +10,13 @@ import click
 import numpy as np
 
 from nlareport.batches import ActivationBatch
-from nlareport.geometry import centre
-from nlareport.rows import Explanation, Item, NullScore, Pair, PairId, Score
-from nlareport.stages import identify, relate
-from nlareport.stages.resemble import CentredGolds, resemble
-from nlareport.stages.score import measure_pair, null_scores, score_cell
-from nlareport.stages.summarize import summarize
+from nlareport.rows.item_rows import Explanation, Item, NullScore, Score
+from nlareport.rows.run_rows import Pair, PairId
+from nlareport.statistics import additive_effects, identification
+from nlareport.statistics.cells import summarize
+from nlareport.statistics.geometry import centre
+from nlareport.statistics.resemblance import CentredGolds, resemble
+from nlareport.statistics.scores import measure_pair, null_scores, score_cell
 
 
 def batch(pair_id: PairId, vectors: np.ndarray) -> ActivationBatch:
@@ -59,9 +60,11 @@ def main(n_items: int, n_pairs: int, d_model: int, draws: int) -> None:
     cells = summarize(pairs, items, scores, nulls, draws, 0)
     done = time.perf_counter() - resembling
     document_of = dict(enumerate(documents.tolist()))
-    drawn = relate.draw_cells(scores, document_of, draws, 0, {})
-    n_measures = len(identify.measure_cells(rows, floors, document_of, draws, 0) + relate.ceiling_fractions(drawn))
-    relate.effects(ids, drawn)
+    drawn = additive_effects.draw_cells(scores, document_of, draws, 0, {})
+    n_measures = len(
+        identification.measure_cells(rows, floors, document_of, draws, 0) + additive_effects.ceiling_fractions(drawn)
+    )
+    additive_effects.effects(ids, drawn)
     related = time.perf_counter() - resembling
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     click.echo(

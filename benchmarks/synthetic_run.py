@@ -18,22 +18,12 @@ import polars as pl
 import yaml
 
 from nlareport.experiment import Experiment, parse_experiment
-from nlareport.rows import (
-    Alignment,
-    Baseline,
-    Cell,
-    Document,
-    Explanation,
-    Item,
-    NullScore,
-    Pair,
-    Run,
-    Score,
-    stratum_of,
-)
+from nlareport.files.yaml_files import text_of
+from nlareport.rows.cell_rows import Baseline, Cell
+from nlareport.rows.item_rows import Alignment, Explanation, Item, NullScore, Score, stratum_of
+from nlareport.rows.run_rows import Document, Pair, Run
 from nlareport.store.connections import SCHEMA_VERSION
-from nlareport.store.database import create_run_file
-from nlareport.yaml_files import text_of
+from nlareport.store.run_file import create_run_file
 
 PROTOCOL = Path(__file__).parent.parent / "data" / "experiments" / "pocket.yaml"
 """Whose protocol and pairs the run borrows."""

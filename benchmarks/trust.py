@@ -20,19 +20,19 @@ from jaxtyping import Int64
 from nlareport.backends import EngineSettings, load_engine
 from nlareport.batches import ActivationBatch
 from nlareport.experiment import parse_experiment
-from nlareport.geometry import Centred, centre
-from nlareport.measure_rows import Activation
-from nlareport.rows import Alignment, Item, Pair, PairId, PlainReading, Score
-from nlareport.stages import describe
-from nlareport.stages.resemble import CellResemblance, CentredGolds, resemble
-from nlareport.stages.score import measure_pair
-from nlareport.stages.summarize import summarize
-from nlareport.steps.baselines import score_baselines
-from nlareport.steps.measures import grade_items, measure_cells
-from nlareport.steps.work import CellName, Work
-from nlareport.store.activations import ActivationStore
+from nlareport.rows.item_rows import Activation, Alignment, Item, PlainReading, Score
+from nlareport.rows.run_rows import Pair, PairId
+from nlareport.run import identity
+from nlareport.run.baseline_scoring import score_baselines
+from nlareport.run.context import CellName, Work
+from nlareport.run.measure_scoring import grade_items, measure_cells
+from nlareport.statistics.cells import summarize
+from nlareport.statistics.geometry import Centred, centre
+from nlareport.statistics.resemblance import CellResemblance, CentredGolds, resemble
+from nlareport.statistics.scores import measure_pair
 from nlareport.store.connections import SCHEMA_VERSION
-from nlareport.store.database import RunFile
+from nlareport.store.run_file import RunFile
+from nlareport.store.vectors.activations import ActivationStore
 
 ALLOWED_S = 30.0
 ALLOWED_GB = 2.0
@@ -141,7 +141,7 @@ def main(n_items: int, n_pairs: int, d_model: int) -> None:
     engine = load_engine("scripted", EngineSettings("cpu", "float32", 16, 60))
     with TemporaryDirectory() as folder:
         db = Path(folder) / "trust.duckdb"
-        run = describe.describe_run(experiment, text, SCHEMA_VERSION, engine, "scripted", datetime.now(UTC), [])
+        run = identity.describe_run(experiment, text, SCHEMA_VERSION, engine, "scripted", datetime.now(UTC), [])
         with RunFile.create_or_open(db, run) as run_file:
             readings = [
                 PlainReading(item.item_id, name, n, 0.5) for name in names for n in PLAIN_WORDS for item in items

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float, Int
 
-from nlareport.rows import PairId
+from nlareport.rows.run_rows import PairId
 
 
 @dataclass(frozen=True, slots=True)

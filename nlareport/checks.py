@@ -6,7 +6,7 @@ Leaves frozen dataclasses that stages fill and a terminal shows. A fault is one 
 from dataclasses import dataclass, field
 from typing import Literal
 
-from nlareport.rows import PairId
+from nlareport.rows.run_rows import PairId
 
 ClaimVerdict = Literal["holds", "does not hold", "cannot be asked"]
 ReplicationVerdict = Literal["replicated", "not replicated", "undecided"]

@@ -55,7 +55,7 @@ def run(
 
     Example: nlareport run data/experiments/pocket.yaml --db runs/pocket.duckdb --limit 120
     """
-    from nlareport.pipeline import STAGES, run_experiment, start_over
+    from nlareport.run.pipeline import STAGES, run_experiment, start_over
 
     if only is not None and only not in STAGES:
         raise click.BadParameter(f"{only!r} is no stage; choose from {', '.join(STAGES)}.", param_hint="--only")
@@ -75,9 +75,9 @@ def render(file: Path, out: Path, force: bool) -> None:
 
     Example: nlareport render runs/pocket.duckdb --out runs/pocket-report
     """
-    from nlareport.pipeline import render_run
+    from nlareport.publish import publish_run
 
-    say(f"Open {render_run(file, out, force=force).resolve()}")
+    say(f"Open {publish_run(file, out, is_shared=force).resolve()}")
 
 
 @cli.command()
@@ -89,7 +89,7 @@ def site(config: Path) -> None:
 
     Example: nlareport site
     """
-    from nlareport.pipeline import publish_site
+    from nlareport.publish import publish_site
 
     say(f"Open {publish_site(config, cli).resolve()}")
 
@@ -102,11 +102,11 @@ def serve(file: Path | None, port: int) -> None:
 
     Example: nlareport serve runs/pocket.duckdb
     """
-    from nlareport.pipeline import publish_site, render_run
+    from nlareport.publish import publish_run, publish_site
     from nlareport.serving import Preview
 
     with Preview(port) as preview, TemporaryDirectory() as scratch:
-        page = render_run(file, Path(scratch)) if file else publish_site(Path("mkdocs.yml"), cli)
+        page = publish_run(file, Path(scratch)) if file else publish_site(Path("mkdocs.yml"), cli)
         say(f"Open {preview.address}")
         preview.show(page.parent)
 
@@ -119,7 +119,7 @@ def import_(path: Path, db: Path) -> None:
 
     Example: nlareport import data/published/18-cross-family.yaml --db runs/18-cross-family.duckdb
     """
-    from nlareport.steps.opening import import_figures
+    from nlareport.review.sources import import_figures
 
     was_made = import_figures(path, db)
     say(f'{db}: {"imported from" if was_made else "already holds"} {path}; next "nlareport render {db} --out DIR".')
@@ -137,7 +137,7 @@ def export(file: Path, out: Path, format_: Literal["parquet", "csv", "jsonl"], f
 
     Example: nlareport export runs/pocket.duckdb --out pocket-bundle --format csv
     """
-    from nlareport.store.bundle import export_bundle
+    from nlareport.store.bundle.bundle import export_bundle
 
     say("\n".join(str(path) for path in export_bundle(file, out, format_, is_shared=force)))
 
@@ -161,8 +161,8 @@ def query(file: Path, name_or_sql: str | None, format_: str, parameters: tuple[s
 
     Example: nlareport query runs/pocket.duckdb matrix --param subset=all --format csv
     """
-    from nlareport.render.tables import written
-    from nlareport.store.queries import DuckDBReader
+    from nlareport.render.text_tables import written
+    from nlareport.store.reader import DuckDBReader
 
     if list_:
         say("\n".join(f"{name:28} {purpose}" for name, purpose in DuckDBReader.query_names().items()))
@@ -194,7 +194,7 @@ def diff(a: Path, b: Path, out: Path | None, format_: str, force: bool) -> None:
 
     Example: nlareport diff runs/pocket.duckdb runs/pocket-again.duckdb --out runs/pocket-comparison
     """
-    from nlareport.pipeline import diff_runs
+    from nlareport.publish import diff_runs
     from nlareport.render.diff_text import comparison_text
 
     comparison, page = diff_runs(a, b, out, force=force)
@@ -259,8 +259,9 @@ def check(
 
     Example: nlareport check runs/18.duckdb --against data/published/18-cross-family.yaml --prose page.md
     """
-    from nlareport.pipeline import check_run, hold_against_golden
     from nlareport.render.check_text import check_lines
+    from nlareport.review.check import check_run
+    from nlareport.review.golden import hold_against_golden
 
     if golden is None and (pair is not None or record or texts):
         raise click.UsageError("--pair, --texts and --record go with --golden.")

@@ -59,7 +59,7 @@ def pairs_verify(
     Example: nlareport pairs verify smollm2-L20
     """
     from nlareport.pairs.locating import committed
-    from nlareport.pipeline import verify_pairs
+    from nlareport.review.pair_agreement import verify_pairs
 
     against = against or committed("pocket.duckdb")
     experiment = experiment or committed("experiments/pocket.yaml")

@@ -9,7 +9,7 @@ from typing import Literal
 
 import polars as pl
 
-from nlareport.rows import PairId, RunKind
+from nlareport.rows.run_rows import PairId, RunKind
 
 MatchedBy = Literal["place", "token", "item_id"]
 """`place`: the same doc_id, char_end and token in both runs; `token`: the same doc_id and token, and context as far as

@@ -9,9 +9,9 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
 
 from nlareport.errors import ExperimentInvalid
-from nlareport.rows import WHOLE_TEXT_METHODS, AblationMethod, cut_of
+from nlareport.files.yaml_files import mapping_in, validation_faults, yaml_text
+from nlareport.rows.ablation_methods import WHOLE_TEXT_METHODS, AblationMethod, cut_of
 from nlareport.shown import printable
-from nlareport.yaml_files import mapping_in, validation_faults, yaml_text
 
 FOLDERS_OF_A_RUN = {"documents", "reconstructions"}
 """Names that stand beside the pairs' own folders in ``<run>.activations/``."""

@@ -15,8 +15,8 @@ from pydantic import Field, ValidationError
 
 from nlareport.errors import GoldenInvalid
 from nlareport.experiment import MOST_WHOLE, ForeignName, Name, Section
-from nlareport.given_files import text_given
-from nlareport.yaml_files import mapping_in, text_of, validation_faults, yaml_text
+from nlareport.files.given_files import text_given
+from nlareport.files.yaml_files import mapping_in, text_of, validation_faults, yaml_text
 
 ADVICE = "Give a golden file (YAML) or a transcript of the public release (TXT)."
 MOST_BYTES = 10_000_000

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from playwright.sync_api import Browser
-    from tiny_checkpoints import Architecture, TinyPair
+    from support.tiny_checkpoints import Architecture, TinyPair
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -27,7 +27,7 @@ def pytest_collection_finish() -> None:
 def tiny_pairs(tmp_path_factory: pytest.TempPathFactory) -> dict[Architecture, TinyPair]:
     """One tiny random pair of every architecture, block 1 of 4. Shared: copy a directory before changing it."""
     # Imported here, so that tests without models start without torch.
-    from tiny_checkpoints import ARCHITECTURES, build_tiny_pair
+    from support.tiny_checkpoints import ARCHITECTURES, build_tiny_pair
 
     root = tmp_path_factory.mktemp("tiny_pairs")
     return {architecture: build_tiny_pair(root / architecture, architecture) for architecture in ARCHITECTURES}
@@ -36,7 +36,7 @@ def tiny_pairs(tmp_path_factory: pytest.TempPathFactory) -> dict[Architecture, T
 @pytest.fixture(scope="session")
 def site_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The project's own site with a page of every kind, built once. Read it only."""
-    from site_project import build_site_project
+    from support.site_project import build_site_project
 
     return build_site_project(tmp_path_factory.mktemp("project"))
 
@@ -44,7 +44,7 @@ def site_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """The one browser of all tests, without a window. Each test takes a context or a page of its own, and closes it."""
-    from rendered_reports import chromium
+    from support.rendered_reports import chromium
 
     with chromium() as browser:
         yield browser

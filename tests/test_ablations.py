@@ -8,21 +8,24 @@ from statistics import mean
 
 import numpy as np
 import pytest
-from listening import N_READS_OF_A_SELF_TEST, Reads, listen
-from pipeline_runs import everything, run, scripted_content, write_corpus, write_experiment
-from store_runs import make_older
+from support.listening import N_READS_OF_A_SELF_TEST, Reads, listen
+from support.pipeline_runs import everything, run, scripted_content, write_corpus, write_experiment
+from support.store_runs import make_older
 
 from nlareport.backends.scripted import ScriptedEngine, ScriptedReconstructor, ScriptedTokenizer
 from nlareport.batches import Tokenization
 from nlareport.errors import RunIncomplete
 from nlareport.experiment import PairSpec
-from nlareport.geometry import mse_nrm
-from nlareport.pipeline import STAGES, render_run, run_experiment
+from nlareport.publish import publish_run
 from nlareport.render.claims import read_claims
-from nlareport.rows import Ablation, AblationCell, Claim, PairId
-from nlareport.store.activations import ActivationStore
-from nlareport.store.bundle import export_bundle, import_bundle
-from nlareport.store.database import RunFile
+from nlareport.rows.cell_rows import AblationCell
+from nlareport.rows.item_rows import Ablation
+from nlareport.rows.run_rows import Claim, PairId
+from nlareport.run.pipeline import STAGES, run_experiment
+from nlareport.statistics.geometry import mse_nrm
+from nlareport.store.bundle.bundle import export_bundle, import_bundle
+from nlareport.store.run_file import RunFile
+from nlareport.store.vectors.activations import ActivationStore
 from nlareport.store.whole_run import read_run
 
 BOTH = ["words_shuffled", "quotes_blanked"]
@@ -102,7 +105,7 @@ def test_nothing_is_ablated_unless_asked_for(corpus: Path, reads: Reads) -> None
     assert rows.ablations == rows.ablation_cells == []
     assert "ablations" not in rows.run.environment["scored"]
     assert reads.n_opened == 2
-    page = render_run(corpus / "run.duckdb", corpus / "page").read_text(encoding="utf-8")
+    page = publish_run(corpus / "run.duckdb", corpus / "page").read_text(encoding="utf-8")
     assert "What in the text carries it" not in page
 
 
@@ -245,7 +248,7 @@ def test_a_run_whose_own_texts_alone_were_changed_stays_finished_and_can_be_gone
     shutil.rmtree(corpus / "run.activations")
     assert run(experiment(corpus, BOTH), db, "no such engine").endswith("nothing was missing")
     assert read_run(db) == before
-    assert "LARGE" in render_run(db, corpus / "page").read_text(encoding="utf-8")
+    assert "LARGE" in publish_run(db, corpus / "page").read_text(encoding="utf-8")
     shutil.copytree(corpus / "kept", corpus / "run.activations")
     run(experiment(corpus, [*BOTH, "last_2_tokens"]), db)
     assert reads.n_opened == n_opened + 2
@@ -281,7 +284,7 @@ def test_a_run_file_from_before_ablations_goes_on_with_them(corpus: Path, reads:
     run(experiment(corpus, []), db)
     before = everything(db)
     make_older(db)
-    assert render_run(db, corpus / "page").exists()
+    assert publish_run(db, corpus / "page").exists()
     n_opened = reads.n_opened
     run(experiment(corpus, []), db)
     assert reads.n_opened == n_opened
@@ -341,7 +344,7 @@ def test_ablations_travel_in_bundles_and_stand_in_the_report(corpus: Path) -> No
         export_bundle(db, corpus / bundle_format, bundle_format)
         import_bundle(corpus / bundle_format, corpus / f"{bundle_format}.duckdb")
         assert read_run(corpus / f"{bundle_format}.duckdb") == read_run(db)
-    page = render_run(db, corpus / "page").read_text(encoding="utf-8")
+    page = publish_run(db, corpus / "page").read_text(encoding="utf-8")
     for cell in read_run(db).ablation_cells:
         assert f'<td class="num">{cell.fve_drop:.3f} <span class="ci">'.replace("-", "−") in page
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
-from rendered_reports import opened, served
-from site_project import COMPARISON
+from support.rendered_reports import opened, served
+from support.site_project import COMPARISON
 
 PAGES = {
     "": ".run table",

@@ -9,18 +9,18 @@ from pathlib import Path
 import duckdb
 import pytest
 import yaml
-from render_runs import BUDGET, ODD_ANSWERS, write_computed_run
-from rendered_reports import write_report
-from store_runs import QWEN, a_small_run
+from support.render_runs import BUDGET, ODD_ANSWERS, write_computed_run
+from support.rendered_reports import write_report
+from support.store_runs import QWEN, a_small_run
 
-from nlareport.assurance_rows import AnswerMark
-from nlareport.explanations import MARK_WORDS
-from nlareport.render.answer_notes import LETTERS, PHRASES, answer_letter, answer_note, counted, letter_notes
+from nlareport.checkpoints.answers import MARK_WORDS
 from nlareport.render.claims import absent_needs, read_claims
-from nlareport.render.contexts import RunHead
-from nlareport.render.protocol import answer_rule
-from nlareport.store.bundle import export_bundle, import_bundle
-from nlareport.store.queries import DuckDBReader
+from nlareport.render.report.answer_notes import LETTERS, PHRASES, answer_letter, answer_note, counted, letter_notes
+from nlareport.render.report.protocol_strip import answer_rule
+from nlareport.render.report.query_rows import RunHead
+from nlareport.rows.item_rows import AnswerMark
+from nlareport.store.bundle.bundle import export_bundle, import_bundle
+from nlareport.store.reader import DuckDBReader
 from nlareport.store.whole_run import read_run, store_run
 
 UNCLEAN = [mark for mark in ODD_ANSWERS if mark != "overrun"]

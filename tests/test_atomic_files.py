@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from nlareport import atomic_files
-from nlareport.atomic_files import HOST, whole_file, whole_folder, write_whole
 from nlareport.errors import FileUnwritable
+from nlareport.files import atomic_files
+from nlareport.files.atomic_files import HOST, whole_file, whole_folder, write_whole
 
 
 def contents(folder: Path) -> dict[str, str]:
@@ -145,7 +145,7 @@ def test_a_folder_whose_successor_was_killed_between_two_renames_comes_back(tmp_
 
 def test_what_a_living_process_makes_is_never_cleared(tmp_path: Path) -> None:
     program = (
-        "import sys; from pathlib import Path; from nlareport.atomic_files import HOST, whole_file\n"
+        "import sys; from pathlib import Path; from nlareport.files.atomic_files import HOST, whole_file\n"
         "with whole_file(Path(sys.argv[1])) as aside:\n"
         "    aside.write_text('of the other'); print('ready', flush=True); sys.stdin.read()"
     )

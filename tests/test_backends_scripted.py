@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from nlareport.backends import ENGINES, EngineSettings, load_engine
+from nlareport.checkpoints.prompts import explanation_in
 from nlareport.errors import EngineUnknown
 from nlareport.experiment import PairSpec
-from nlareport.prompts import explanation_in
 
 
 def pair(pair_id: str, d_model: int) -> PairSpec:

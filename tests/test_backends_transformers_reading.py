@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tiny_checkpoints import (
+from support.tiny_checkpoints import (
     ARCHITECTURES,
     D_MODEL,
     N_BLOCKS,
@@ -28,10 +28,10 @@ from nlareport.backends.transformers_local import (
     TransformersReconstructor,
     TransformersTokenizer,
 )
-from nlareport.checkpoint import read_sidecar
+from nlareport.checkpoints.prompts import reconstructor_prompt
+from nlareport.checkpoints.sidecar import read_sidecar
 from nlareport.errors import CheckpointDamaged, CheckpointDrift, CheckpointMissing, DeviceMissing, NonFiniteWeights
-from nlareport.prompts import reconstructor_prompt
-from nlareport.stages.changes import ROLE_NAMES
+from nlareport.run.checkpoint_changes import ROLE_NAMES
 
 torch.set_num_threads(1)
 

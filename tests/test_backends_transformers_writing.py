@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tiny_checkpoints import ARCHITECTURES, D_MODEL, Architecture, TinyPair, set_stop_ids, write_sidecar
+from support.tiny_checkpoints import ARCHITECTURES, D_MODEL, Architecture, TinyPair, set_stop_ids, write_sidecar
 
 from nlareport.backends.quiet import quiet
 from nlareport.backends.transformers_local import TransformersVerbalizer
 from nlareport.backends.transformers_writing import rescaled
-from nlareport.checkpoint import read_sidecar
+from nlareport.checkpoints.sidecar import read_sidecar
 from nlareport.errors import CheckpointDrift, CheckpointMissing, ZeroVector
 
 torch.set_num_threads(1)

@@ -10,8 +10,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pipeline_runs import run, scripted_content, write_corpus, write_experiment
-from tiny_checkpoints import D_MODEL, Architecture, TinyPair
+from support.pipeline_runs import run, scripted_content, write_corpus, write_experiment
+from support.tiny_checkpoints import D_MODEL, Architecture, TinyPair
 from transformers import PreTrainedModel
 
 from nlareport.backends.memory import BatchSize, is_out_of_memory
@@ -22,8 +22,8 @@ from nlareport.backends.transformers_local import (
 )
 from nlareport.batches import Completion
 from nlareport.errors import MemoryTooSmall
-from nlareport.stages import describe
-from nlareport.store.database import RunFile
+from nlareport.run import identity
+from nlareport.store.run_file import RunFile
 
 torch.set_num_threads(1)
 
@@ -176,9 +176,9 @@ def test_a_run_says_where_memory_made_its_batches_smaller_also_when_it_is_stoppe
 
 
 def test_the_smallest_batch_of_each_model_is_kept() -> None:
-    once = describe.with_smaller_batches({"device": "cpu"}, "a", "verbalizer", 3)
+    once = identity.with_smaller_batches({"device": "cpu"}, "a", "verbalizer", 3)
     assert once == {"device": "cpu", "smaller_batches": {"a": {"verbalizer": 3}}}
-    assert describe.with_smaller_batches(once, "a", "verbalizer", 5) == once
-    more = describe.with_smaller_batches(once, "b", "reconstructor", 1)
-    more = describe.with_smaller_batches(more, "a", "verbalizer", 2)
+    assert identity.with_smaller_batches(once, "a", "verbalizer", 5) == once
+    more = identity.with_smaller_batches(once, "b", "reconstructor", 1)
+    more = identity.with_smaller_batches(more, "a", "verbalizer", 2)
     assert more["smaller_batches"] == {"a": {"verbalizer": 2}, "b": {"reconstructor": 1}}

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from nlareport.beginnings import (
+from nlareport.checkpoints.bos import (
     adds_bos,
     bos_id,
     refuse_missing_bos,

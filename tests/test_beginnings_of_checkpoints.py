@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny_checkpoints import Architecture, TinyPair, copied_pair, write_sidecar
+from support.tiny_checkpoints import Architecture, TinyPair, copied_pair, write_sidecar
 
 from nlareport.backends import EngineSettings, load_engine
 from nlareport.backends.contract import open_reconstructor_contract, open_verbalizer_contract
 from nlareport.backends.fingerprints import file_digests
-from nlareport.checkpoint import read_sidecar
+from nlareport.checkpoints.sidecar import read_sidecar
 from nlareport.errors import CheckpointDrift
 
 SETTINGS = EngineSettings(device="cpu", dtype="float32", batch_size=2, max_new_tokens=8)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tiny_families import FAMILIES, N_BLOCKS, OTHER_FAMILIES, SIZES, save_family
+from support.tiny_families import FAMILIES, N_BLOCKS, OTHER_FAMILIES, SIZES, save_family
 from transformers import (
     AutoModelForCausalLM,
     AutoModelForImageTextToText,

@@ -3,15 +3,15 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from render_runs import PAIRS, run_row, write_computed_run
-from rendered_reports import write_report
+from support.render_runs import PAIRS, run_row, write_computed_run
+from support.rendered_reports import write_report
 
-from nlareport.render.charts import FILE_INKS
-from nlareport.render.contexts import MatrixCell
-from nlareport.render.folders import templates_folder
-from nlareport.render.interval_chart import interval_chart, interval_file
-from nlareport.render.matrix_chart import matrix_file
-from nlareport.store.database import create_run_file
+from nlareport.render.charts.chart_style import FILE_INKS
+from nlareport.render.charts.interval_chart import interval_chart, interval_file
+from nlareport.render.charts.matrix_chart import matrix_file
+from nlareport.render.report.query_rows import MatrixCell
+from nlareport.render.template_folder import templates_folder
+from nlareport.store.run_file import create_run_file
 
 
 def cells(value: float | None = 0.5) -> list[MatrixCell]:

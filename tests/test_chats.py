@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from nlareport.chats import end_of_turn, rendered
+from nlareport.checkpoints.chat_templates import end_of_turn, rendered
 
 
 class Turns:

@@ -11,18 +11,19 @@ import yaml
 from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
-from render_runs import PUBLISHED
+from support.render_runs import PUBLISHED
 
 from nlareport.checks import Figure, Replication, WrittenNumber
 from nlareport.cli import cli
 from nlareport.comparison import CellDifference
 from nlareport.render.check_text import replication_line, replication_summary
 from nlareport.render.claims import claim_templates
-from nlareport.rows import Cell, Pair, PairId
-from nlareport.stages import replicate
-from nlareport.stages.numerals import written_numbers
-from nlareport.stages.prose import judge, rounds_to
-from nlareport.steps.opening import import_figures, opened_run
+from nlareport.review import replication
+from nlareport.review.page_numbers import written_numbers
+from nlareport.review.prose_numbers import judge, rounds_to
+from nlareport.review.sources import import_figures, opened_run
+from nlareport.rows.cell_rows import Cell
+from nlareport.rows.run_rows import Pair, PairId
 
 POCKET = Path("data/pocket.duckdb")
 QWEN, LLAMA = PairId("qwen7-L20"), PairId("llama70-L53")
@@ -230,7 +231,7 @@ def difference(here: tuple[float, float, float], earlier: tuple[float, float | N
 
 
 def verdict(here: tuple[float, float, float], earlier: tuple[float, float | None, float | None]) -> Replication:
-    (found,) = replicate.replications([difference(here, earlier)], {(QWEN, LLAMA): 120}, 0.05)
+    (found,) = replication.replications([difference(here, earlier)], {(QWEN, LLAMA): 120}, 0.05)
     return found
 
 
@@ -268,7 +269,7 @@ def test_a_verdict_says_what_its_interval_could_have_seen() -> None:
 
 def test_a_cell_without_an_interval_says_nothing_of_power() -> None:
     cell = CellDifference(QWEN, LLAMA, "", "", 0.5, 0.4, 0.6, 0.5, None, None, None, None, 0.0, None, None, 0, 0, 0)
-    (found,) = replicate.replications([cell], {}, 0.05)
+    (found,) = replication.replications([cell], {}, 0.05)
     assert (found.smallest_seen, found.power) == (None, None)
     assert "would show" not in replication_line(found)
     assert replication_summary([found]) == "0 of 1 cells replicated within 0.05, 0 not, 1 undecided."
@@ -288,8 +289,8 @@ def test_verdicts_do_not_depend_on_which_run_is_the_earlier(
     a: float, b: float, reach: tuple[float, float, float, float], tolerance: float
 ) -> None:
     one, other = (a, a - reach[0], a + reach[1]), (b, b - reach[2], b + reach[3])
-    low, high = replicate.difference_interval(difference(one, other)) or (math.nan, math.nan)
-    swapped = replicate.difference_interval(difference(other, one))
+    low, high = replication.difference_interval(difference(one, other)) or (math.nan, math.nan)
+    swapped = replication.difference_interval(difference(other, one))
     assert swapped == pytest.approx((-high, -low))
     assert low <= a - b <= high
 

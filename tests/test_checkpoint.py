@@ -7,13 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from nlareport.checkpoint import (
-    Sidecar,
-    checkpoint_sha256,
-    parse_sidecar,
-    read_sidecar,
-    sidecar_content,
-)
+from nlareport.checkpoints.sidecar import Sidecar, checkpoint_sha256, parse_sidecar, read_sidecar, sidecar_content
 from nlareport.errors import CheckpointInvalid, CheckpointMissing
 
 SIDECARS = sorted((Path(__file__).parent / "fixtures" / "sidecars").glob("*.yaml"))

@@ -8,23 +8,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pipeline_runs import run, write_corpus, write_experiment
-from tiny_checkpoints import D_MODEL, Architecture, TinyPair, copied_pair, set_stop_ids, write_sidecar
+from support.pipeline_runs import run, write_corpus, write_experiment
+from support.tiny_checkpoints import D_MODEL, Architecture, TinyPair, copied_pair, set_stop_ids, write_sidecar
 from transformers import AutoTokenizer
 from transformers.utils import chat_template_utils
 
-from nlareport.assurance_rows import Choice
 from nlareport.backends import EngineSettings, load_engine
 from nlareport.backends.clock import standing_clock
 from nlareport.backends.contract import open_verbalizer_contract
 from nlareport.backends.tokenizers import special_ids
 from nlareport.backends.transformers_reading import TransformersReconstructor, TransformersTokenizer
 from nlareport.backends.transformers_writing import TransformersVerbalizer
-from nlareport.checkpoint import read_sidecar
+from nlareport.checkpoints.sidecar import read_sidecar
 from nlareport.errors import CheckpointDrift, FamilyUnsupported
-from nlareport.rows import Explanation, PairId
-from nlareport.store.database import RunFile
-from nlareport.store.queries import DuckDBReader
+from nlareport.rows.item_rows import Explanation
+from nlareport.rows.run_rows import Choice, PairId
+from nlareport.store.reader import DuckDBReader
+from nlareport.store.run_file import RunFile
 
 SETTINGS = EngineSettings(device="cpu", dtype="bfloat16", batch_size=2, max_new_tokens=8)
 
@@ -331,7 +331,7 @@ def test_a_run_continued_on_another_day_goes_on_with_the_prompt_of_its_first(
         def now(cls, tz: Any = None) -> "Tomorrow":
             return cls(2031, 5, 6, 7, 8, tzinfo=tz)
 
-    for module in ("nlareport.steps.begin", "nlareport.backends.contract"):
+    for module in ("nlareport.run.start", "nlareport.backends.contract"):
         monkeypatch.setattr(f"{module}.datetime", Tomorrow)
     run(experiment, db, "transformers")
     with RunFile.open_to_read(db) as run_file:

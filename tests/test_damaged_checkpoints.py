@@ -13,9 +13,8 @@ import pytest
 import torch
 import yaml
 from safetensors.torch import load_file, save_file
-from tiny_checkpoints import Architecture, TinyPair, copied_pair
+from support.tiny_checkpoints import Architecture, TinyPair, copied_pair
 
-from nlareport import chats
 from nlareport.backends import EngineSettings, load_engine
 from nlareport.backends.checkpoint_files import refuse_damaged_weights
 from nlareport.backends.configuration import context_tokens, load_text_config, read_stop_ids
@@ -26,6 +25,7 @@ from nlareport.backends.transformers_local import (
     TransformersVerbalizer,
 )
 from nlareport.backends.value_head import load_value_head
+from nlareport.checkpoints import chat_templates
 from nlareport.errors import (
     ChatTemplateFails,
     CheckpointDamaged,
@@ -258,7 +258,7 @@ FAILING_TEMPLATES = {
 def test_a_chat_template_that_fails_is_refused_by_pair_and_file(
     pair: TinyPair, template: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(chats, "TEMPLATE_SECONDS", 2.0)
+    monkeypatch.setattr(chat_templates, "TEMPLATE_SECONDS", 2.0)
     path = pair.verbalizer / "chat_template.jinja"
     path.write_text(template)
     with pytest.raises((ChatTemplateFails, CheckpointMissing), match=FAILING_TEMPLATES[template]) as caught:

@@ -12,18 +12,19 @@ import pytest
 import yaml
 from click.testing import CliRunner, Result
 from playwright.sync_api import Browser
-from render_runs import PUBLISHED, write_computed_run
+from support.render_runs import PUBLISHED, write_computed_run
 
-from nlareport.assurance_rows import Choice
 from nlareport.cli import cli
 from nlareport.comparison import Comparison
-from nlareport.render.contexts import RunHead
-from nlareport.render.diff import NOWHERE, ReportPlace, render_comparison
-from nlareport.rows import Cell, Item, PairId, Run, Score
-from nlareport.steps.compare import compare_runs
-from nlareport.store.database import RunFile
-from nlareport.store.queries import DuckDBReader
-from nlareport.written_folders import Terms, written_folder
+from nlareport.files.written_folders import Terms, written_folder
+from nlareport.render.pages.diff_page import NOWHERE, ReportPlace, render_comparison
+from nlareport.render.report.query_rows import RunHead
+from nlareport.review.run_differences import compare_runs
+from nlareport.rows.cell_rows import Cell
+from nlareport.rows.item_rows import Item, Score
+from nlareport.rows.run_rows import Choice, PairId, Run
+from nlareport.store.reader import DuckDBReader
+from nlareport.store.run_file import RunFile
 
 HOSTILE = '<script>alert(1)</script> a|b "quoted"'
 SHIFT, JUMP = 0.1, 0.5

@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pipeline_runs import run, scripted_content, write_experiment
-from tiny_checkpoints import Architecture, TinyPair, tiny_tokenizer
+from support.pipeline_runs import run, scripted_content, write_experiment
+from support.tiny_checkpoints import Architecture, TinyPair, tiny_tokenizer
 
-from nlareport.rows import Alignment, Item
+from nlareport.rows.item_rows import Alignment, Item
 from nlareport.stages.sample import sample_positions
-from nlareport.store.activations import ActivationStore
-from nlareport.store.database import RunFile
+from nlareport.store.run_file import RunFile
+from nlareport.store.vectors.activations import ActivationStore
 
 torch.set_num_threads(1)
 

@@ -16,14 +16,14 @@ import pytest
 from click.testing import CliRunner
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 from polars.testing import assert_frame_equal
-from render_runs import write_computed_run
-from rendered_reports import served
+from support.render_runs import write_computed_run
+from support.rendered_reports import served
 
 from nlareport.cli import cli
-from nlareport.render.formats import plus, signed
-from nlareport.rows import Explanation, Score
-from nlareport.store.database import RunFile
-from nlareport.store.queries import DuckDBReader
+from nlareport.render.figure_text import plus, signed
+from nlareport.rows.item_rows import Explanation, Score
+from nlareport.store.reader import DuckDBReader
+from nlareport.store.run_file import RunFile
 
 N_ITEMS = 150
 SOURCE, TARGET = "gemma270-L9", "smollm2-L20"

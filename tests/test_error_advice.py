@@ -22,25 +22,24 @@ import click
 import duckdb
 import pytest
 from click.testing import CliRunner, Result
-from pipeline_runs import scripted_content, write_corpus, write_experiment
-from store_runs import a_run
+from support.pipeline_runs import scripted_content, write_corpus, write_experiment
+from support.store_runs import a_run
 
-from nlareport import errors, pipeline, terminal
+from nlareport import errors, terminal
 from nlareport.cli import cli
 from nlareport.errors import NlareportError
-from nlareport.making_rows import Making
 from nlareport.pairs.catalog import pocket_pair
-from nlareport.rows import PairId
-from nlareport.stages import verify
-from nlareport.steps.making import refuse_changed
-from nlareport.store.database import RunFile, create_run_file
+from nlareport.review import pair_agreement
+from nlareport.rows.run_rows import Making, PairId
+from nlareport.run.recorded_checkpoints import refuse_changed
+from nlareport.store.run_file import RunFile, create_run_file
 from nlareport.terminal import TRACEBACK_VARIABLE
 
 ROOT = Path(__file__).parents[1]
 PUBLISHED = ROOT / "data/published/18-cross-family.yaml"
 OTHER_VARIABLES = {"NLAREPORT_CACHE", TRACEBACK_VARIABLE}
 """Variables that stand for no option."""
-COLOURS = "nlareport/render/charts.py"
+COLOURS = "nlareport/render/charts/chart_style.py"
 """Its words of this look are names of a style sheet."""
 OPTIONS_OF_PIP = {"--no-deps", "--dest", "--quiet"}
 
@@ -537,8 +536,8 @@ def test_a_refusal_says_what_to_do_and_that_works(
 def test_pairs_that_score_otherwise_are_named_with_what_was_recorded(
     place: Place, monkeypatch: pytest.MonkeyPatch, told: list[BaseException | None]
 ) -> None:
-    off = verify.Agreement(PairId("smollm2-L20"), 20, 0, 3, 0.1, 0.5)
-    monkeypatch.setattr(pipeline, "verify_pairs", lambda *_: [off])
+    off = pair_agreement.Agreement(PairId("smollm2-L20"), 20, 0, 3, 0.1, 0.5)
+    monkeypatch.setattr(pair_agreement, "verify_pairs", lambda *_: [off])
     refused = invoke("pairs", "verify", "--against", place.db, "--experiment", place.experiment)
     assert refused.exit_code == 1
     assert type(told[-1]) is errors.PairsDisagree

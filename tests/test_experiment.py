@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 import yaml
-from pipeline_runs import Silence, scripted_content
+from support.pipeline_runs import Silence, scripted_content
 
 from nlareport.errors import CheckpointMissing, ExperimentInvalid
 from nlareport.experiment import Experiment, load_experiment, parse_experiment
 from nlareport.pairs.locating import locate_pocket_pair
-from nlareport.stages.describe import differences
+from nlareport.run.identity import differences
 
 EXPERIMENTS = Path("data/experiments")
 

@@ -4,10 +4,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from store_runs import QWEN, a_small_run, an_explanation, an_item
+from support.store_runs import QWEN, a_small_run, an_explanation, an_item
 
-from nlareport.render.contexts import ExplanationFacts
-from nlareport.store.queries import DuckDBReader
+from nlareport.render.report.query_rows import ExplanationFacts
+from nlareport.store.reader import DuckDBReader
 from nlareport.store.whole_run import store_run
 
 ITEMS = [

@@ -2,8 +2,8 @@ from typing import get_args
 
 import pytest
 
-from nlareport.assurance_rows import Mark
-from nlareport.explanations import MARK_WORDS, Judgement, judged, unclean_words
+from nlareport.checkpoints.answers import MARK_WORDS, Judgement, judged, unclean_words
+from nlareport.rows.item_rows import Mark
 
 
 @pytest.mark.parametrize(

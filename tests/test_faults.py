@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from render_runs import PUBLISHED
+from support.render_runs import PUBLISHED
 
-from nlareport.rows import Claim
-from nlareport.steps.opening import import_figures
-from nlareport.store.database import RunFile
+from nlareport.review.sources import import_figures
+from nlareport.rows.run_rows import Claim
+from nlareport.store.run_file import RunFile
 from nlareport.store.whole_run import read_run
 
 ROOT = Path(__file__).parent.parent

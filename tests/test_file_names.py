@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nlareport.file_names import LONGEST, distinct_names, file_name
+from nlareport.files.file_names import LONGEST, distinct_names, file_name
 
 AWKWARD = st.sampled_from(["-", "--", ".", "..", "/", "a", "b", "A", "con", "~", " ", "\\", "ü", "\x00", "\ud800"])
 IDS = st.one_of(st.text(max_size=200), st.lists(AWKWARD, max_size=6).map("".join))

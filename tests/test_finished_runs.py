@@ -5,13 +5,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from pipeline_runs import everything, run, scripted_content, write_corpus, write_experiment
+from support.pipeline_runs import everything, run, scripted_content, write_corpus, write_experiment
 
 from nlareport.errors import CorpusChanged, EngineUnknown
-from nlareport.measure_rows import Measure, Resemblance, SubsetRange
-from nlareport.pipeline import STAGES
-from nlareport.store.activations import ActivationStore
-from nlareport.store.database import RunFile
+from nlareport.rows.cell_rows import Measure, SubsetRange
+from nlareport.rows.item_rows import Resemblance
+from nlareport.run.pipeline import STAGES
+from nlareport.store.run_file import RunFile
+from nlareport.store.vectors.activations import ActivationStore
 from nlareport.store.whole_run import read_run
 
 NO_ENGINE = "an engine that does not exist"

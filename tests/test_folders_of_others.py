@@ -9,16 +9,17 @@ import yaml
 from click.testing import CliRunner, Result
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from render_runs import PAIRS, run_row
+from support.render_runs import PAIRS, run_row
 from test_written_folders import Tree, put, tree
 
 from nlareport.cli import cli
 from nlareport.errors import FolderOfOthers
-from nlareport.render.reference import write_reference
-from nlareport.rows import Cell, Run
-from nlareport.store.database import create_run_file
-from nlareport.store.queries import DuckDBReader
-from nlareport.written_folders import MANIFEST
+from nlareport.files.written_folders import MANIFEST
+from nlareport.render.site.reference import write_reference
+from nlareport.rows.cell_rows import Cell
+from nlareport.rows.run_rows import Run
+from nlareport.store.reader import DuckDBReader
+from nlareport.store.run_file import create_run_file
 
 
 def invoke(*arguments: object) -> Result:

@@ -15,11 +15,11 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from refusals import refusal_of
+from support.refusals import refusal_of
 
 from nlareport.errors import BundleInvalid
-from nlareport.store import bundle_formats
-from nlareport.store.bundle import bundle_rows, import_run
+from nlareport.store.bundle import bundle_formats
+from nlareport.store.bundle.bundle import bundle_rows, import_run
 
 PAIR = {"pair_id": "a", "family": "f", "base_model": "m", "block_index": 1, "d_model": 8, "variance_nrm": 0.5}
 SCORE = {"item_id": 1, "source": "a", "target": "a", "mse_nrm": 0.25}

@@ -13,11 +13,11 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from refusals import LONGEST_LINE, refusal_of
+from support.refusals import LONGEST_LINE, refusal_of
 
 from nlareport.errors import CorpusUnreadable
 from nlareport.experiment import LocalCorpus
-from nlareport.json_lines import record_in
+from nlareport.files.json_lines import record_in
 from nlareport.stages import corpus
 from nlareport.stages.corpus import read_documents
 

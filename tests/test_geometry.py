@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from nlareport.errors import TooFewItems, ZeroVector
-from nlareport.geometry import (
+from nlareport.statistics.geometry import (
     SMALLEST_VARIANCE,
     best_constant_mse,
     centre,

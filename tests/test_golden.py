@@ -11,9 +11,9 @@ import pytest
 import torch
 import yaml
 from click.testing import CliRunner, Result
-from pipeline_runs import run, scripted_content, write_corpus, write_experiment
 from safetensors.torch import load_file, save_file
-from tiny_checkpoints import D_MODEL, Architecture, TinyPair, copied_pair
+from support.pipeline_runs import run, scripted_content, write_corpus, write_experiment
+from support.tiny_checkpoints import D_MODEL, Architecture, TinyPair, copied_pair
 
 from nlareport.backends.transformers_local import (
     TransformersEngine,
@@ -25,10 +25,17 @@ from nlareport.checks import GoldenOutcome
 from nlareport.cli import cli
 from nlareport.errors import GoldenInvalid, PairUnknown
 from nlareport.experiment import Experiment
-from nlareport.geometry import mse_nrm
 from nlareport.golden_files import Golden, GoldenCase, Recorder, golden_text, read_golden
-from nlareport.rows import PairId
-from nlareport.stages.hold_golden import Measurement, cases_by_pair, golden_faults, outcome, text_faults, written_texts
+from nlareport.review.golden_scores import (
+    Measurement,
+    cases_by_pair,
+    golden_faults,
+    outcome,
+    text_faults,
+    written_texts,
+)
+from nlareport.rows.run_rows import PairId
+from nlareport.statistics.geometry import mse_nrm
 
 torch.set_num_threads(1)
 

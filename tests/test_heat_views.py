@@ -2,15 +2,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from render_runs import PAIRS, PUBLISHED, run_row, write_computed_run
+from support.render_runs import PAIRS, PUBLISHED, run_row, write_computed_run
 
-from nlareport.render.answers import ask
-from nlareport.render.contexts import Counts
-from nlareport.render.heat_views import Heat, read_heat
-from nlareport.rows import Cell
-from nlareport.store.database import create_run_file
-from nlareport.store.published import import_published
-from nlareport.store.queries import DuckDBReader
+from nlareport.render.origins import ask
+from nlareport.render.report.heat_views import Heat, read_heat
+from nlareport.render.report.query_rows import Counts
+from nlareport.rows.cell_rows import Cell
+from nlareport.store.published.published_run import import_published
+from nlareport.store.reader import DuckDBReader
+from nlareport.store.run_file import create_run_file
 
 
 def heat_of(db: Path) -> Heat:

@@ -9,15 +9,15 @@ from urllib.parse import unquote
 import polars as pl
 import pytest
 from click.testing import CliRunner
-from hostile_run import HARM, MEGABYTE, N_ITEMS, write_hostile_run
 from playwright.sync_api import Browser, Page, expect
-from rendered_reports import served
+from support.hostile_run import HARM, MEGABYTE, N_ITEMS, write_hostile_run
+from support.rendered_reports import served
 
 from nlareport.cli import cli
-from nlareport.render.home import Link, read_card, series_index
-from nlareport.render.policy import with_policy
-from nlareport.store.queries import DuckDBReader
-from nlareport.written_folders import WrittenFolder
+from nlareport.files.written_folders import WrittenFolder
+from nlareport.render.content_security import with_policy
+from nlareport.render.site.home import Link, read_card, series_index
+from nlareport.store.reader import DuckDBReader
 
 WIDTHS = (360, 390, 1440)
 PAGES = (

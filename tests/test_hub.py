@@ -6,8 +6,8 @@ from pathlib import Path
 
 import huggingface_hub.constants
 import pytest
-from hub_stand_in import Hub, open_hub
-from tiny_checkpoints import Architecture, TinyPair
+from support.hub_stand_in import Hub, open_hub
+from support.tiny_checkpoints import Architecture, TinyPair
 
 from nlareport.backends.hub import checkpoint_directory
 from nlareport.errors import CheckpointMissing

@@ -10,11 +10,11 @@ from typing import Any
 import duckdb
 import pytest
 from click.testing import CliRunner, Result
-from render_runs import write_computed_run
+from support.render_runs import write_computed_run
 
 from nlareport.cli import cli
-from nlareport.steps.opening import import_figures
-from nlareport.store.bundle import export_bundle
+from nlareport.review.sources import import_figures
+from nlareport.store.bundle.bundle import export_bundle
 
 
 def called(*arguments: object) -> Result:

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pipeline_runs import everything, run, scripted_content, write_corpus, write_experiment
+from support.pipeline_runs import everything, run, scripted_content, write_corpus, write_experiment
 
-from nlareport.assurance_rows import AnswerMark
-from nlareport.explanations import ANSWER_RULE, MARK_WORDS
-from nlareport.rows import Ablation, Explanation, PairId
-from nlareport.store.activations import ActivationStore
-from nlareport.store.database import RunFile
-from nlareport.store.queries import DuckDBReader
+from nlareport.checkpoints.answers import ANSWER_RULE, MARK_WORDS
+from nlareport.rows.item_rows import Ablation, AnswerMark, Explanation
+from nlareport.rows.run_rows import PairId
+from nlareport.store.reader import DuckDBReader
+from nlareport.store.run_file import RunFile
+from nlareport.store.vectors.activations import ActivationStore
 from nlareport.store.whole_run import read_run
 
 SMALL = PairId("small")

@@ -1,9 +1,9 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nlareport.file_names import file_name
+from nlareport.files.file_names import file_name
 from nlareport.render.links import browse_href, cell_id, cell_name, family_name
-from nlareport.rows import PairId
+from nlareport.rows.run_rows import PairId
 
 ids = (
     st.sampled_from(["a", "b", "a-", "-b", "a--b", "b--a", "a~b", "~a", "A", "%41", "#", "a b", ""]) | st.text()

@@ -10,15 +10,15 @@ import numpy as np
 import polars as pl
 import pytest
 from click.testing import CliRunner, Result
-from pipeline_runs import everything, run, scripted_content, write_corpus, write_experiment
+from support.pipeline_runs import everything, run, scripted_content, write_corpus, write_experiment
 
-from nlareport.atomic_files import HOST
 from nlareport.batches import ActivationBatch
 from nlareport.cli import cli
 from nlareport.errors import ActivationsDamaged
-from nlareport.rows import PairId
-from nlareport.store.activations import ActivationStore
-from nlareport.store.parts import part_paths
+from nlareport.files.atomic_files import HOST
+from nlareport.rows.run_rows import PairId
+from nlareport.store.vectors.activations import ActivationStore
+from nlareport.store.vectors.parquet_parts import part_paths
 
 KINDS = ["documents", "small", "reconstructions/large--small"]
 

@@ -10,9 +10,9 @@ from typing import Any
 import polars as pl
 import pytest
 from click.testing import CliRunner
-from listening import listen
-from pipeline_runs import everything, run, scripted_content, write_corpus, write_experiment
-from store_runs import make_older
+from support.listening import listen
+from support.pipeline_runs import everything, run, scripted_content, write_corpus, write_experiment
+from support.store_runs import make_older
 
 from nlareport.cli import cli
 from nlareport.errors import (
@@ -22,13 +22,14 @@ from nlareport.errors import (
     RunOfAnotherExperiment,
     VectorsOfAnotherMaking,
 )
-from nlareport.making_rows import DocumentDigest, Making
-from nlareport.pipeline import check_run, start_over
-from nlareport.store.activations import ActivationStore
-from nlareport.store.database import RunFile
-from nlareport.store.parts import part_notes, part_paths, write_part
-from nlareport.store.places import vectors_folder
+from nlareport.review.check import check_run
+from nlareport.rows.run_rows import DocumentDigest, Making
+from nlareport.run.pipeline import start_over
+from nlareport.store.run_file import RunFile
+from nlareport.store.run_places import vectors_folder
 from nlareport.store.set_aside import set_aside
+from nlareport.store.vectors.activations import ActivationStore
+from nlareport.store.vectors.parquet_parts import part_notes, part_paths, write_part
 from nlareport.store.whole_run import read_run
 
 Edit = Callable[[dict[str, Any]], None]
@@ -286,7 +287,7 @@ def test_what_may_change_between_two_starts_is_recorded_once_each(folder: Path) 
 
 
 def test_another_engine_does_not_go_on_with_a_run(folder: Path) -> None:
-    from nlareport.steps.begin import _refuse_other_engine
+    from nlareport.run.start import _refuse_other_engine
 
     with pytest.raises(RunOfAnotherExperiment, match=r"was begun with --engine scripted, not transformers; go on"):
         _refuse_other_engine(read_run(folder / "run.duckdb").run, "transformers", folder / "run.duckdb")

@@ -8,17 +8,16 @@ from typing import Any
 
 import pytest
 import yaml
-from pipeline_runs import run, scripted_content, write_corpus, write_experiment
 from safetensors.torch import load_file, save_file
-from tiny_checkpoints import TinyPair, build_tiny_pair
+from support.pipeline_runs import run, scripted_content, write_corpus, write_experiment
+from support.tiny_checkpoints import TinyPair, build_tiny_pair
 
 from nlareport.backends.transformers_local import TransformersEngine, TransformersVerbalizer
 from nlareport.errors import CheckpointChanged, VectorsOfAnotherMaking
-from nlareport.making_rows import Making
-from nlareport.pipeline import start_over
-from nlareport.rows import PairId
-from nlareport.stages.changes import changes
-from nlareport.store.database import RunFile
+from nlareport.rows.run_rows import Making, PairId
+from nlareport.run.checkpoint_changes import changes
+from nlareport.run.pipeline import start_over
+from nlareport.store.run_file import RunFile
 from nlareport.store.whole_run import read_run
 
 Change = Callable[[Path], None]

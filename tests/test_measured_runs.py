@@ -5,13 +5,13 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from render_runs import PUBLISHED, write_computed_run
-from rendered_reports import write_report
+from support.render_runs import PUBLISHED, write_computed_run
+from support.rendered_reports import write_report
 
-from nlareport.rows import Cell
-from nlareport.steps.figures import run_figures
-from nlareport.store.published import import_published
-from nlareport.store.queries import DuckDBReader
+from nlareport.review.known_figures import run_figures
+from nlareport.rows.cell_rows import Cell
+from nlareport.store.published.published_run import import_published
+from nlareport.store.reader import DuckDBReader
 
 AUDITS = (
     "subset_cell_beside_its_scores", "subset_range_beside_its_items", "measure_beside_its_items",

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tiny_checkpoints import ARCHITECTURES, D_MODEL, Architecture, TinyPair, copied_pair
+from support.tiny_checkpoints import ARCHITECTURES, D_MODEL, Architecture, TinyPair, copied_pair
 
 from nlareport.backends import EngineSettings, load_engine
 from nlareport.errors import CheckpointInvalid, NlareportError

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tiny_checkpoints import D_MODEL, Architecture, TinyPair, copied_pair
+from support.tiny_checkpoints import D_MODEL, Architecture, TinyPair, copied_pair
 from transformers import PreTrainedModel
 
 from nlareport.backends import block_proof, loading

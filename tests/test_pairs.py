@@ -11,12 +11,13 @@ import torch
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from pipeline_runs import Silence, run, write_experiment
 from safetensors.torch import load_file
+from support.pipeline_runs import Silence, run, write_experiment
 from torch import nn
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from nlareport.checkpoint import read_sidecar
+from nlareport.checkpoints.prompts import explanation_in, verbalizer_prompt_ids
+from nlareport.checkpoints.sidecar import read_sidecar
 from nlareport.errors import CheckpointMissing
 from nlareport.pairs import packages, practice
 from nlareport.pairs.adapters import merged
@@ -48,7 +49,6 @@ from nlareport.pairs.training import train_pair
 from nlareport.pairs.training_loop import Halves, Texts, Trainee, kept_at, train
 from nlareport.pairs.verbalizer_training import injected, named_again, repeated, train_verbalizer
 from nlareport.pairs.writing import EndLoops, PracticeWriter, keep_vocabulary
-from nlareport.prompts import explanation_in, verbalizer_prompt_ids
 from nlareport.store.whole_run import read_run
 
 POCKET = Path("data/experiments/pocket.yaml")

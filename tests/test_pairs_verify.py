@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import torch
 from click.testing import CliRunner, Result
-from pipeline_runs import run, scripted_content, write_corpus, write_experiment
 from safetensors.torch import save_file
+from support.pipeline_runs import run, scripted_content, write_corpus, write_experiment
 from transformers import AutoModelForCausalLM
 
 from nlareport.cli import cli
@@ -18,8 +18,8 @@ from nlareport.pairs.building import build_pair
 from nlareport.pairs.catalog import PAIRS
 from nlareport.pairs.examples import truncated_model
 from nlareport.pairs.noise import quiet
-from nlareport.rows import Item, Score
-from nlareport.store.database import RunFile
+from nlareport.rows.item_rows import Item, Score
+from nlareport.store.run_file import RunFile
 
 
 def verify(*arguments: object) -> Result:

@@ -13,20 +13,20 @@ import pytest
 import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from pipeline_runs import scripted_content
-from refusals import refusal_of
-from render_runs import PUBLISHED
+from support.pipeline_runs import scripted_content
+from support.refusals import refusal_of
+from support.render_runs import PUBLISHED
 
 from nlareport.batches import Tokenization
-from nlareport.checkpoint import Sidecar, parse_sidecar, read_sidecar, sidecar_content
+from nlareport.checkpoints.answers import judged
+from nlareport.checkpoints.prompts import explanation_in
+from nlareport.checkpoints.sidecar import Sidecar, parse_sidecar, read_sidecar, sidecar_content
+from nlareport.checkpoints.sidecar_values import MOST_SCALE, MOST_WHOLE
 from nlareport.errors import CheckpointInvalid, ExperimentInvalid, NothingToAlign, PublishedFiguresInvalid
 from nlareport.experiment import load_experiment
-from nlareport.explanations import judged
-from nlareport.prompts import explanation_in
-from nlareport.sidecar_values import MOST_SCALE, MOST_WHOLE
+from nlareport.files.yaml_files import text_of
 from nlareport.stages.sample import align
-from nlareport.store.published import published_rows
-from nlareport.yaml_files import text_of
+from nlareport.store.published.published_run import published_rows
 
 WRITING = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 ODD = [

@@ -10,20 +10,20 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pipeline_runs
 import pytest
 import torch
-from pipeline_runs import everything, run, scripted_content, write_corpus, write_experiment
+from support import pipeline_runs
+from support.pipeline_runs import everything, run, scripted_content, write_corpus, write_experiment
 
 from nlareport.errors import CorpusChanged, CorpusTooShort, RunIncomplete, RunOfAnotherExperiment
-from nlareport.geometry import best_constant_mse, centre, unit_rows
-from nlareport.pipeline import render_run
-from nlareport.resampling import bootstrap_means, bootstrap_variances, document_codes, percentile_interval
-from nlareport.rows import Score
-from nlareport.steps.opening import import_figures
-from nlareport.store.activations import ActivationStore
-from nlareport.store.database import RunFile
-from nlareport.store.queries import DuckDBReader
+from nlareport.publish import publish_run
+from nlareport.review.sources import import_figures
+from nlareport.rows.item_rows import Score
+from nlareport.statistics.geometry import best_constant_mse, centre, unit_rows
+from nlareport.statistics.resampling import bootstrap_means, bootstrap_variances, document_codes, percentile_interval
+from nlareport.store.reader import DuckDBReader
+from nlareport.store.run_file import RunFile
+from nlareport.store.vectors.activations import ActivationStore
 from nlareport.store.whole_run import read_run
 
 
@@ -193,7 +193,7 @@ def test_tiny_checkpoints_of_three_architectures_run_through_all_stages(tiny: Pa
         "threads": torch.get_num_threads(),
         "instructions": torch.backends.cpu.get_cpu_capability(),
     }
-    assert render_run(db, tmp_path / "pages").read_text(encoding="utf-8").startswith("<!")
+    assert publish_run(db, tmp_path / "pages").read_text(encoding="utf-8").startswith("<!")
 
 
 @pytest.mark.soak

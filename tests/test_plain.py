@@ -7,18 +7,19 @@ from typing import Any
 
 import numpy as np
 import pytest
-from listening import N_READS_OF_A_SELF_TEST, Reads, listen
-from pipeline_runs import Silence, everything, run, scripted_content, write_corpus, write_experiment
-from store_runs import make_older
+from support.listening import N_READS_OF_A_SELF_TEST, Reads, listen
+from support.pipeline_runs import Silence, everything, run, scripted_content, write_corpus, write_experiment
+from support.store_runs import make_older
 
 from nlareport.batches import ActivationBatch
 from nlareport.errors import CheckpointDrift, RunIncomplete
 from nlareport.experiment import load_experiment
-from nlareport.pipeline import run_experiment
-from nlareport.rows import PairId, PlainReading
-from nlareport.stages.plain import last_words, read_plain
-from nlareport.steps.begin import narrowed
-from nlareport.store.bundle import export_bundle, import_bundle
+from nlareport.rows.item_rows import PlainReading
+from nlareport.rows.run_rows import PairId
+from nlareport.run.pipeline import run_experiment
+from nlareport.run.start import narrowed
+from nlareport.stages.context_words import last_words, read_plain
+from nlareport.store.bundle.bundle import export_bundle, import_bundle
 from nlareport.store.whole_run import read_run
 
 TARGET = PairId("b")

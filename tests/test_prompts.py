@@ -9,10 +9,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nlareport.beginnings import bos_twice
-from nlareport.checkpoint import Sidecar, parse_sidecar
-from nlareport.errors import ChatTemplateFails, CheckpointDrift
-from nlareport.prompts import (
+from nlareport.checkpoints.bos import bos_twice
+from nlareport.checkpoints.prompts import (
     check_against_tokenizer,
     explanation_in,
     fill_verbalizer_template,
@@ -20,6 +18,8 @@ from nlareport.prompts import (
     verbalizer_prompt,
     verbalizer_prompt_ids,
 )
+from nlareport.checkpoints.sidecar import Sidecar, parse_sidecar
+from nlareport.errors import ChatTemplateFails, CheckpointDrift
 
 QWEN_AV = Path(__file__).parent / "fixtures" / "sidecars" / "qwen-av.yaml"
 
@@ -155,7 +155,7 @@ def test_a_chat_template_that_does_not_end_is_stopped(sidecar: Sidecar, monkeypa
         while True:
             pass
 
-    monkeypatch.setattr("nlareport.chats.TEMPLATE_SECONDS", 0.05)
+    monkeypatch.setattr("nlareport.checkpoints.chat_templates.TEMPLATE_SECONDS", 0.05)
     tracing = sys.gettrace()
     with pytest.raises(ChatTemplateFails, match=r"rendered \('it did not end within 0\.05 s'\)"):
         verbalizer_prompt(TemplateTokenizer(endless), sidecar)

@@ -6,13 +6,13 @@ from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from render_runs import PUBLISHED, write_computed_run
-from rendered_reports import served, write_report
+from support.render_runs import PUBLISHED, write_computed_run
+from support.rendered_reports import served, write_report
 
-from nlareport.render.formats import signed
-from nlareport.render.items import ItemDetail
-from nlareport.store.published import import_published
-from nlareport.store.queries import DuckDBReader
+from nlareport.render.figure_text import signed
+from nlareport.render.pages.item_pages import ItemDetail
+from nlareport.store.published.published_run import import_published
+from nlareport.store.reader import DuckDBReader
 
 HOSTILE = '<script>alert(1)</script></script><img src=x onerror="alert(2)">\u2028"\'\\'
 N_ITEMS = 120

@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from render_runs import PAIRS, write_computed_run
-from rendered_reports import write_report
+from support.render_runs import PAIRS, write_computed_run
+from support.rendered_reports import write_report
 
-from nlareport.assurance_rows import Choice
-from nlareport.render.conditions import ROLES, read_conditions
-from nlareport.render.contexts import RunHead
-from nlareport.render.variances import VarianceRow, whose
-from nlareport.rows import Cell, Pair, RunKind
-from nlareport.store.database import RunFile
-from nlareport.store.queries import DuckDBReader
+from nlareport.render.report.query_rows import RunHead
+from nlareport.render.report.released_variance import VarianceRow, whose
+from nlareport.render.report.run_conditions import ROLES, read_conditions
+from nlareport.rows.cell_rows import Cell
+from nlareport.rows.run_rows import Choice, Pair, RunKind
+from nlareport.store.reader import DuckDBReader
+from nlareport.store.run_file import RunFile
 
 SMOL, QWEN = PAIRS[0].pair_id, PAIRS[1].pair_id
 CHOICES = [

@@ -5,15 +5,16 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from render_runs import PUBLISHED, write_computed_run
-from rendered_reports import write_report
+from support.render_runs import PUBLISHED, write_computed_run
+from support.rendered_reports import write_report
 
 from nlareport.render.claims import FigureFormatter, absent_needs, claim_templates, read_claims
-from nlareport.render.contexts import ClaimNeed
-from nlareport.rows import AblationCell, Baseline, Claim, PairId
-from nlareport.store.database import RunFile
-from nlareport.store.published import import_published
-from nlareport.store.queries import DuckDBReader
+from nlareport.render.report.query_rows import ClaimNeed
+from nlareport.rows.cell_rows import AblationCell, Baseline
+from nlareport.rows.run_rows import Claim, PairId
+from nlareport.store.published.published_run import import_published
+from nlareport.store.reader import DuckDBReader
+from nlareport.store.run_file import RunFile
 
 QWEN = PairId("qwen05-L16")
 

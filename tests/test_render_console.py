@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from render_runs import write_computed_run
-from rendered_reports import served
+from support.render_runs import write_computed_run
+from support.rendered_reports import served
 
-from nlareport.pipeline import render_run
-from nlareport.render.contexts import RunHead
+from nlareport.files.written_folders import Terms, written_folder
+from nlareport.publish import publish_run
+from nlareport.render.report.query_rows import RunHead
 from nlareport.render.report_folder import ReportFolder, SitePlace
-from nlareport.store.queries import DuckDBReader
-from nlareport.written_folders import Terms, written_folder
+from nlareport.store.reader import DuckDBReader
 
 LOADING_MS = 120_000
 """This machine may have a training beside its tests; in peace the engine starts in about two seconds."""
@@ -54,7 +54,7 @@ def run_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def report(run_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("report")
-    render_run(run_file, folder)
+    publish_run(run_file, folder)
     return folder
 
 

@@ -7,16 +7,16 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from render_runs import write_computed_run
-from rendered_reports import write_report
+from support.render_runs import write_computed_run
+from support.rendered_reports import write_report
 
-from nlareport.pipeline import render_run
-from nlareport.render.answers import Origin
-from nlareport.render.downloads import origins_in
-from nlareport.render.formats import size
-from nlareport.render.tables import guarded
-from nlareport.store.queries import DuckDBReader
-from nlareport.written_folders import Terms, written_folder
+from nlareport.files.written_folders import Terms, written_folder
+from nlareport.publish import publish_run
+from nlareport.render.figure_text import size
+from nlareport.render.origins import Origin
+from nlareport.render.report.downloads import origins_in
+from nlareport.render.text_tables import guarded
+from nlareport.store.reader import DuckDBReader
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def run_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def report(run_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("report")
-    render_run(run_file, folder)
+    publish_run(run_file, folder)
     return folder
 
 
@@ -69,7 +69,7 @@ def test_every_download_is_listed_with_its_true_size_and_digest(report: Path) ->
 
 
 def test_rendering_twice_gives_the_same_bytes_everywhere(run_file: Path, report: Path, tmp_path: Path) -> None:
-    render_run(run_file, tmp_path)
+    publish_run(run_file, tmp_path)
     first, second = (
         {path.relative_to(root): path.read_bytes() for path in root.rglob("*") if path.is_file()}
         for root in (report, tmp_path)
@@ -134,7 +134,7 @@ def test_what_a_former_run_left_among_the_downloads_goes(run_file: Path, tmp_pat
     with written_folder(tmp_path, Terms("report")) as former:
         former.file("downloads/queries/gone.csv").write_text("old")
     assert (tmp_path / "downloads/queries/gone.csv").exists()
-    render_run(run_file, tmp_path)
+    publish_run(run_file, tmp_path)
     assert not (tmp_path / "downloads/queries/gone.csv").exists()
 
 

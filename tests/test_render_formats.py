@@ -7,37 +7,44 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import nlareport
-from nlareport.render import colours, formats
-from nlareport.render.folders import templates_folder
+from nlareport.render import figure_text
+from nlareport.render.charts import colours
+from nlareport.render.template_folder import templates_folder
 
 
 def test_negative_figures_have_a_true_minus_and_zero_has_none() -> None:
-    assert formats.signed(-0.66, 2) == "−0.66"
-    assert formats.signed(-0.0004) == "0.000"
-    assert formats.signed(None) == "–"
+    assert figure_text.signed(-0.66, 2) == "−0.66"
+    assert figure_text.signed(-0.0004) == "0.000"
+    assert figure_text.signed(None) == "–"
 
 
 def test_thousands_are_parted_by_a_narrow_no_break_space() -> None:
-    assert formats.count(80000.0) == "80\u202f000"
-    assert formats.count(59.87) == "59.87"
-    assert formats.count(2000) == "2\u202f000"
+    assert figure_text.count(80000.0) == "80\u202f000"
+    assert figure_text.count(59.87) == "59.87"
+    assert figure_text.count(2000) == "2\u202f000"
 
 
 def test_percent_is_whole_and_says_all_or_nothing_only_when_it_is_so() -> None:
-    assert [formats.percent(value) for value in (0.0, 0.001, 0.904, 0.998, 1.0)] == ["0%", "<1%", "90%", ">99%", "100%"]
+    assert [figure_text.percent(value) for value in (0.0, 0.001, 0.904, 0.998, 1.0)] == [
+        "0%",
+        "<1%",
+        "90%",
+        ">99%",
+        "100%",
+    ]
 
 
 def test_a_range_that_rounds_to_one_figure_is_one_figure() -> None:
-    assert formats.percents([0.651, 0.903]) == "65–90%"
-    assert formats.percents([0.431, 0.432]) == "43%"
-    assert formats.percents([-0.04, 0.2]) == "−4% to 20%"
-    assert formats.signeds([-0.0412, 0.2]) == "−0.041 to 0.200"
-    assert formats.signeds([0.2001, 0.2004]) == "0.200"
+    assert figure_text.percents([0.651, 0.903]) == "65–90%"
+    assert figure_text.percents([0.431, 0.432]) == "43%"
+    assert figure_text.percents([-0.04, 0.2]) == "−4% to 20%"
+    assert figure_text.signeds([-0.0412, 0.2]) == "−0.041 to 0.200"
+    assert figure_text.signeds([0.2001, 0.2004]) == "0.200"
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_heat_steps_are_clamped(value: float) -> None:
-    assert 0 <= int(formats.heat_step(value)) <= 20
+    assert 0 <= int(figure_text.heat_step(value)) <= 20
 
 
 @pytest.mark.parametrize("theme", [colours.LIGHT, colours.DARK])
@@ -97,7 +104,7 @@ def test_missing_templates_say_what_to_do(tmp_path: Path, monkeypatch: pytest.Mo
     ],
 )
 def test_figures_of_any_size_are_short(value: float, as_score: str, as_count: str) -> None:
-    assert formats.signed(value, 2) == as_score
-    assert formats.count(value) == as_count
-    assert formats.plus(value, 2) in (as_score, f"+{as_score}")
-    assert len(formats.percent(value)) < 12
+    assert figure_text.signed(value, 2) == as_score
+    assert figure_text.count(value) == as_count
+    assert figure_text.plus(value, 2) in (as_score, f"+{as_score}")
+    assert len(figure_text.percent(value)) < 12

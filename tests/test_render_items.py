@@ -5,16 +5,16 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from render_runs import PAIRS, PUBLISHED, run_row, write_computed_run
-from rendered_reports import write_report
+from support.render_runs import PAIRS, PUBLISHED, run_row, write_computed_run
+from support.rendered_reports import write_report
 
-from nlareport.render import items
-from nlareport.render.browser import scaled
-from nlareport.render.formats import signed
-from nlareport.render.items import ItemDetail, ItemPages
-from nlareport.store.database import create_run_file
-from nlareport.store.published import import_published
-from nlareport.store.queries import DuckDBReader
+from nlareport.render.figure_text import signed
+from nlareport.render.pages import item_pages
+from nlareport.render.pages.item_pages import ItemDetail, ItemPages
+from nlareport.render.pages.sample_browser import scaled
+from nlareport.store.published.published_run import import_published
+from nlareport.store.reader import DuckDBReader
+from nlareport.store.run_file import create_run_file
 
 HOSTILE = "<script>alert(1)</script>\"'</p>\u2028{{ 7 * 7 }}"
 N_ITEMS = 120
@@ -37,8 +37,8 @@ def site(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def shared_site(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(items, "MOST_SINGLE_PAGES", 50)
-        patch.setattr(items, "ITEMS_PER_LIST", 50)
+        patch.setattr(item_pages, "MOST_SINGLE_PAGES", 50)
+        patch.setattr(item_pages, "ITEMS_PER_LIST", 50)
         return rendered(run, tmp_path_factory.mktemp("shared"))
 
 

@@ -7,15 +7,15 @@ from xml.etree import ElementTree
 import pytest
 import yaml
 from jinja2 import UndefinedError
-from render_runs import PAIRS, PUBLISHED, run_row, write_computed_run
-from rendered_reports import write_report
+from support.render_runs import PAIRS, PUBLISHED, run_row, write_computed_run
+from support.rendered_reports import write_report
 
 from nlareport.errors import RunIncomplete
 from nlareport.render.environment import template_environment
-from nlareport.render.samples import mark_token
-from nlareport.rows import AblationCell, Baseline, Cell, LearningCurve
-from nlareport.store.database import RunFile, create_run_file
-from nlareport.store.published import import_published
+from nlareport.render.report.sample_cards import mark_token
+from nlareport.rows.cell_rows import AblationCell, Baseline, Cell, LearningCurve
+from nlareport.store.published.published_run import import_published
+from nlareport.store.run_file import RunFile, create_run_file
 
 
 def figures() -> dict:

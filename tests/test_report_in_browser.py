@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page
-from rendered_reports import RUNS, opened, write_reports
+from support.rendered_reports import RUNS, opened, write_reports
 
 NO_SCRIPT = {"java_script_enabled": False, "viewport": {"width": 1280, "height": 900}}
 SHOWN = ".heat.large .value:visible"

@@ -4,8 +4,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from nlareport.errors import TooFewItems
-from nlareport.geometry import unit_rows, variance_nrm
-from nlareport.resampling import (
+from nlareport.statistics.geometry import unit_rows, variance_nrm
+from nlareport.statistics.resampling import (
     bootstrap_columns,
     bootstrap_means,
     bootstrap_ratios,
@@ -112,14 +112,14 @@ def test_every_draw_holds_as_many_documents_as_there_are(n_documents, draws, see
 
 def test_the_size_of_a_chunk_does_not_change_what_is_drawn(monkeypatch):
     whole = np.concatenate(list(document_weights(7, 40, 5)))
-    monkeypatch.setattr("nlareport.resampling._WEIGHTS_AT_ONCE", 21)
+    monkeypatch.setattr("nlareport.statistics.resampling._WEIGHTS_AT_ONCE", 21)
     chunks = list(document_weights(7, 40, 5))
     assert len(chunks) == 14
     assert np.array_equal(np.concatenate(chunks), whole)
 
 
 def test_a_chunk_holds_at_least_one_draw_and_as_many_entries_as_fit(monkeypatch):
-    monkeypatch.setattr("nlareport.resampling._WEIGHTS_AT_ONCE", 14)
+    monkeypatch.setattr("nlareport.statistics.resampling._WEIGHTS_AT_ONCE", 14)
     assert [len(chunk) for chunk in document_weights(7, 5, 1)] == [2, 2, 1]
     assert [len(chunk) for chunk in document_weights(15, 3, 1)] == [1, 1, 1]
 

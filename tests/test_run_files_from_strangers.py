@@ -14,7 +14,7 @@ from pathlib import Path
 import duckdb
 import polars as pl
 import pytest
-from store_runs import a_run, a_small_run, make_older
+from support.store_runs import a_run, a_small_run, make_older
 
 from nlareport.errors import (
     FileUnwritable,
@@ -29,8 +29,8 @@ from nlareport.errors import (
     RunFileUnwritable,
 )
 from nlareport.store.connections import connect
-from nlareport.store.database import RunFile
-from nlareport.store.queries import DuckDBReader
+from nlareport.store.reader import DuckDBReader
+from nlareport.store.run_file import RunFile
 from nlareport.store.whole_run import store_run
 
 Opening = Callable[[Path], object]
@@ -422,7 +422,7 @@ def test_names_that_mean_something_elsewhere_are_names_here(name: str, copy: Pat
 
 def test_too_many_open_files_are_told_as_that(copy: Path) -> None:
     program = (
-        "import resource, sys, os; from pathlib import Path; from nlareport.store.queries import DuckDBReader; "
+        "import resource, sys, os; from pathlib import Path; from nlareport.store.reader import DuckDBReader; "
         "from nlareport.errors import NlareportError; n = int(sys.argv[2]); "
         "resource.setrlimit(resource.RLIMIT_NOFILE, (n, n))"
         "\ntry: DuckDBReader.open(Path(sys.argv[1]))\nexcept NlareportError as error: print(error)"

@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
-from pipeline_runs import run, scripted_content, write_corpus, write_experiment
-from tiny_checkpoints import ARCHITECTURES, Architecture, TinyPair, copied_pair
+from support.pipeline_runs import run, scripted_content, write_corpus, write_experiment
+from support.tiny_checkpoints import ARCHITECTURES, Architecture, TinyPair, copied_pair
 
-from nlareport.assurance_rows import SelfTest
 from nlareport.backends import scripted
 from nlareport.backends.transformers_local import (
     TransformersExtractor,
@@ -23,9 +22,10 @@ from nlareport.backends.transformers_local import (
 from nlareport.checks import Finding
 from nlareport.cli import cli
 from nlareport.errors import SelfTestFailed
-from nlareport.self_testing import READING, Bounds, apart, measured
+from nlareport.rows.run_rows import SelfTest
 from nlareport.stages.read_again import read_again
-from nlareport.store.database import RunFile
+from nlareport.statistics.reading_tolerance import READING, Bounds, apart, measured
+from nlareport.store.run_file import RunFile
 from nlareport.store.whole_run import read_run
 
 torch.set_num_threads(1)

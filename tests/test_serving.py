@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from nlareport import pipeline, serving
+from nlareport import publish, serving
 from nlareport.cli import cli
 from nlareport.errors import PortUnusable
 from nlareport.serving import ADDRESS, Preview
@@ -138,7 +138,7 @@ def test_a_browser_that_goes_away_leaves_the_terminal_alone(port: int, capfd: py
 
 def test_a_taken_port_is_told_before_anything_is_rendered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rendered: list[Path] = []
-    monkeypatch.setattr(pipeline, "render_run", lambda file, out, **_: rendered.append(file))
+    monkeypatch.setattr(publish, "publish_run", lambda file, out, **_: rendered.append(file))
     with Preview(0) as taken:
         number = taken.address.rstrip("/").rpartition(":")[2]
         result = CliRunner().invoke(cli, ["serve", str(tmp_path / "run.duckdb"), "--port", number])
@@ -168,7 +168,7 @@ def test_a_preview_stopped_while_it_is_rendered_says_one_sentence(
         left.append(out)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(pipeline, "render_run", interrupted)
+    monkeypatch.setattr(publish, "publish_run", interrupted)
     result = CliRunner().invoke(cli, ["serve", str(tmp_path / "run.duckdb"), "--port", "0"])
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr == "nlareport: stopped before it was done; give the same command again.\n"

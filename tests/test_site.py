@@ -13,21 +13,21 @@ from urllib.request import urlopen
 
 import pytest
 from playwright.sync_api import Browser, Page
-from render_runs import PAIRS, run_row
-from rendered_reports import served
-from site_project import COMPARISON, ROOT, RUNS, THIS_CHECKOUT
+from support.render_runs import PAIRS, run_row
+from support.rendered_reports import served
+from support.site_project import COMPARISON, ROOT, RUNS, THIS_CHECKOUT
 
 from nlareport.cli import cli
 from nlareport.experiment import parse_experiment
-from nlareport.render import contexts
-from nlareport.render.formats import signed
-from nlareport.render.home import Link, read_card, series_index
-from nlareport.render.policy import with_policy
-from nlareport.render.reference import DictionaryColumn, take_apart, write_reference
-from nlareport.store.database import create_run_file
-from nlareport.store.published import import_published
-from nlareport.store.queries import DuckDBReader
-from nlareport.written_folders import Terms, written_folder
+from nlareport.files.written_folders import Terms, written_folder
+from nlareport.render.content_security import with_policy
+from nlareport.render.figure_text import signed
+from nlareport.render.report import query_rows
+from nlareport.render.site.home import Link, read_card, series_index
+from nlareport.render.site.reference import DictionaryColumn, take_apart, write_reference
+from nlareport.store.published.published_run import import_published
+from nlareport.store.reader import DuckDBReader
+from nlareport.store.run_file import create_run_file
 
 
 class Links(HTMLParser):
@@ -127,9 +127,9 @@ def test_home_shows_the_matrix_of_a_run_as_its_file_has_it(run_id: str, site_pro
         db = tmp_path / "run.duckdb"
         import_published(site_project / RUNS[run_id], db)
     with DuckDBReader.open(db) as reader:
-        cells = reader.rows(contexts.MatrixCell, "matrix", subset="all")
-        best = next(c for c in reader.rows(contexts.HeroCell, "hero_cells") if c.figure == "Best cross-family cell")
-        run = reader.rows(contexts.RunHead, "report_run")[0]
+        cells = reader.rows(query_rows.MatrixCell, "matrix", subset="all")
+        best = next(c for c in reader.rows(query_rows.HeroCell, "hero_cells") if c.figure == "Best cross-family cell")
+        run = reader.rows(query_rows.RunHead, "report_run")[0]
     card = card_on((site_project / "site/public/index.html").read_text(encoding="utf-8"), run_id)
     shown = re.findall(r'<td class="(same|cross)-\d+">([^<]+)</td>', card)
     assert shown == [("same" if cell.is_diagonal else "cross", signed(cell.fve_nrm)) for cell in cells]

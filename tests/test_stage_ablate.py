@@ -5,13 +5,15 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tiny_checkpoints import ARCHITECTURES, Architecture, tiny_tokenizer
+from support.tiny_checkpoints import ARCHITECTURES, Architecture, tiny_tokenizer
 
 from nlareport.backends.scripted import ScriptedTokenizer
 from nlareport.backends.transformers_reading import TransformersTokenizer
 from nlareport.batches import ActivationBatch, Tokenization
 from nlareport.errors import CheckpointDrift
-from nlareport.rows import WHOLE_TEXT_METHODS, Ablation, AblationMethod, Cut, PairId, cut_of
+from nlareport.rows.ablation_methods import WHOLE_TEXT_METHODS, AblationMethod, Cut, cut_of
+from nlareport.rows.item_rows import Ablation
+from nlareport.rows.run_rows import PairId
 from nlareport.stages.ablate import (
     WHOLE_TEXT_CHANGES,
     Occasion,

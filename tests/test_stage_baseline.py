@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from nlareport.geometry import best_constant_mse, centre, mean_norm, variance_nrm
-from nlareport.rows import PairId
-from nlareport.stages.baseline import Answers, Estimate, estimate
+from nlareport.rows.run_rows import PairId
+from nlareport.statistics.baselines import Answers, Estimate, estimate
+from nlareport.statistics.geometry import best_constant_mse, centre, mean_norm, variance_nrm
 
 SOURCE, TARGET = PairId("a"), PairId("b")
 VECTORS = (np.random.default_rng(1).standard_normal((40, 8)) + 1.0).astype(np.float32)

@@ -7,10 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nlareport.comparison import CellDifference, ItemDifference, SharedItems
-from nlareport.rows import Cell, Pair, PairId
-from nlareport.stages.compare import Measured, compare_cells, target_scales
-from nlareport.stages.match import match_items
-from nlareport.stages.protocol import protocol_differences
+from nlareport.review.cell_differences import Measured, compare_cells, target_scales
+from nlareport.review.protocol_differences import protocol_differences
+from nlareport.review.shared_items import match_items
+from nlareport.rows.cell_rows import Cell
+from nlareport.rows.run_rows import Pair, PairId
 
 P, Q = PairId("p"), PairId("q")
 DRAWS, SEED = 400, 0

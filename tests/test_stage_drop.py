@@ -5,9 +5,11 @@ import numpy as np
 import pytest
 
 from nlareport.errors import TooFewItems
-from nlareport.rows import Ablation, AblationCell, Item, Pair, PairId, Score
-from nlareport.stages.drop import ChangedCell, ablation_cells, changed_cell
-from nlareport.stages.summarize import summarize
+from nlareport.rows.cell_rows import AblationCell
+from nlareport.rows.item_rows import Ablation, Item, Score
+from nlareport.rows.run_rows import Pair, PairId
+from nlareport.statistics.ablation_cells import ChangedCell, ablation_cells, changed_cell
+from nlareport.statistics.cells import summarize
 
 A = PairId("a")
 V = 0.5

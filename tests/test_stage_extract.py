@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from nlareport.errors import NonFiniteVector, ZeroVector
-from nlareport.rows import PairId
+from nlareport.rows.run_rows import PairId
 from nlareport.stages.extract import activation_norms, extract
 
 PAIR = PairId("a-L1")

@@ -4,10 +4,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nlareport.batches import ActivationBatch
-from nlareport.geometry import centre
-from nlareport.measure_rows import SubsetRange
-from nlareport.rows import PairId
-from nlareport.stages.grade import atypicalities, members, ranges
+from nlareport.rows.cell_rows import SubsetRange
+from nlareport.rows.run_rows import PairId
+from nlareport.statistics.geometry import centre
+from nlareport.statistics.graded_subsets import atypicalities, members, ranges
 
 A = PairId("a")
 

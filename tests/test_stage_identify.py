@@ -6,11 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nlareport.batches import ActivationBatch
-from nlareport.geometry import centre
-from nlareport.measure_rows import Measure, Resemblance
-from nlareport.rows import PairId
-from nlareport.stages.identify import identification, measure_cells
-from nlareport.stages.resemble import CentredGolds, resemble
+from nlareport.rows.cell_rows import Measure
+from nlareport.rows.item_rows import Resemblance
+from nlareport.rows.run_rows import PairId
+from nlareport.statistics.geometry import centre
+from nlareport.statistics.identification import identification, measure_cells
+from nlareport.statistics.resemblance import CentredGolds, resemble
 
 A, B = PairId("a"), PairId("b")
 OF = ("identified_of_2", "identified_of_10", "identified_of_all")

@@ -5,9 +5,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nlareport.measure_rows import Outlier
-from nlareport.rows import Alignment, Explanation, PairId
-from nlareport.stages.outliers import find_outliers, near_duplicates
+from nlareport.rows.item_rows import Alignment, Explanation, Outlier
+from nlareport.rows.run_rows import PairId
+from nlareport.statistics.outliers import find_outliers, near_duplicates
 
 A, B = PairId("a"), PairId("b")
 

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from nlareport.rows import Explanation, Finish, PairId
+from nlareport.rows.item_rows import Explanation, Finish
+from nlareport.rows.run_rows import PairId
 from nlareport.stages.reconstruct import reconstruct, scorable_text
 
 TARGET = PairId("b")

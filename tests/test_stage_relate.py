@@ -4,10 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nlareport.resampling import bootstrap_columns, percentile_interval
-from nlareport.rows import PairId, Score
-from nlareport.stages.relate import ceiling_fractions, draw_cells, effects
-from nlareport.store import statements
+from nlareport.rows.item_rows import Score
+from nlareport.rows.run_rows import PairId
+from nlareport.statistics.additive_effects import ceiling_fractions, draw_cells, effects
+from nlareport.statistics.resampling import bootstrap_columns, percentile_interval
+from nlareport.store import sql_files
 
 IDS = [PairId(name) for name in "abcd"]
 A, B = IDS[:2]
@@ -82,7 +83,7 @@ def test_effects_are_those_of_the_query_and_their_intervals_hold_them():
     cells = {(s, t): rng.normal(0.5, 0.2, 40).tolist() for s in IDS for t in IDS}
     found = effects(IDS, drawn(cells))
     with duckdb.connect() as connection:
-        connection.execute(statements.schema())
+        connection.execute(sql_files.schema())
         for number, pair_id in enumerate(IDS):
             connection.execute(
                 "INSERT INTO pair (pair_id, label, family, base_model, block_index, d_model, ordinal) "
@@ -93,7 +94,7 @@ def test_effects_are_those_of_the_query_and_their_intervals_hold_them():
                 "INSERT INTO cell (source, target, subset, fve_nrm) VALUES (?, ?, 'all', ?)",
                 [source, target, float(np.mean(column))],
             )
-        answer = connection.sql(statements.query_text("source_effects")).pl()
+        answer = connection.sql(sql_files.query_text("source_effects")).pl()
     asked = {row["pair_id"]: (row["source_effect"], row["target_effect"]) for row in answer.iter_rows(named=True)}
     for row in found:
         assert row.effect == pytest.approx(asked[row.pair_id][row.role == "target"], abs=1e-12)

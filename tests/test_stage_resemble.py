@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from nlareport.batches import ActivationBatch
-from nlareport.geometry import centre, unit_rows
-from nlareport.rows import PairId
-from nlareport.stages.resemble import CentredGolds, resemble
+from nlareport.rows.run_rows import PairId
+from nlareport.statistics.geometry import centre, unit_rows
+from nlareport.statistics.resemblance import CentredGolds, resemble
 
 A, B = PairId("a"), PairId("b")
 

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from nlareport.batches import ReadingLimits, SourceDocument, Tokenization
 from nlareport.errors import NothingToAlign
 from nlareport.experiment import Sampling
-from nlareport.rows import Document, Item
+from nlareport.rows.item_rows import Item
+from nlareport.rows.run_rows import Document
 from nlareport.stages.sample import (
     CANNOT_READ,
     align,

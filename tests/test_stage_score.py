@@ -3,12 +3,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nlareport.assurance_rows import Mark
 from nlareport.batches import ActivationBatch
 from nlareport.errors import CheckpointDrift, TooFewItems
-from nlareport.resampling import derangement
-from nlareport.rows import Explanation, PairId, Score
-from nlareport.stages.score import measure_pair, null_scores, score_cell
+from nlareport.rows.item_rows import Explanation, Mark, Score
+from nlareport.rows.run_rows import PairId
+from nlareport.statistics.resampling import derangement
+from nlareport.statistics.scores import measure_pair, null_scores, score_cell
 
 SOURCE, TARGET = PairId("a"), PairId("b")
 

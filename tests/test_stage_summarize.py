@@ -8,10 +8,12 @@ from hypothesis import strategies as st
 from scipy.stats import trim_mean
 
 from nlareport.batches import ActivationBatch
-from nlareport.geometry import variance_nrm
-from nlareport.resampling import bootstrap_means, percentile_interval
-from nlareport.rows import Cell, Item, NullScore, Pair, PairId, Score, Stratum
-from nlareport.stages.summarize import SUBSETS, resampled_variances, summarize
+from nlareport.rows.cell_rows import Cell
+from nlareport.rows.item_rows import Item, NullScore, Score, Stratum
+from nlareport.rows.run_rows import Pair, PairId
+from nlareport.statistics.cells import SUBSETS, resampled_variances, summarize
+from nlareport.statistics.geometry import variance_nrm
+from nlareport.statistics.resampling import bootstrap_means, percentile_interval
 
 A, B = PairId("a"), PairId("b")
 STRATA: list[Stratum] = ["digits", "punctuation", "prose"]

@@ -3,9 +3,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from nlareport.assurance_rows import AnswerMark
 from nlareport.batches import ActivationBatch, Completion
-from nlareport.rows import Explanation, Finish, PairId
+from nlareport.rows.item_rows import AnswerMark, Explanation, Finish
+from nlareport.rows.run_rows import PairId
 from nlareport.stages.verbalize import Verbalized, judge_again, verbalize
 
 

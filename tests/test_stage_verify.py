@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from nlareport.errors import ItemsMoved, PairNotRecorded
-from nlareport.rows import Explanation, Item, Pair, PairId, Score
-from nlareport.stages.verify import Answers, compare, refuse_moved, refuse_unrecorded
+from nlareport.review.pair_agreement import Answers, compare, refuse_moved, refuse_unrecorded
+from nlareport.rows.item_rows import Explanation, Item, Score
+from nlareport.rows.run_rows import Pair, PairId
 
 OWN, OTHER = PairId("own"), PairId("other")
 PAIR = Pair(OWN, "Own", "family", "base", 2, 16, None, None, 0.5, 0.7, None, 0)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from simulated_trials import (
+from support.simulated_trials import (
     Design,
     cell_coverage,
     cell_trials,
@@ -23,12 +23,12 @@ from simulated_trials import (
 )
 
 from nlareport.batches import ActivationBatch
-from nlareport.geometry import best_constant_mse, centre, fve_nrm, mean_direction
-from nlareport.power import Z_INTERVAL, n_for_equivalence, power_to_see, smallest_seen, standard_error
-from nlareport.rows import PairId
-from nlareport.stages.baseline import Answers, estimate
-from nlareport.stages.replicate import difference_interval
-from nlareport.stages.score import measure_pair, null_scores
+from nlareport.review.replication import difference_interval
+from nlareport.rows.run_rows import PairId
+from nlareport.statistics.baselines import Answers, estimate
+from nlareport.statistics.geometry import best_constant_mse, centre, fve_nrm, mean_direction
+from nlareport.statistics.power import Z_INTERVAL, n_for_equivalence, power_to_see, smallest_seen, standard_error
+from nlareport.statistics.scores import measure_pair, null_scores
 
 TRIALS, DRAWS = 1000, 1000
 MANY_TRIALS = 4000

@@ -11,12 +11,12 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from store_runs import GEMMA, QWEN, a_pair
+from support.store_runs import GEMMA, QWEN, a_pair
 
 from nlareport.batches import ActivationBatch, SourceDocument
 from nlareport.errors import ActivationsDamaged
-from nlareport.rows import PairId
-from nlareport.store.activations import ActivationOrigin, ActivationStore
+from nlareport.rows.run_rows import PairId
+from nlareport.store.vectors.activations import ActivationOrigin, ActivationStore
 
 
 def a_batch(item_ids: Sequence[int], width: int = 3, pair_id: PairId = QWEN, add: float = 0.0) -> ActivationBatch:

@@ -6,15 +6,15 @@ import polars as pl
 import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
-from store_runs import a_small_run, any_runs
+from support.store_runs import a_small_run, any_runs
 
 from nlareport.errors import BundleInvalid, RunFileMissing, RunFileTaken
-from nlareport.rows import Document
-from nlareport.store.bundle import bundle_rows, export_bundle, import_bundle, import_run
-from nlareport.store.bundle_formats import BundleFormat
+from nlareport.files.written_folders import MANIFEST
+from nlareport.rows.run_rows import Document
+from nlareport.store.bundle.bundle import bundle_rows, export_bundle, import_bundle, import_run
+from nlareport.store.bundle.bundle_formats import BundleFormat
 from nlareport.store.connections import SCHEMA_VERSION
 from nlareport.store.whole_run import RunRows, read_run, store_run
-from nlareport.written_folders import MANIFEST
 
 FORMATS: list[BundleFormat] = ["parquet", "csv", "jsonl"]
 

@@ -8,7 +8,7 @@ import duckdb
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from store_runs import (
+from support.store_runs import (
     GEMMA,
     QWEN,
     a_null_score,
@@ -23,7 +23,6 @@ from store_runs import (
     make_older,
 )
 
-from nlareport.atomic_files import HOST
 from nlareport.errors import (
     FileUnwritable,
     RowRefused,
@@ -32,12 +31,14 @@ from nlareport.errors import (
     RunFileOfAnotherVersion,
     RunFileUnreadable,
 )
-from nlareport.rows import Ablation, Cell, Claim, Explanation, Item, NullScore, Pair, Run, Score
-from nlareport.store import database
+from nlareport.files.atomic_files import HOST
+from nlareport.rows.cell_rows import Cell
+from nlareport.rows.item_rows import Ablation, Explanation, Item, NullScore, Score
+from nlareport.rows.run_rows import Claim, Pair, Run
 from nlareport.store.connections import SCHEMA_VERSION
-from nlareport.store.database import RunFile
-from nlareport.store.queries import DuckDBReader
-from nlareport.store.tables import PRIMARY_KEYS, column_types, table_of
+from nlareport.store.reader import DuckDBReader
+from nlareport.store.row_tables import PRIMARY_KEYS, column_types, table_of
+from nlareport.store.run_file import RunFile, create_run_file
 from nlareport.store.whole_run import RunRows, read_run, store_run
 
 
@@ -298,15 +299,15 @@ DYING = """
 import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
-from store_runs import a_run, a_score
-from nlareport.store import database
-from nlareport.store.database import RunFile
+from support.store_runs import a_run, a_score
+from nlareport.store import run_file as store_file
+from nlareport.store.run_file import RunFile
 
 die = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 if sys.argv[3] == "schema":
-    database.statements.schema = die
+    store_file.sql_files.schema = die
 elif sys.argv[3] == "link":
-    database.os.link = die
+    store_file.os.link = die
 with RunFile.create_or_open(Path(sys.argv[1]), a_run()) as run_file:
     run_file.append([a_score(1)])
     with run_file.transaction():
@@ -344,7 +345,7 @@ def test_the_log_of_a_file_that_is_gone_does_not_enter_the_new_one(path: Path) -
 
 def test_a_file_another_process_finished_first_is_kept(path: Path) -> None:
     RunFile.create_or_open(path, a_run(run_id="first")).close()
-    database.create_run_file(path, a_run(run_id="second"))
+    create_run_file(path, a_run(run_id="second"))
     with RunFile.open(path) as run_file:
         assert run_file.run().run_id == "first"
     assert [entry.name for entry in path.parent.iterdir()] == ["tiny.duckdb"]

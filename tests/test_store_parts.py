@@ -11,14 +11,21 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from store_runs import GEMMA, QWEN, a_pair
+from support.store_runs import GEMMA, QWEN, a_pair
 
 from nlareport.batches import ActivationBatch
 from nlareport.errors import ActivationsDamaged, ActivationsUnreadable
-from nlareport.store.activations import ActivationOrigin, ActivationStore
-from nlareport.store.parts import part_notes, part_paths, read_part, read_whole_part, refuse_damaged, write_part
-from nlareport.store.sealed_parquet import ROWS_A_GROUP
-from nlareport.store.vector_parts import VectorParts
+from nlareport.store.vectors.activations import ActivationOrigin, ActivationStore
+from nlareport.store.vectors.parquet_parts import (
+    part_notes,
+    part_paths,
+    read_part,
+    read_whole_part,
+    refuse_damaged,
+    write_part,
+)
+from nlareport.store.vectors.sealed_parquet import ROWS_A_GROUP
+from nlareport.store.vectors.vector_folder import VectorParts
 
 N_ROWS = 2 * ROWS_A_GROUP + 10
 TYPES = {"item_id": pl.Int64, "vector": pl.Array, "text": pl.String}

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from store_runs import a_run, a_small_run, make_older
+from support.store_runs import a_run, a_small_run, make_older
 
-from nlareport.file_names import file_name
+from nlareport.files.file_names import file_name
 from nlareport.ports import PublicCopy
 from nlareport.store import public_copy
-from nlareport.store.bundle import export_bundle, import_bundle
+from nlareport.store.bundle.bundle import export_bundle, import_bundle
 from nlareport.store.public_copy import write_public_copy
-from nlareport.store.queries import DuckDBReader
+from nlareport.store.reader import DuckDBReader
 from nlareport.store.whole_run import RunRows, read_run, store_run
 
 

@@ -6,9 +6,9 @@ import pytest
 import yaml
 
 from nlareport.errors import PublishedFiguresInvalid, RunFileTaken, RunFileUnreadable
-from nlareport.rows import stratum_of
-from nlareport.store.bundle import import_run
-from nlareport.store.published import document_of, import_published, published_rows
+from nlareport.rows.item_rows import stratum_of
+from nlareport.store.bundle.bundle import import_run
+from nlareport.store.published.published_run import document_of, import_published, published_rows
 from nlareport.store.whole_run import RunRows, read_run
 
 FIGURES = Path(__file__).parents[1] / "data" / "published" / "18-cross-family.yaml"

@@ -9,7 +9,7 @@ from typing import Any
 
 import duckdb
 import pytest
-from store_runs import QWEN, a_run, a_score, a_small_run
+from support.store_runs import QWEN, a_run, a_score, a_small_run
 
 from nlareport.errors import (
     QueryFailed,
@@ -19,11 +19,13 @@ from nlareport.errors import (
     RunFileOfAnotherVersion,
     RunFileUnreadable,
 )
-from nlareport.rows import Cell, Item, Run
+from nlareport.rows.cell_rows import Cell
+from nlareport.rows.item_rows import Item
+from nlareport.rows.run_rows import Run
 from nlareport.shown import printable
-from nlareport.store import statements
-from nlareport.store.database import RunFile
-from nlareport.store.queries import DuckDBReader
+from nlareport.store import sql_files
+from nlareport.store.reader import DuckDBReader
+from nlareport.store.run_file import RunFile
 from nlareport.store.whole_run import store_run
 
 
@@ -58,7 +60,7 @@ def reader(path: Path) -> Iterator[DuckDBReader]:
 @pytest.fixture
 def queries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of queries for one test to fill."""
-    monkeypatch.setattr(statements, "SQL_FOLDER", tmp_path)
+    monkeypatch.setattr(sql_files, "SQL_FOLDER", tmp_path)
     (tmp_path / "audits").mkdir()
     return tmp_path
 
@@ -108,7 +110,7 @@ def test_the_schema_is_no_query(reader: DuckDBReader) -> None:
 def test_every_query_says_what_its_answer_is() -> None:
     for name, purpose in DuckDBReader.query_names().items():
         assert re.fullmatch(r"[A-Z][^\n]*\.", purpose), f"{name}.sql does not begin with a sentence"
-        assert statements.query_text(name).startswith("-- "), f"{name}.sql has no head"
+        assert sql_files.query_text(name).startswith("-- "), f"{name}.sql has no head"
 
 
 def test_audits_are_named_by_their_folder(queries: Path, reader: DuckDBReader) -> None:
@@ -178,7 +180,7 @@ def test_a_pivot_is_a_question(reader: DuckDBReader) -> None:
 def test_an_answer_without_end_is_refused_and_not_collected(
     reader: DuckDBReader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nlareport.store.queries.LARGEST_ANSWER", 1000)
+    monkeypatch.setattr("nlareport.store.reader.LARGEST_ANSWER", 1000)
     assert reader.frame("SELECT * FROM range(1000)").height == 1000
     with pytest.raises(QueryFailed, match="gives over 1,000 rows; ask for fewer with LIMIT"):
         reader.frame("SELECT * FROM range(1000000000000)")

@@ -7,19 +7,19 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
-from pipeline_runs import run, scripted_content, write_corpus, write_experiment
-from tiny_checkpoints import Architecture, TinyPair
+from support.pipeline_runs import run, scripted_content, write_corpus, write_experiment
+from support.tiny_checkpoints import Architecture, TinyPair
 
-from nlareport.assurance_rows import Choice
 from nlareport.backends.streams import keeps_float32, stream_choice
 from nlareport.backends.transformers_local import TransformersVerbalizer
 from nlareport.backends.transformers_writing import rescaled
 from nlareport.cli import cli
 from nlareport.errors import RunOfAnotherExperiment
 from nlareport.experiment import Decoding, Stream
-from nlareport.rows import Explanation
-from nlareport.store.database import RunFile
-from nlareport.store.queries import DuckDBReader
+from nlareport.rows.item_rows import Explanation
+from nlareport.rows.run_rows import Choice
+from nlareport.store.reader import DuckDBReader
+from nlareport.store.run_file import RunFile
 
 torch.set_num_threads(1)
 

@@ -15,14 +15,14 @@ import pytest
 from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
-from store_runs import a_run, a_small_run
+from support.store_runs import a_run, a_small_run
 
-from nlareport import pipeline
+from nlareport import publish
 from nlareport.cli import cli
 from nlareport.errors import QueryFailed
-from nlareport.render.tables import written
+from nlareport.render.text_tables import written
 from nlareport.shown import printable
-from nlareport.store.database import create_run_file
+from nlareport.store.run_file import create_run_file
 from nlareport.store.whole_run import store_run
 from nlareport.terminal import EXIT_OUR_FAULT, TRACEBACK_VARIABLE, ProgressLine
 
@@ -111,7 +111,7 @@ def test_an_error_that_quotes_a_stranger_is_safe_to_look_at(run_file: Path, monk
     def refuse(*_: object, **__: object) -> None:
         raise QueryFailed(f"Query {ESCAPES}: refused")
 
-    monkeypatch.setattr(pipeline, "render_run", refuse)
+    monkeypatch.setattr(publish, "publish_run", refuse)
     said = invoke("render", run_file, "--out", "pages").stderr
     assert said == printable(said)
     assert "\\x1b[2J" in said
@@ -156,20 +156,24 @@ ENDLESS = "SELECT count(*) FROM range(100000000000) a, range(1000000) b WHERE a.
 def test_a_question_without_end_is_stopped_in_one_sentence(name: str, run_file: Path) -> None:
     command = [sys.executable, "-m", "nlareport", "query", str(run_file), ENDLESS]
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=_hear_interrupts
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=_hear_signals
     ) as process:
         _wait_for_work(process.pid)
         process.send_signal(getattr(signal, name))
-        out, said = process.communicate(timeout=60)
+        try:
+            out, said = process.communicate(timeout=60)
+        finally:
+            process.kill()
     # Python itself ends by SIGINT when the interrupt met certain C code on its way, whoever answered it.
     assert process.returncode in (1, -signal.SIGINT)
     assert out == ""
     assert said == "nlareport: stopped before it was done; give the same command again.\n"
 
 
-def _hear_interrupts() -> None:
-    """Commands in the background of a script, as tests may be, pass over Ctrl-C."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+def _hear_signals() -> None:
+    """Tests in the background of a script ignore Ctrl-C, and under nohup a hang-up; their children would too."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def _wait_for_work(pid: int) -> None:
@@ -201,7 +205,7 @@ def _fail_with(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> Result:
     def fail(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr(pipeline, "render_run", fail)
+    monkeypatch.setattr(publish, "publish_run", fail)
     return invoke("render", "run.duckdb", "--out", "pages")
 
 

@@ -6,16 +6,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pipeline_runs import run, write_corpus, write_experiment
-from tiny_checkpoints import Architecture, TinyPair, copied_pair, set_stop_ids
+from support.pipeline_runs import run, write_corpus, write_experiment
+from support.tiny_checkpoints import Architecture, TinyPair, copied_pair, set_stop_ids
 
 from nlareport.backends.transformers_local import TransformersReconstructor
 from nlareport.batches import UNREAD, ActivationBatch, ReadingLimits
 from nlareport.errors import CorpusTooShort, NonFiniteWeights
-from nlareport.pipeline import render_run
-from nlareport.rows import Explanation, PairId
-from nlareport.stages import score
-from nlareport.store.queries import DuckDBReader
+from nlareport.publish import publish_run
+from nlareport.rows.item_rows import Explanation
+from nlareport.rows.run_rows import PairId
+from nlareport.statistics.scores import score_cell
+from nlareport.store.reader import DuckDBReader
 
 CONTEXT, N_ITEMS = 90, 8
 
@@ -46,7 +47,7 @@ def test_an_explanation_that_was_not_read_is_told_apart_from_one_without_directi
     vectors = np.array([[1, 0, 0, 0], [UNREAD] * 4, [UNREAD, 0, 0, 1], [np.nan] * 4], dtype=np.float32)
     said = [Explanation(item, PairId("a"), "text", "text", 1, "closed", True) for item in range(4)]
     answers = ActivationBatch(PairId("a"), np.arange(4), vectors)
-    scores = score.score_cell(PairId("a"), PairId("a"), gold, answers, said, 0.5, "unscored")
+    scores = score_cell(PairId("a"), PairId("a"), gold, answers, said, 0.5, "unscored")
     assert scores[0].mse_nrm == pytest.approx(0)
     assert scores[1].unscored_reason == (
         "a cannot read the explanation: it is longer than its context, or holds a token it does not know"
@@ -91,7 +92,7 @@ def test_a_run_leaves_out_what_a_model_cannot_read_and_its_page_counts_it(
     assert 1 <= unscored[unread] < N_ITEMS, "some explanations fit, some do not"
     assert n_scored == N_ITEMS - unscored[unread]
     assert run(experiment, db, "transformers").endswith("nothing was missing")
-    page = render_run(db, tmp_path / "report").read_text(encoding="utf-8")
+    page = publish_run(db, tmp_path / "report").read_text(encoding="utf-8")
     assert unread in page
     assert beyond in page
 

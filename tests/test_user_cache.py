@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from nlareport.checkpoint import checkpoint_sha256
+from nlareport.checkpoints.sidecar import checkpoint_sha256
 from nlareport.errors import CheckpointChanged
-from nlareport.user_cache import KEPT_FROM_BYTES, cache_folder, file_sha256, unread_bytes
+from nlareport.files.user_cache import KEPT_FROM_BYTES, cache_folder, file_sha256, unread_bytes
 
 
 @pytest.fixture

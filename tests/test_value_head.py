@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tiny_checkpoints import D_MODEL, Architecture, TinyPair, copied_pair
+from support.tiny_checkpoints import D_MODEL, Architecture, TinyPair, copied_pair
 
 from nlareport.backends import EngineSettings, load_engine
 from nlareport.backends.transformers_reading import TransformersExtractor, TransformersReconstructor

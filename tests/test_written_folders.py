@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nlareport.errors import FileUnwritable, FolderOfOthers
-from nlareport.written_folders import MANIFEST, Terms, read_manifest, written_folder
+from nlareport.files.written_folders import MANIFEST, Terms, read_manifest, written_folder
 
 REPORT = Terms("report")
 FORCED = Terms("report", is_shared=True)

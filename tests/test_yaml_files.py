@@ -11,12 +11,12 @@ import pytest
 import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from refusals import LONGEST_LINE, refusal_of
+from support.refusals import LONGEST_LINE, refusal_of
 
 from nlareport.errors import ExperimentInvalid
 from nlareport.experiment import load_experiment
-from nlareport.given_files import what_it_is
-from nlareport.yaml_files import MOST_BYTES, mapping_in, text_of, yaml_text
+from nlareport.files.given_files import what_it_is
+from nlareport.files.yaml_files import MOST_BYTES, mapping_in, text_of, yaml_text
 
 
 def read(text: str) -> dict[str, Any]:

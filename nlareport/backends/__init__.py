@@ -10,13 +10,12 @@ from datetime import datetime
 from importlib import import_module
 from typing import Protocol, cast, runtime_checkable
 
-from nlareport.assurance_rows import Choice
 from nlareport.batches import ReadingLimits
-from nlareport.checkpoint import Sidecar
+from nlareport.checkpoints.sidecar import Sidecar
 from nlareport.errors import EngineUnknown
 from nlareport.experiment import PairSpec, Stream
-from nlareport.making_rows import CheckpointRole, MakingKind
 from nlareport.ports import Extractor, Reconstructor, Tokenizer, Verbalizer
+from nlareport.rows.run_rows import CheckpointRole, Choice, MakingKind
 
 ENGINES: Mapping[str, str] = {
     "transformers": "nlareport.backends.transformers_local:TransformersEngine",

@@ -35,9 +35,9 @@ from nlareport.backends.loading import (
 from nlareport.backends.memory import free_bytes, free_memory, is_out_of_memory
 from nlareport.backends.wall import first_line
 from nlareport.backends.weight_faults import has_other_parts
-from nlareport.checkpoint import checkpoint_sha256
+from nlareport.checkpoints.sidecar import checkpoint_sha256
 from nlareport.errors import BlockUnproven, FamilyUnsupported, MemoryTooSmall, NlareportError
-from nlareport.user_cache import keep, kept
+from nlareport.files.user_cache import keep, kept
 
 PROOFS_NAME = "block-proofs.json"
 PROOF_VERSION = 2

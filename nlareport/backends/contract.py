@@ -14,8 +14,10 @@ from nlareport.backends.configuration import context_tokens, load_text_config, r
 from nlareport.backends.loading import each_weight
 from nlareport.backends.quiet import quiet
 from nlareport.backends.tokenizers import chat_template_file, load_tokenizer
-from nlareport.chats import end_of_turn
-from nlareport.checkpoint import Sidecar, read_sidecar
+from nlareport.checkpoints.chat_templates import end_of_turn
+from nlareport.checkpoints.prompts import check_against_tokenizer
+from nlareport.checkpoints.sidecar import Sidecar, read_sidecar
+from nlareport.checkpoints.sidecar_values import Role
 from nlareport.errors import (
     ChatTemplateFails,
     CheckpointDrift,
@@ -25,8 +27,6 @@ from nlareport.errors import (
     NonFiniteWeights,
 )
 from nlareport.experiment import overflow_advice
-from nlareport.prompts import check_against_tokenizer
-from nlareport.sidecar_values import Role
 
 
 @dataclass(frozen=True, slots=True)

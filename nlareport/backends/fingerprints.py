@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from nlareport.backends.checkpoint_files import named_stop_ids
-from nlareport.checkpoint import checkpoint_sha256, read_sidecar, sidecar_content
+from nlareport.checkpoints.sidecar import checkpoint_sha256, read_sidecar, sidecar_content
 from nlareport.errors import CheckpointInvalid, CheckpointMissing
-from nlareport.making_rows import CheckpointRole, MakingKind
+from nlareport.rows.run_rows import CheckpointRole, MakingKind
 
 TOKENIZER_FILES = (
     "tokenizer.json",

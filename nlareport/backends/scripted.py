@@ -13,11 +13,10 @@ from typing import ClassVar, TypeVar
 import numpy as np
 from jaxtyping import Float
 
-from nlareport.assurance_rows import Choice
 from nlareport.backends import EngineSettings
 from nlareport.batches import Completion, ReadingLimits, Tokenization
 from nlareport.experiment import PairSpec
-from nlareport.making_rows import CheckpointRole, MakingKind
+from nlareport.rows.run_rows import CheckpointRole, Choice, MakingKind
 
 _CONCEPT_NAMES = """
     river market winter letter garden engine treaty violin harbour protein election mountain recipe satellite

@@ -19,10 +19,19 @@ from transformers import LogitsProcessor
 from nlareport.backends.block_proof import BlockProof
 from nlareport.backends.blocks import BlockReader, input_device
 from nlareport.backends.value_head import load_value_head
-from nlareport.checkpoint import Sidecar
+from nlareport.checkpoints.prompts import reconstructor_prompt
+from nlareport.checkpoints.sidecar import Sidecar
 from nlareport.checks import Finding
-from nlareport.prompts import reconstructor_prompt
-from nlareport.self_testing import READING, ROUNDING, SCORES, Bounds, apart, measured, told, with_direction
+from nlareport.statistics.reading_tolerance import (
+    READING,
+    ROUNDING,
+    SCORES,
+    Bounds,
+    apart,
+    measured,
+    told,
+    with_direction,
+)
 
 N_READ_AGAIN = 32
 """Tokens of an answer that are read again."""

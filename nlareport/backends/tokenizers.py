@@ -13,7 +13,7 @@ from transformers import AutoTokenizer
 from nlareport.backends.checkpoint_files import INDEX_NAME, PUT_BACK, json_object, small_text
 from nlareport.backends.quiet import quiet
 from nlareport.backends.wall import foreign_errors
-from nlareport.beginnings import bos_twice
+from nlareport.checkpoints.bos import bos_twice
 from nlareport.errors import CheckpointDamaged, CheckpointDrift, CheckpointMissing
 
 _NAMES_OF_SPECIAL_TOKENS = ("tokenizer_config.json", "special_tokens_map.json")

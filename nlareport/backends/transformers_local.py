@@ -9,7 +9,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from nlareport.assurance_rows import Choice
 from nlareport.backends import EngineSettings
 from nlareport.backends.checkpoint_files import refuse_damaged_weights
 from nlareport.backends.choices import Topics, base_choices, reconstructor_choices, verbalizer_choices
@@ -33,12 +32,11 @@ from nlareport.backends.transformers_reading import (
 from nlareport.backends.transformers_writing import TransformersVerbalizer
 from nlareport.backends.value_head import load_value_head
 from nlareport.batches import ReadingLimits
-from nlareport.beginnings import refuse_missing_bos
-from nlareport.checkpoint import Sidecar, read_sidecar
+from nlareport.checkpoints.bos import refuse_missing_bos
+from nlareport.checkpoints.sidecar import Sidecar, read_sidecar
 from nlareport.errors import CheckpointDrift, NlareportError
 from nlareport.experiment import PairSpec
-from nlareport.making_rows import CheckpointRole, MakingKind
-from nlareport.rows import PairId
+from nlareport.rows.run_rows import CheckpointRole, Choice, MakingKind, PairId
 
 __all__ = [
     "TransformersEngine",

@@ -27,10 +27,10 @@ from nlareport.backends.self_tests import block_finding, reader_findings
 from nlareport.backends.tokenizers import load_tokenizer, special_ids
 from nlareport.backends.value_head import load_value_head
 from nlareport.batches import UNREAD, ReadingLimits, Tokenization
+from nlareport.checkpoints.prompts import reconstructor_prompt
 from nlareport.checks import Finding
 from nlareport.errors import CheckpointMissing, ContextTooShort, NonFiniteWeights
 from nlareport.experiment import overflow_advice
-from nlareport.prompts import reconstructor_prompt
 
 _PLAIN_SENTENCE = "A snippet of text."
 

@@ -9,13 +9,13 @@ from pathlib import Path
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedModel
 
-from nlareport.atomic_files import whole_folder
 from nlareport.errors import DownloadFailed
+from nlareport.files.atomic_files import whole_folder
+from nlareport.files.user_cache import cache_folder
 from nlareport.pairs.catalog import PocketBase
+from nlareport.pairs.checkpoint_places import base_place
 from nlareport.pairs.noise import quiet
 from nlareport.pairs.packages import fetch, member_ending
-from nlareport.pairs.places import base_place
-from nlareport.user_cache import cache_folder
 
 
 @quiet()

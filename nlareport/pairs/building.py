@@ -10,15 +10,15 @@ from pathlib import Path
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
-from nlareport.atomic_files import whole_folder
-from nlareport.checkpoint import SIDECAR_NAME
+from nlareport.checkpoints.sidecar import SIDECAR_NAME
 from nlareport.errors import CheckpointMissing
+from nlareport.files.atomic_files import whole_folder
 from nlareport.pairs.adapters import merged
 from nlareport.pairs.bases import build_base
 from nlareport.pairs.catalog import PocketPair
+from nlareport.pairs.checkpoint_places import BuiltPair, pair_place
 from nlareport.pairs.examples import truncated_model
 from nlareport.pairs.noise import quiet
-from nlareport.pairs.places import BuiltPair, pair_place
 
 ADAPTER_NAME = "adapter_model.safetensors"
 VALUE_HEAD_NAME = "value_head.safetensors"

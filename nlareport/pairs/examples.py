@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from nlareport.atomic_files import whole_file, write_whole
+from nlareport.files.atomic_files import whole_file, write_whole
 from nlareport.pairs.catalog import Recipe
 from nlareport.ports import Progress
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from nlareport.errors import CheckpointMissing
 from nlareport.experiment import PairSpec
 from nlareport.pairs.catalog import PAIRS, pocket_pair
-from nlareport.pairs.places import BuiltPair, pair_place
+from nlareport.pairs.checkpoint_places import BuiltPair, pair_place
 from nlareport.ports import Progress
 
 POCKET = "pocket:"

@@ -12,11 +12,11 @@ import zipfile
 from functools import cache
 from pathlib import Path
 
-from nlareport.atomic_files import whole_folder
 from nlareport.errors import DownloadFailed
+from nlareport.files.atomic_files import whole_folder
+from nlareport.files.user_cache import cache_folder
 from nlareport.pairs.catalog import NEWS, Package
 from nlareport.shown import printable
-from nlareport.user_cache import cache_folder
 
 MIN_ARTICLE_CHARS = 600
 HELD_OUT_EVERY = 3

@@ -19,7 +19,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from nlareport.atomic_files import write_whole
+from nlareport.checkpoints.prompts import reconstructor_prompt
+from nlareport.files.atomic_files import write_whole
 from nlareport.pairs.adapters import merged
 from nlareport.pairs.building import VALUE_HEAD_NAME
 from nlareport.pairs.catalog import Sampling
@@ -29,7 +30,6 @@ from nlareport.pairs.targets import completion_of, names_a_topic_twice
 from nlareport.pairs.training_loop import Halves, Texts, pad_right
 from nlareport.pairs.writing import PracticeWriter
 from nlareport.ports import Progress, in_batches
-from nlareport.prompts import reconstructor_prompt
 
 TEXTS_AT_ONCE = 64
 LONGEST_REPEAT_WORDS = 5

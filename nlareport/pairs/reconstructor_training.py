@@ -11,14 +11,14 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from nlareport.atomic_files import whole_folder
-from nlareport.checkpoint import Sidecar
+from nlareport.checkpoints.prompts import reconstructor_prompt
+from nlareport.checkpoints.sidecar import Sidecar
+from nlareport.files.atomic_files import whole_folder
 from nlareport.pairs.adapters import save_adapter, with_adapter
 from nlareport.pairs.building import VALUE_HEAD_NAME
 from nlareport.pairs.catalog import Lesson
 from nlareport.pairs.examples import truncated_model
 from nlareport.pairs.training_loop import Texts, Trainee, batch_rows, kept_at, pad_right, train
-from nlareport.prompts import reconstructor_prompt
 
 
 def train_reconstructor(trainee: Trainee, name: str, texts: Texts, lesson: Lesson, start: Path | None) -> Path:

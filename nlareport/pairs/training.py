@@ -15,26 +15,26 @@ import torch
 from jaxtyping import Float
 from safetensors.torch import load_file, save_file
 
-from nlareport.atomic_files import whole_file, whole_folder, write_whole
-from nlareport.checkpoint import SIDECAR_NAME, Sidecar, sidecar_content
+from nlareport.checkpoints.sidecar import SIDECAR_NAME, Sidecar, sidecar_content
 from nlareport.errors import CheckpointMissing
+from nlareport.files.atomic_files import whole_file, whole_folder, write_whole
+from nlareport.files.user_cache import cache_folder
+from nlareport.files.yaml_files import text_of
 from nlareport.pairs.bases import build_base
 from nlareport.pairs.building import ADAPTER_NAME, VALUE_HEAD_NAME
 from nlareport.pairs.cards import CARD_NAME, model_card
 from nlareport.pairs.catalog import PocketBase, PocketPair, Practice, Recipe, Sampling, pairs_of
-from nlareport.pairs.contract import pocket_sidecar
+from nlareport.pairs.checkpoint_places import adapters_digest
 from nlareport.pairs.examples import Examples, read_examples
 from nlareport.pairs.noise import quiet
 from nlareport.pairs.packages import training_articles
-from nlareport.pairs.places import adapters_digest
 from nlareport.pairs.practice import Attempt, all_written, english_words, favourites, practise, repetitive, unclosed
 from nlareport.pairs.reconstructor_training import train_reconstructor
+from nlareport.pairs.sidecars import pocket_sidecar
 from nlareport.pairs.targets import Topics, explanation_of, final_words
 from nlareport.pairs.training_loop import Halves, Texts, Trainee, kept_at
 from nlareport.pairs.verbalizer_training import train_verbalizer
 from nlareport.ports import Progress
-from nlareport.user_cache import cache_folder
-from nlareport.yaml_files import text_of
 
 
 @quiet()

@@ -15,8 +15,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from nlareport.atomic_files import whole_file
-from nlareport.checkpoint import Sidecar
+from nlareport.checkpoints.sidecar import Sidecar
+from nlareport.files.atomic_files import whole_file
 from nlareport.pairs.catalog import Lesson
 from nlareport.ports import Progress
 

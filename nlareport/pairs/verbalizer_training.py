@@ -14,13 +14,13 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from nlareport.atomic_files import whole_folder
-from nlareport.checkpoint import Sidecar
+from nlareport.checkpoints.prompts import explanation_in, verbalizer_prompt_ids
+from nlareport.checkpoints.sidecar import Sidecar
+from nlareport.files.atomic_files import whole_folder
 from nlareport.pairs.adapters import save_adapter, with_adapter
 from nlareport.pairs.catalog import Lesson
 from nlareport.pairs.targets import completion_of, topics_named
 from nlareport.pairs.training_loop import Texts, Trainee, batch_rows, kept_at, pad_right, train
-from nlareport.prompts import explanation_in, verbalizer_prompt_ids
 
 BATCHES_SORTED = 16
 """So many batches are drawn at once, sorted by length and cut."""

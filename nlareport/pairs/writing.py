@@ -18,13 +18,13 @@ from transformers import (
     StoppingCriteriaList,
 )
 
-from nlareport.checkpoint import Sidecar
+from nlareport.checkpoints.prompts import explanation_in, verbalizer_prompt_ids
+from nlareport.checkpoints.sidecar import Sidecar
 from nlareport.pairs.adapters import merged
 from nlareport.pairs.catalog import Sampling
 from nlareport.pairs.targets import completion_of
 from nlareport.pairs.training_loop import Halves
 from nlareport.pairs.verbalizer_training import injected
-from nlareport.prompts import explanation_in, verbalizer_prompt_ids
 
 MAX_NEW_TOKENS = 100
 LOOP_TOKENS = range(4, 25)

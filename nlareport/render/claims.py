@@ -14,11 +14,11 @@ from typing import Any
 import yaml
 
 from nlareport.ports import RunReader
-from nlareport.render import formats
-from nlareport.render.answer_notes import counted
-from nlareport.render.contexts import ClaimFigures, ClaimNeed
-from nlareport.render.folders import templates_folder
-from nlareport.rows import Claim
+from nlareport.render import figure_text
+from nlareport.render.report.answer_notes import counted
+from nlareport.render.report.query_rows import ClaimFigures, ClaimNeed
+from nlareport.render.template_folder import templates_folder
+from nlareport.rows.run_rows import Claim
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,22 +51,22 @@ class FigureFormatter(Formatter):
             return "not known"
         if "|" in format_spec:
             one, many = format_spec.split("|")
-            return f"{formats.count(value)} {one if value == 1 else many}"
+            return f"{figure_text.count(value)} {one if value == 1 else many}"
         match format_spec:
             case "":
                 return str(value)
             case "fve":
-                return formats.signed(value)
+                return figure_text.signed(value)
             case "fves":
-                return formats.signeds(value)
+                return figure_text.signeds(value)
             case "short":
-                return formats.signed(value, 2)
+                return figure_text.signed(value, 2)
             case "percent":
-                return formats.percent(value)
+                return figure_text.percent(value)
             case "percents":
-                return formats.percents(value)
+                return figure_text.percents(value)
             case "count":
-                return formats.count(value)
+                return figure_text.count(value)
             case "list":
                 return _listed(value)
             case "reasons":

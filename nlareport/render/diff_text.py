@@ -8,8 +8,8 @@ from typing import Any
 import polars as pl
 
 from nlareport.comparison import CellDifference, Comparison, ItemDifference, RunSide
-from nlareport.render.formats import UNKNOWN, count, interval, plus, signed
-from nlareport.render.tables import written
+from nlareport.render.figure_text import UNKNOWN, count, interval, plus, signed
+from nlareport.render.text_tables import written
 
 MOST_MOVED = 10
 """Items shown each way."""

@@ -6,10 +6,10 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from nlareport.render import formats
-from nlareport.render.folders import templates_folder
+from nlareport.render import figure_text
 from nlareport.render.links import cell_id
 from nlareport.render.readable import isolated, readable
+from nlareport.render.template_folder import templates_folder
 
 
 def template_environment(folder: Path | None = None) -> Environment:
@@ -28,9 +28,11 @@ def template_environment(folder: Path | None = None) -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters.update(formats.FILTERS)
+    environment.filters.update(figure_text.FILTERS)
     environment.filters["block"] = _alone
-    environment.globals.update(interval=formats.interval, percents=formats.percents, signeds=formats.signeds)
+    environment.globals.update(
+        interval=figure_text.interval, percents=figure_text.percents, signeds=figure_text.signeds
+    )
     environment.globals["cell_id"] = cell_id
     return environment
 

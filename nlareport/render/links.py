@@ -5,8 +5,8 @@ Ids may say anything. Those that are names as they are keep the addresses they a
 
 from urllib.parse import quote
 
-from nlareport.file_names import file_name
-from nlareport.rows import PairId
+from nlareport.files.file_names import file_name
+from nlareport.rows.run_rows import PairId
 
 MOST_IN_FAMILY = 80
 """Characters of a family's name that stand in an address as they are."""

@@ -16,10 +16,10 @@ from typing import Any
 from jinja2 import Environment
 from markupsafe import Markup
 
-from nlareport.render.colours import heat_css
-from nlareport.render.contexts import RunHead
+from nlareport.files.written_folders import WrittenFolder
+from nlareport.render.charts.colours import heat_css
 from nlareport.render.environment import template_environment
-from nlareport.written_folders import WrittenFolder
+from nlareport.render.report.query_rows import RunHead
 
 POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; "

@@ -13,10 +13,12 @@ from jaxtyping import Float
 
 from nlareport.batches import ActivationBatch
 from nlareport.errors import CheckpointDrift
-from nlareport.geometry import mse_nrm
 from nlareport.ports import Reconstructor, Tokenizer
-from nlareport.resampling import random_order
-from nlareport.rows import Ablation, AblationMethod, Cut, PairId, cut_of
+from nlareport.rows.ablation_methods import AblationMethod, Cut, cut_of
+from nlareport.rows.item_rows import Ablation
+from nlareport.rows.run_rows import PairId
+from nlareport.statistics.geometry import mse_nrm
+from nlareport.statistics.resampling import random_order
 
 DIGIT_MASK = "#"
 """Stands for a digit: texts themselves write numbers they hide so, and every tokenizer knows the sign."""

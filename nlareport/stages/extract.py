@@ -12,7 +12,7 @@ from nlareport.batches import ActivationBatch
 from nlareport.errors import NonFiniteVector, ZeroVector
 from nlareport.experiment import overflow_advice
 from nlareport.ports import Extractor
-from nlareport.rows import PairId
+from nlareport.rows.run_rows import PairId
 
 
 def extract(

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from nlareport.checks import Finding
-from nlareport.self_testing import READING, Bounds, apart, measured, with_direction
+from nlareport.statistics.reading_tolerance import READING, Bounds, apart, measured, with_direction
 
 Read = TypeVar("Read", str, list[int])
 """A text, or token ids."""

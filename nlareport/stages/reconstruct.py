@@ -9,10 +9,10 @@ from typing import Literal
 
 import numpy as np
 
-from nlareport.assurance_rows import Mark
 from nlareport.batches import ActivationBatch
 from nlareport.ports import Reconstructor
-from nlareport.rows import Explanation, PairId
+from nlareport.rows.item_rows import Explanation, Mark
+from nlareport.rows.run_rows import PairId
 
 Unclean = Literal["unscored", "raw", "penalty"]
 """What becomes of an answer that is not clean; `scoring.unclean` of the experiment.

@@ -14,7 +14,8 @@ from nlareport.batches import ReadingLimits, SourceDocument, Tokenization
 from nlareport.errors import NothingToAlign
 from nlareport.experiment import Sampling
 from nlareport.ports import Tokenizer
-from nlareport.rows import Document, Item, stratum_of
+from nlareport.rows.item_rows import Item, stratum_of
+from nlareport.rows.run_rows import Document
 
 MIN_LEFT_CONTEXT = 50
 """Tokens before an item in the reference tokenization, special tokens counted."""

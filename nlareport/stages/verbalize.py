@@ -7,11 +7,11 @@ Enters an `ActivationBatch`; leave `Explanation` rows and the marks of those tha
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from nlareport.assurance_rows import AnswerMark
 from nlareport.batches import ActivationBatch
-from nlareport.explanations import judged
+from nlareport.checkpoints.answers import judged
 from nlareport.ports import Verbalizer
-from nlareport.rows import Explanation, PairId
+from nlareport.rows.item_rows import AnswerMark, Explanation
+from nlareport.rows.run_rows import PairId
 
 
 @dataclass(frozen=True, slots=True)

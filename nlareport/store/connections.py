@@ -20,7 +20,7 @@ from nlareport.errors import (
 )
 from nlareport.store import refusals
 from nlareport.store.ownership import Entry, catalog, refuse_foreign, refuse_lacking
-from nlareport.store.statements import tables_since
+from nlareport.store.sql_files import tables_since
 
 SCHEMA_VERSION = 6
 """Version of store/sql/schema.sql; a run file says in `run.schema_version` which one it was made under."""

@@ -14,9 +14,9 @@ import duckdb
 
 from nlareport.errors import RunFileForeign, RunFileUnreadable
 from nlareport.shown import shown
-from nlareport.store import statements
+from nlareport.store import sql_files
 
-SCHEMA = statements.schema()
+SCHEMA = sql_files.schema()
 
 SYSTEM_DATABASES = ("system", "temp")
 """What every connection has beside the file."""
@@ -57,7 +57,7 @@ class Entry(NamedTuple):
 def catalog(connection: duckdb.DuckDBPyConnection, *system: str) -> frozenset[Entry]:
     """Everything in the open file, and in the system's own databases that are named."""
     passed_over = set(SYSTEM_DATABASES) - set(system)
-    rows = connection.execute(statements.CATALOG).fetchall()
+    rows = connection.execute(sql_files.CATALOG).fetchall()
     return frozenset(
         Entry(kind, schema, table, column, definition)
         for database, schema, kind, table, column, definition in rows

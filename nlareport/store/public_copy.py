@@ -16,17 +16,18 @@ from tempfile import TemporaryDirectory
 import duckdb
 import polars as pl
 
-from nlareport.file_names import file_name
+from nlareport.files.file_names import file_name
 from nlareport.ports import NamedQuery, PublicCopy
-from nlareport.rows import Explanation, Item, Run
-from nlareport.store import statements
-from nlareport.store.bundle import bundle_description
-from nlareport.store.bundle_formats import BundleFormat, table_bytes
-from nlareport.store.bundle_tables import STEMS
+from nlareport.rows.item_rows import Explanation, Item
+from nlareport.rows.run_rows import Run
+from nlareport.store import sql_files
+from nlareport.store.bundle.bundle import bundle_description
+from nlareport.store.bundle.bundle_formats import BundleFormat, table_bytes
+from nlareport.store.bundle.bundle_tables import STEMS
 from nlareport.store.connections import connect, in_memory, logs_of
-from nlareport.store.queries import DuckDBReader
+from nlareport.store.reader import DuckDBReader
 from nlareport.store.refusals import writing
-from nlareport.store.tables import PRIMARY_KEYS, table_of
+from nlareport.store.row_tables import PRIMARY_KEYS, table_of
 
 LARGEST_FILE = 95_000_000
 """Bytes. Hosts of static pages, and git, refuse single files of 100 MB."""
@@ -52,7 +53,7 @@ def write_public_copy(reader: DuckDBReader, folder: Path) -> PublicCopy:
         bundles=bundles,
         left_out=left_out,
         schema=_browser_schema(),
-        without_texts=statements.console_text("without_texts"),
+        without_texts=sql_files.console_text("without_texts"),
         tables=tables,
         environment_facts=_packed(reader.frame("environment_facts")),
         queries=_named_queries(),
@@ -118,23 +119,23 @@ def _packed(frame: pl.DataFrame) -> bytes:
 
 def _browser_schema() -> str:
     """The tables of a run file for an engine without the JSON extension, and stand-ins for what queries need of it."""
-    plain = re.sub(r"^(    \w+) JSON\b", r"\1 VARCHAR", statements.schema(), flags=re.MULTILINE)
+    plain = re.sub(r"^(    \w+) JSON\b", r"\1 VARCHAR", sql_files.schema(), flags=re.MULTILINE)
     # The rows come from a file that kept its keys, and an index over a million rows takes a browser's time.
     unkeyed = re.sub(r",\n    PRIMARY KEY \([^)]*\)", "", plain)
-    return f"{unkeyed}\n{statements.console_text('stand_ins')}"
+    return f"{unkeyed}\n{sql_files.console_text('stand_ins')}"
 
 
 def _named_queries() -> list[NamedQuery]:
     """Every query of the store, each with what it needs."""
     with closing(in_memory()) as connection:
-        connection.execute(statements.schema())
-        connection.execute(statements.console_text("without_texts"))
-        names = statements.query_names() + statements.query_names("audits")
+        connection.execute(sql_files.schema())
+        connection.execute(sql_files.console_text("without_texts"))
+        names = sql_files.query_names() + sql_files.query_names("audits")
         return [_named_query(connection, name) for name in names]
 
 
 def _named_query(without_texts: duckdb.DuckDBPyConnection, name: str) -> NamedQuery:
-    text = statements.query_text(name)
+    text = sql_files.query_text(name)
     (statement,) = without_texts.extract_statements(text)
     try:
         without_texts.execute(f"EXPLAIN {text}", dict.fromkeys(statement.named_parameters) or None)
@@ -143,7 +144,7 @@ def _named_query(without_texts: duckdb.DuckDBPyConnection, name: str) -> NamedQu
         needs_texts = True
     return NamedQuery(
         name=name,
-        purpose=statements.query_purpose(name),
+        purpose=sql_files.query_purpose(name),
         sql=text.strip(),
         parameters=sorted(statement.named_parameters),
         needs_texts=needs_texts,

@@ -5,8 +5,8 @@ from itertools import count
 from pathlib import Path
 
 from nlareport.errors import FileUnwritable, NlareportError, RunFileBusy, RunFileUnreadable
-from nlareport.store.places import vectors_folder
-from nlareport.store.queries import DuckDBReader
+from nlareport.store.reader import DuckDBReader
+from nlareport.store.run_places import vectors_folder
 
 MAGIC = b"DUCK"
 """What every DuckDB file says from its ninth byte on."""

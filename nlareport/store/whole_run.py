@@ -6,30 +6,25 @@ What imports hand over and exports start from.
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
-from nlareport.assurance_rows import AnswerMark, Choice, SelfTest
 from nlareport.errors import RunFileTaken
-from nlareport.making_rows import DocumentDigest, Making
-from nlareport.measure_rows import Activation, Effect, Measure, Outlier, Resemblance, SubsetRange
-from nlareport.rows import (
+from nlareport.rows.cell_rows import AblationCell, Baseline, Cell, Effect, LearningCurve, Measure, SubsetRange
+from nlareport.rows.item_rows import (
     Ablation,
-    AblationCell,
+    Activation,
     Alignment,
-    Baseline,
-    Cell,
-    Claim,
-    Document,
+    AnswerMark,
     Explanation,
     Item,
-    LearningCurve,
     NullScore,
-    Pair,
+    Outlier,
     PlainReading,
-    Run,
+    Resemblance,
     Score,
 )
+from nlareport.rows.run_rows import Choice, Claim, Document, DocumentDigest, Making, Pair, Run, SelfTest
 from nlareport.shown import shown
-from nlareport.store.database import RunFile, create_run_file
-from nlareport.store.tables import sort_key
+from nlareport.store.row_tables import sort_key
+from nlareport.store.run_file import RunFile, create_run_file
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,4 @@
--- The tables of a run file, schema version 6. Rows as Python sees them: nlareport/rows.py, nlareport/measure_rows.py,
--- nlareport/making_rows.py, nlareport/assurance_rows.py.
+-- The tables of a run file, schema version 6. Rows as Python sees them: nlareport/rows/.
 -- What came later says since when: files of an older version get it when they are opened.
 CREATE TABLE run (
     run_id VARCHAR PRIMARY KEY,

@@ -1,0 +1,158 @@
+"""The sidecar contract: what ``nla_meta.yaml`` says of a verbalizer or a reconstructor.
+
+Enters a checkpoint directory or a parsed YAML mapping in any released spelling; leaves one `Sidecar`, or one error
+that lists every fault. Knows no tokenizer and no model: holding the sidecar against those is for `prompts` and the
+backends.
+"""
+
+import hashlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nlareport.checkpoints.sidecar_values import ABSENT, KNOWN_SCHEMA_VERSION, Role, SidecarValues
+from nlareport.errors import CheckpointInvalid, CheckpointMissing
+from nlareport.files.user_cache import file_sha256
+from nlareport.files.yaml_files import mapping_in, yaml_text
+
+SIDECAR_NAME = "nla_meta.yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class Sidecar:
+    """What one checkpoint says of itself."""
+
+    role: Role
+    d_model: int
+    block_index: int | None
+    """K: the vector is the output of decoder block K, after its residual add. None: the file does not say."""
+    injection_scale: float | None
+    """Norm a vector is rescaled to before injection. None: the vector keeps its own. An AR has none."""
+    mse_scale: float | None
+    """Norm both vectors had in the training loss, sqrt(d_model) unless the file says otherwise.
+    None: it was trained on raw vectors. Scoring uses sqrt(d_model) whatever stands here."""
+    injection_char: str
+    injection_token_id: int
+    injection_left_neighbor_id: int
+    injection_right_neighbor_id: int
+    reconstructor_suffix_ids: tuple[int, ...] | None
+    """The last ids of every reconstructor prompt; empty when its template ends with the explanation.
+    None for an AV, and for an AR that does not record them."""
+    verbalizer_template: str
+    """Empty in an AR that does not name it."""
+    reconstructor_template: str
+    """Empty in an AV that does not name it."""
+    adds_bos: bool | None = None
+    """Whether texts began with the tokenizer's BOS in training. None: as the tokenizer has it, which must add it."""
+    schema_version: int = KNOWN_SCHEMA_VERSION
+    """A newer one than is known is read as far as it is alike. Version 1 only spells otherwise, and counts as 2."""
+
+    @property
+    def named_block(self) -> int:
+        """The block it names, for those who have no experiment to ask.
+
+        Raises:
+            CheckpointInvalid: it names none.
+        """
+        if self.block_index is None:
+            raise CheckpointInvalid(f"The {self.role.upper()}'s sidecar names no block; add extraction_layer_index.")
+        return self.block_index
+
+
+def read_sidecar(directory: Path) -> Sidecar:
+    """The sidecar of the checkpoint in a directory.
+
+    Raises:
+        CheckpointMissing: there is no such directory, or no ``nla_meta.yaml`` in it.
+        CheckpointInvalid: the file is no ordinary file, not UTF-8, not YAML, or has faults; every fault is listed.
+    """
+    path = directory / SIDECAR_NAME
+    refusal = CheckpointInvalid if os.path.exists(path) else CheckpointMissing
+    text = yaml_text(path, refusal, f"Give a checkpoint directory that holds its {SIDECAR_NAME}.")
+    content = mapping_in(text, path, CheckpointInvalid, "sidecar", "`role` and `d_model`")
+    return parse_sidecar(content, path)
+
+
+def parse_sidecar(content: dict[str, Any], path: Path) -> Sidecar:
+    """The sidecar in a parsed YAML mapping, in any released spelling; `path` is what faults are reported under.
+
+    Raises:
+        CheckpointInvalid: the mapping has faults; every fault is listed with its key and what would be right.
+    """
+    reading = SidecarValues(content, path)
+    reading.expect("kind", "nla_model")
+    version = reading.schema_version()
+    role = reading.role()
+    d_model = reading.integer("d_model", minimum=1)
+    sidecar = Sidecar(
+        role=role,
+        d_model=d_model,
+        block_index=reading.block_index(),
+        # A scale is a hyperparameter of the training: guessing one for a verbalizer would give fluent nonsense.
+        injection_scale=reading.scale("extraction.injection_scale", d_model, None if role == "ar" else ABSENT),
+        mse_scale=reading.scale("extraction.mse_scale", d_model, "sqrt_d_model"),
+        injection_char=reading.text("tokens.injection_char", required=True),
+        injection_token_id=reading.integer("tokens.injection_token_id"),
+        injection_left_neighbor_id=reading.integer("tokens.injection_left_neighbor_id"),
+        injection_right_neighbor_id=reading.integer("tokens.injection_right_neighbor_id"),
+        reconstructor_suffix_ids=reading.ids("tokens.critic_suffix_ids"),
+        verbalizer_template=reading.template(("av", "actor", "verbalizer"), "{injection_char}", role == "av"),
+        reconstructor_template=reading.template(("ar", "critic", "reconstructor"), "{explanation}", role == "ar"),
+        adds_bos=reading.adds_bos(),
+        schema_version=version,
+    )
+    reading.refuse_sections_without_keys()
+    reading.refuse_another_width()
+    reading.refuse_what_is_not_done()
+    if reading.faults:
+        raise CheckpointInvalid("\n".join(reading.faults))
+    return sidecar
+
+
+def sidecar_content(sidecar: Sidecar) -> dict[str, Any]:
+    """What ``nla_meta.yaml`` holds for a sidecar, in the released spelling.
+
+    Parsing it gives the same sidecar back.
+    """
+    suffix_ids = sidecar.reconstructor_suffix_ids
+    content: dict[str, Any] = {
+        "kind": "nla_model",
+        "schema_version": sidecar.schema_version,
+        "role": sidecar.role,
+        "d_model": sidecar.d_model,
+        "extraction": {"injection_scale": sidecar.injection_scale, "mse_scale": sidecar.mse_scale},
+        "tokens": {
+            "injection_char": sidecar.injection_char,
+            "injection_token_id": sidecar.injection_token_id,
+            "injection_left_neighbor_id": sidecar.injection_left_neighbor_id,
+            "injection_right_neighbor_id": sidecar.injection_right_neighbor_id,
+            "critic_suffix_ids": None if suffix_ids is None else list(suffix_ids),
+        },
+        "prompt_templates": {"av": sidecar.verbalizer_template, "ar": sidecar.reconstructor_template},
+    }
+    if sidecar.adds_bos is not None:
+        content["tokens"]["adds_bos"] = sidecar.adds_bos
+    if sidecar.block_index is not None:
+        if sidecar.role == "ar":
+            content["critic"] = {"extraction_layer_index": sidecar.block_index}
+        content["extraction_layer_index"] = sidecar.block_index
+    return content
+
+
+def checkpoint_sha256(directory: Path, advance: Callable[[int], None] | None = None) -> str:
+    """One digest over the weight files of a checkpoint (every ``*.safetensors``, by name), in hex.
+
+    A large file that has not changed since is not read again (`user_cache.file_sha256`); `advance` hears how many bytes
+    were read.
+
+    Raises:
+        CheckpointMissing: the directory holds none.
+        CheckpointChanged: somebody writes to one meanwhile.
+    """
+    paths = sorted(directory.glob("*.safetensors"))
+    if not paths:
+        raise CheckpointMissing(f"{directory}: holds no *.safetensors; give a checkpoint directory with its weights.")
+    lines = [f"{path.name} {file_sha256(path, advance)}\n" for path in paths]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()

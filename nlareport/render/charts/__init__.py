@@ -1,0 +1,1 @@
+"""The drawings, as Vega-Lite by Altair."""

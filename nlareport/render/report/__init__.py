@@ -1,0 +1,1 @@
+"""The page of one run: its sections, each filled by queries."""

@@ -1,0 +1,102 @@
+"""The matrix as its heatmap shows it: every cell under four views, and why a view cannot be had.
+
+Enters a reader; leaves the cells with what each view needs beside them. Which view is seen is the page's own affair.
+"""
+
+from dataclasses import dataclass
+
+from nlareport.ports import RunReader
+from nlareport.render import figure_text
+from nlareport.render.links import browse_href, cell_id
+from nlareport.render.origins import Answer, ask
+from nlareport.render.report.query_rows import Counts, MatrixCell
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredItems:
+    """Whether there are single items to turn to (``scored_items``)."""
+
+    n_items: int
+
+
+@dataclass(frozen=True, slots=True)
+class HeatView:
+    """One thing the heatmap can show in its cells."""
+
+    name: str
+    """value, ceiling, null or outliers: part of class names."""
+    label: str
+    absence: str | None
+    """Why the run cannot be seen this way; None when it can."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeatCell:
+    """One cell with what its four views show."""
+
+    cell: MatrixCell
+    without_outliers: MatrixCell
+    """The same cell over the items that carry no outlier flag."""
+    has_items: bool
+    """Whether the sample browser can list this cell's items."""
+
+    @property
+    def anchor(self) -> str:
+        """The cell's permalink id."""
+        return cell_id(self.cell.source, self.cell.target)
+
+    @property
+    def href(self) -> str:
+        """Where the cell leads: to its items, or else to itself."""
+        return browse_href(self.cell.source, self.cell.target) if self.has_items else f"#{self.anchor}"
+
+
+@dataclass(frozen=True, slots=True)
+class Heat:
+    """The whole heatmap."""
+
+    all_items: Answer[MatrixCell]
+    without_outliers: Answer[MatrixCell]
+    views: list[HeatView]
+    rows: list[list[HeatCell]]
+    """One list a source, in the order of pairs."""
+
+    @property
+    def shown_views(self) -> list[HeatView]:
+        """The views the run has figures for."""
+        return [view for view in self.views if view.absence is None]
+
+
+def read_heat(reader: RunReader, counts: Counts) -> Heat:
+    """The heatmap of a run; `counts` say what of nulls and outliers is known when the cells do not."""
+    all_items = ask(reader, MatrixCell, "matrix", subset="all")
+    without_outliers = ask(reader, MatrixCell, "matrix", subset="without_outliers")
+    has_items = reader.rows(ScoredItems, "scored_items")[0].n_items > 0
+    cells = [
+        HeatCell(cell, without, has_items) for cell, without in zip(all_items.rows, without_outliers.rows, strict=True)
+    ]
+    rows = [cells[start : start + counts.n_pairs] for start in range(0, len(cells), counts.n_pairs)]
+    return Heat(all_items, without_outliers, _views(cells, counts), rows)
+
+
+def _views(cells: list[HeatCell], counts: Counts) -> list[HeatView]:
+    """The four views in their order."""
+    has_fractions = any(cell.cell.ceiling_fraction is not None for cell in cells)
+    has_nulls = any(cell.cell.null_fve is not None for cell in cells)
+    has_outliers = any(cell.without_outliers.fve_nrm is not None for cell in cells)
+    return [
+        HeatView("value", "value", None),
+        HeatView("ceiling", "fraction of ceiling", None if has_fractions else "no diagonal is above 0"),
+        HeatView("null", "shuffled null", None if has_nulls else _why_no_nulls(counts)),
+        HeatView("outliers", "without outliers", None if has_outliers else _why_no_outliers(counts)),
+    ]
+
+
+def _why_no_nulls(counts: Counts) -> str:
+    if counts.null_low is None or counts.null_high is None:
+        return "the run holds none"
+    return f"only their range is known: {figure_text.signeds([counts.null_low, counts.null_high], 2)}"
+
+
+def _why_no_outliers(counts: Counts) -> str:
+    return "items were not judged" if counts.n_outliers is None else "cells were not summed up without them"

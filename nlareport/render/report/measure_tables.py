@@ -1,0 +1,153 @@
+"""What stands beside the matrix: cells in comparable figures, over graded items, and the items flagged as outliers.
+
+Enters a reader; leaves answers. A run without vectors has none of the comparable figures, and the page says so.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from nlareport.ports import RunReader
+from nlareport.render.links import browse_href
+from nlareport.render.origins import Answer, ask
+from nlareport.rows.run_rows import PairId
+
+MOST_OUTLIERS = 20
+"""Flagged items that the page lists; the sample browser has all of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class MeasureRow:
+    """One cell in figures that can be held beside those of other targets (``measures``)."""
+
+    source: PairId
+    target: PairId
+    source_label: str
+    target_label: str
+    is_diagonal: bool
+    fve_nrm: float | None
+    fve_meannorm: float | None
+    centred_cosine: float | None
+    centred_low: float | None
+    centred_high: float | None
+    centred_chance: float | None
+    identified_of_2: float | None
+    of_2_low: float | None
+    of_2_high: float | None
+    identified_of_10: float | None
+    """None where no item has nine golds of other documents beside its own."""
+    of_10_low: float | None
+    of_10_high: float | None
+    identified_of_all: float | None
+    of_all_low: float | None
+    of_all_high: float | None
+    ceiling_fraction: float | None
+    """None on the diagonal, and where it is not above 0."""
+    ceiling_low: float | None
+    ceiling_high: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class MeasureChance:
+    """What a measure comes to by chance, over all cells (``measure_chances``)."""
+
+    measure: str
+    lowest: float
+    highest: float
+
+
+@dataclass(frozen=True, slots=True)
+class GradedRow:
+    """One cell over quarters of the items, lowest first (``graded_subsets``); None for a quarter without items."""
+
+    property: Literal["context", "norm", "atypical"]
+    target: PairId
+    target_label: str
+    source: PairId
+    source_label: str
+    is_diagonal: bool
+    low: list[float | None]
+    high: list[float | None]
+    n_items: list[int | None]
+    fve_nrm: list[float | None]
+    ci_low: list[float | None]
+    ci_high: list[float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class OutlierCount:
+    """How many items one pair flags (``outlier_counts``)."""
+
+    pair_id: PairId
+    label: str
+    n_items: int
+    n_norm: int
+    n_near_duplicate: int
+    n_sink: int
+    largest_norm: float | None
+    """Over the pair's median. None where no norm is flagged."""
+    most_alike: int | None
+    """Items of the largest group of explanations that nearly repeat each other."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutlierItem:
+    """One item that one pair flags (``outlier_items``)."""
+
+    item_id: int
+    pair_id: PairId
+    label: str
+    token: str
+    norm_over_median: float | None
+    """None where the norm is no reason."""
+    n_alike: int | None
+    """Items of which the pair said nearly the same. None where that is no reason."""
+    is_sink: bool
+    fve_home: float | None
+    fve_abroad: float | None
+
+    @property
+    def cell_href(self) -> str:
+        """The item in the sample browser, turned to the pair reading its own text."""
+        return browse_href(self.pair_id, self.pair_id, self.item_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """All of it."""
+
+    cells: Answer[MeasureRow]
+    chances: Answer[MeasureChance]
+    graded: Answer[GradedRow]
+    outlier_counts: Answer[OutlierCount]
+    outliers: Answer[OutlierItem]
+
+    @property
+    def of_cell(self) -> dict[tuple[PairId, PairId], MeasureRow]:
+        """The figures of a cell by its source and target."""
+        return {(row.source, row.target): row for row in self.cells.rows}
+
+    @property
+    def chance_of(self) -> dict[str, list[float]]:
+        """The lowest and the highest by chance, by measure."""
+        return {row.measure: [row.lowest, row.highest] for row in self.chances.rows}
+
+    @property
+    def listed_outliers(self) -> list[OutlierItem]:
+        """Those the page has room for."""
+        return self.outliers.rows[:MOST_OUTLIERS]
+
+    @property
+    def n_unlisted(self) -> int:
+        """How many more there are."""
+        return max(0, len(self.outliers.rows) - MOST_OUTLIERS)
+
+
+def read_measures(reader: RunReader) -> Measures:
+    """What a run holds beside its matrix."""
+    return Measures(
+        cells=ask(reader, MeasureRow, "measures"),
+        chances=ask(reader, MeasureChance, "measure_chances"),
+        graded=ask(reader, GradedRow, "graded_subsets"),
+        outlier_counts=ask(reader, OutlierCount, "outlier_counts"),
+        outliers=ask(reader, OutlierItem, "outlier_items"),
+    )

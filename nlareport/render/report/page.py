@@ -1,0 +1,161 @@
+"""One run's report as a folder of static files: asks every named query, fills the templates, writes the pages.
+
+Enters a reader and a folder. Leaves ``index.html`` and what it links to. The same run file gives the same bytes.
+"""
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from markupsafe import Markup
+
+from nlareport.errors import RunIncomplete
+from nlareport.files.written_folders import WrittenFolder
+from nlareport.ports import PublicCopy, RunReader
+from nlareport.render.charts.chart_files import write_charts
+from nlareport.render.charts.interval_chart import interval_chart
+from nlareport.render.claims import claim_templates, read_claims
+from nlareport.render.origins import Answer, Origin, ask
+from nlareport.render.pages.item_pages import read_item_pages
+from nlareport.render.pages.sample_browser import render_browser
+from nlareport.render.pages.sql_console import add_console
+from nlareport.render.report import query_rows
+from nlareport.render.report.ablation_tables import Ablations, read_ablations
+from nlareport.render.report.answer_notes import DecodeFinish, MarkCount
+from nlareport.render.report.baseline_tables import Baselines, read_baselines
+from nlareport.render.report.downloads import add_downloads, add_query_answers, origins_in
+from nlareport.render.report.heat_views import Heat, read_heat
+from nlareport.render.report.measure_tables import Measures, read_measures
+from nlareport.render.report.protocol_strip import Fact, answer_rule, read_protocol, unclean_choice
+from nlareport.render.report.released_variance import Variances, read_variances
+from nlareport.render.report.run_conditions import Conditions, EnvironmentFact, SelfTestRow, read_conditions
+from nlareport.render.report.sample_cards import Samples, read_samples
+from nlareport.render.report_folder import SECTIONS, ReportFolder, SitePlace
+from nlareport.rows.run_rows import Claim, Pair
+
+
+@dataclass(frozen=True, slots=True)
+class ReportContext:
+    """Everything the page shows; each answer knows the query it came from."""
+
+    head: Answer[query_rows.RunHead]
+    counts: Answer[query_rows.Counts]
+    hero: Answer[query_rows.HeroCell]
+    protocol: list[Fact]
+    answer_rule: str
+    unclean_choice: str | None
+    pairs: Answer[Pair]
+    heat: Heat
+    charts: dict[str, Markup | None]
+    """The same drawing for wide and for narrow windows."""
+    variances: Variances
+    ceilings: Answer[query_rows.TargetCeiling]
+    effects: Answer[query_rows.SourceEffect]
+    subsets: Answer[query_rows.SubsetRow]
+    subset_sizes: Answer[query_rows.SubsetSize]
+    tails: Answer[query_rows.TailRow]
+    baselines: Baselines
+    ablations: Ablations
+    measures: Measures
+    lead: list[tuple[Claim, Origin]]
+    """Sentences for the top of the page. Only those that hold, here and below."""
+    claims: list[tuple[Claim, Origin]]
+    samples: Samples
+    decodes: Answer[DecodeFinish]
+    marks: Answer[MarkCount]
+    explanations: Answer[query_rows.ExplanationFacts]
+    unscored: Answer[query_rows.UnscoredReason]
+    alignment: Answer[query_rows.AlignmentExtremes]
+    skipped: Answer[query_rows.SkippedDocuments]
+    conditions: Conditions
+    self_tests: Answer[SelfTestRow]
+    facts: Answer[EnvironmentFact]
+
+
+def render_report(
+    reader: RunReader, place: WrittenFolder, copy: PublicCopy | None = None, site: SitePlace | None = None
+) -> Path:
+    """Where the page will stand, written with all it links to into the folder `place`.
+
+    With the run's `copy`, whose files were made in the folder's downloads, readers can take the run away and query it.
+    `site` is the one the report belongs to, if any.
+
+    Raises:
+        RunIncomplete: the file holds no run, or no pair.
+    """
+    page = read_report(reader)
+    items = read_item_pages(reader)
+    absent = {name for name, is_there in (("browse.html", items.item_ids), ("console.html", copy)) if not is_there}
+    sections = [section for section in SECTIONS if section[0] not in absent]
+    folder = ReportFolder(place, page.head.only, sections, site)
+    values = {field.name: getattr(page, field.name) for field in fields(page)}
+    values |= {"chart_files": write_charts(folder, page.heat.all_items.rows, page.ablations), "item_pages": items}
+    index = folder.page("index.html", "report/page.html", title=page.head.only.title, **values)
+    render_browser(folder, reader, items, page.pairs.rows)
+    origins = origins_in(page)
+    answers = add_query_answers(folder, reader, origins)
+    if copy:
+        add_console(folder, reader, copy, origins)
+    add_downloads(folder, answers, copy)
+    return index
+
+
+def read_report(reader: RunReader) -> ReportContext:
+    """The answers of every query the report needs.
+
+    Raises:
+        RunIncomplete: the file holds no run, or no pair.
+    """
+    head = ask(reader, query_rows.RunHead, "report_run")
+    pairs = ask(reader, Pair, "pair_table")
+    if not head or not pairs:
+        raise RunIncomplete("names no pair yet, so there is nothing to show; run its experiment first.")
+    counts = ask(reader, query_rows.Counts, "report_counts")
+    heat = read_heat(reader, counts.only)
+    lead, claims = _claims_that_hold(reader)
+    return ReportContext(
+        head=head,
+        counts=counts,
+        hero=ask(reader, query_rows.HeroCell, "hero_cells"),
+        protocol=read_protocol(head.only),
+        answer_rule=answer_rule(head.only),
+        unclean_choice=unclean_choice(head.only),
+        pairs=pairs,
+        heat=heat,
+        charts={
+            "wide": interval_chart(heat.all_items.rows, 620, "chart-wide"),
+            "narrow": interval_chart(heat.all_items.rows, 210, "chart-narrow"),
+        },
+        variances=read_variances(reader, head.only, pairs.rows),
+        ceilings=ask(reader, query_rows.TargetCeiling, "target_ceilings"),
+        effects=ask(reader, query_rows.SourceEffect, "source_effects"),
+        subsets=ask(reader, query_rows.SubsetRow, "subsets"),
+        subset_sizes=ask(reader, query_rows.SubsetSize, "subset_sizes"),
+        tails=ask(reader, query_rows.TailRow, "tails"),
+        baselines=read_baselines(reader),
+        ablations=read_ablations(reader, head.only, counts.only.n_items),
+        measures=read_measures(reader),
+        lead=lead,
+        claims=claims,
+        samples=read_samples(reader),
+        decodes=ask(reader, DecodeFinish, "decode_finish"),
+        marks=ask(reader, MarkCount, "answer_marks"),
+        explanations=ask(reader, query_rows.ExplanationFacts, "explanation_facts"),
+        unscored=ask(reader, query_rows.UnscoredReason, "unscored_reasons"),
+        alignment=ask(reader, query_rows.AlignmentExtremes, "alignment_extremes"),
+        skipped=ask(reader, query_rows.SkippedDocuments, "skipped_documents"),
+        conditions=read_conditions(reader, head.only),
+        self_tests=ask(reader, SelfTestRow, "self_tests"),
+        facts=ask(reader, EnvironmentFact, "environment_facts"),
+    )
+
+
+def _claims_that_hold(reader: RunReader) -> tuple[list[tuple[Claim, Origin]], list[tuple[Claim, Origin]]]:
+    """The sentences of the page's top, and those under Reads."""
+    in_hero = {template.claim_id for template in claim_templates() if template.is_in_hero}
+    lead: list[tuple[Claim, Origin]] = []
+    claims: list[tuple[Claim, Origin]] = []
+    for claim in read_claims(reader):
+        if claim.holds:
+            place = lead if claim.claim_id.removesuffix(".otherwise") in in_hero else claims
+            place.append((claim, Origin(claim.query, reader.sql(claim.query).strip(), {}, 1)))
+    return lead, claims

@@ -1,0 +1,290 @@
+"""What the report's named queries answer: one frozen dataclass per query, fields in column order.
+
+Enters nothing, leaves types. Absence is always None; what it means stands at the field or in the query's head.
+"""
+
+from dataclasses import dataclass
+
+from nlareport.render.report.answer_notes import ShownMark, answer_note
+from nlareport.rows.item_rows import Finish
+from nlareport.rows.run_rows import PairId, RunKind
+
+
+@dataclass(frozen=True, slots=True)
+class RunHead:
+    """The run row, its environment still JSON text (query ``report_run``)."""
+
+    run_id: str
+    title: str
+    series_name: str | None
+    series_number: int | None
+    kind: RunKind
+    experiment_yaml: str | None
+    nlareport_version: str
+    schema_version: int
+    seed: int | None
+    created_at: str
+    environment: str
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How much was measured (``report_counts``)."""
+
+    n_pairs: int
+    n_families: int
+    n_outliers: int | None
+    """None when items were not judged."""
+    n_items: int | None
+    n_documents: int | None
+    n_decodes: int | None
+    n_clean: int | None
+    null_low: float | None
+    null_high: float | None
+    nulls_per_cell: bool
+    """False when only their range is known, or nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeroCell:
+    """One of the cells a reader looks for first (``hero_cells``)."""
+
+    figure: str
+    source: PairId
+    target: PairId
+    source_label: str
+    target_label: str
+    is_diagonal: bool
+    fve_nrm: float
+    ci_low: float | None
+    ci_high: float | None
+    ceiling_fraction: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class MatrixCell:
+    """One cell of the matrix, measured or not (``matrix``)."""
+
+    source: PairId
+    target: PairId
+    source_label: str
+    target_label: str
+    relation: str
+    """same-model, same-family or cross-family."""
+    fve_nrm: float | None
+    ci_low: float | None
+    ci_high: float | None
+    ceiling_fraction: float | None
+    null_fve: float | None
+    n_scored: int | None
+    n_unscored: int | None
+    ceiling: float | None
+
+    @property
+    def is_diagonal(self) -> bool:
+        """Whether source and target are one pair."""
+        return self.source == self.target
+
+
+@dataclass(frozen=True, slots=True)
+class TargetCeiling:
+    """How close other models' texts come to one target's ceiling (``target_ceilings``)."""
+
+    target: PairId
+    target_label: str
+    ceiling: float
+    lowest: float
+    highest: float
+    mean_fraction: float
+
+
+@dataclass(frozen=True, slots=True)
+class SourceEffect:
+    """One pair as writer and as reader (``source_effects``)."""
+
+    pair_id: PairId
+    label: str
+    mean_as_source: float
+    mean_as_target: float | None
+    source_effect: float | None
+    """None with fewer than three pairs or an incomplete matrix."""
+    source_low: float | None
+    """None where only figures are known."""
+    source_high: float | None
+    target_effect: float | None
+    target_low: float | None
+    target_high: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class SubsetRow:
+    """One cell over every subset of items (``subsets``)."""
+
+    source: PairId
+    target: PairId
+    source_label: str
+    target_label: str
+    is_diagonal: bool
+    fve_all: float | None
+    all_low: float | None
+    all_high: float | None
+    fve_without_outliers: float | None
+    without_outliers_low: float | None
+    without_outliers_high: float | None
+    fve_prose: float | None
+    prose_low: float | None
+    prose_high: float | None
+    fve_punctuation: float | None
+    punctuation_low: float | None
+    punctuation_high: float | None
+    fve_digits: float | None
+    digits_low: float | None
+    digits_high: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class SubsetSize:
+    """How many items a subset holds (``subset_sizes``)."""
+
+    subset: str
+    n_items: int
+
+
+@dataclass(frozen=True, slots=True)
+class TailRow:
+    """What stands beside a cell's mean (``tails``)."""
+
+    source: PairId
+    target: PairId
+    source_label: str
+    target_label: str
+    is_diagonal: bool
+    fve_nrm: float | None
+    median: float | None
+    trimmed_mean: float | None
+    share_below_zero: float | None
+    fve_meannorm: float | None
+    null_fve: float | None
+    n_scored: int | None
+    n_unscored: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimFigures:
+    """What a claim's query answers."""
+
+    holds: bool | None
+    """None when the run cannot be asked, so that neither form of the sentence is said."""
+    figures: str
+    """A JSON object: the figures by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimNeed:
+    """Something that sentences are asked of (``needs_of_claims``)."""
+
+    need: str
+    """Its name among the `needs` of a sentence."""
+    is_met: bool
+    absent: str
+    """What is missing and what would bring it, as the rest of a sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class SampleCard:
+    """One item chosen for a card (``sample_cards``)."""
+
+    kind: str
+    rule: str
+    item_id: int
+    doc_id: str
+    token: str
+    context: str | None
+    is_outlier: bool | None
+    mean_fve: float | None
+    mean_diagonal: float | None
+    mean_crossing: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class SampleExplanation:
+    """What one source wrote of a sample item (``sample_explanations``)."""
+
+    source: PairId
+    source_label: str
+    base_model: str
+    block_index: int
+    text: str | None
+    completion: str | None
+    is_clean: bool | None
+    finish: Finish | None
+    mark: ShownMark | None
+    own_fve_nrm: float | None
+
+    @property
+    def note(self) -> str | None:
+        """What is said of its form."""
+        return answer_note(self.is_clean, self.mark)
+
+
+@dataclass(frozen=True, slots=True)
+class SampleScore:
+    """A sample item's score in one cell (``sample_scores``)."""
+
+    source: PairId
+    target: PairId
+    source_label: str
+    target_label: str
+    is_diagonal: bool
+    fve_nrm: float | None
+    unscored_reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ExplanationFacts:
+    """One source's explanations as texts (``explanation_facts``); shares are from 0 to 1."""
+
+    source: str
+    source_label: str
+    n_explanations: int
+    n_distinct: int
+    share_distinct: float
+    median_words: float
+    share_quoting: float
+    share_ending_on_word: float
+    """Whose last quoted span ends in the item's word."""
+    share_holding_item: float
+    """Whose last quoted span holds the item's token or word anywhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnscoredReason:
+    """One reason for which scores are missing (``unscored_reasons``)."""
+
+    reason: str
+    n_scores: int
+    n_items: int
+
+
+@dataclass(frozen=True, slots=True)
+class AlignmentExtremes:
+    """One pair's alignment and norms over all items (``alignment_extremes``)."""
+
+    pair_id: PairId
+    label: str
+    n_items: int
+    mean_char_error: float
+    worst_char_error: int
+    lowest_left_context: int
+    n_below_minimum: int
+    median_norm: float
+    largest_norm: float
+    largest_over_median: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class SkippedDocuments:
+    """Documents that gave no item for one reason (``skipped_documents``)."""
+
+    reason: str
+    n_documents: int

@@ -1,0 +1,1 @@
+"""The mkdocs site: home page, reference, style and build."""

@@ -1,0 +1,191 @@
+"""A pair measured again beside its recorded run: whether it still writes and reads as it did.
+
+Enter what both runs hold of the same items; leave an `Agreement` per pair, or a refusal where there is nothing to
+compare. Only the pair's own cell is looked at, its texts read by its own reconstructor, and both runs' errors are
+held against the recorded V: V of a few items is another number than V of all of them.
+"""
+
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from nlareport.errors import CorpusTooShort, ItemsMoved, PairNotRecorded
+from nlareport.experiment import load_experiment
+from nlareport.ports import Progress
+from nlareport.rows.item_rows import Explanation, Item, Score
+from nlareport.rows.run_rows import Pair, PairId
+from nlareport.run import start
+from nlareport.run.pipeline import compute
+from nlareport.statistics.geometry import fve_nrm
+from nlareport.store.whole_run import read_run
+
+N_ITEMS = 64
+"""How many of the recorded run's first items are measured again: minutes on a laptop, and enough that a pair built
+from other adapters, or with a wrong scale, is off by far more than `TOLERANCE`."""
+
+TOLERANCE = 0.02
+"""How far the mean fve_nrm may be from the recorded one. Other machines, batches and library versions round bfloat16
+otherwise; now and then that turns a greedy choice, and the text goes on in other words."""
+
+MOST_SCORED_ONCE = 0.05
+"""Largest share of the items that may have a score in one of the two runs only, for the same reason. More of them
+are a pair that no longer answers, and the mean over the rest would hide it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What one run holds of texts and scores."""
+
+    explanations: Sequence[Explanation]
+    scores: Sequence[Score]
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """One pair's own cell, measured again and as recorded, over the items scored both times."""
+
+    pair_id: PairId
+    n_items: int
+    """Items measured again."""
+    n_scored_once: int
+    """Of these, items with a score in one of the two runs only."""
+    n_same_texts: int
+    """Of these, items the verbalizer gave the same answer for, to the letter."""
+    fve_nrm: float | None
+    """None when no item was scored both times."""
+    recorded_fve_nrm: float | None
+
+    @property
+    def agrees(self) -> bool:
+        """Whether both measurements are the same but for rounding."""
+        if self.fve_nrm is None or self.recorded_fve_nrm is None:
+            return False
+        is_near = abs(self.fve_nrm - self.recorded_fve_nrm) <= TOLERANCE
+        return is_near and self.n_scored_once <= MOST_SCORED_ONCE * self.n_items
+
+    def __str__(self) -> str:
+        """The line a person reads."""
+        figures = "none of them scored both times"
+        if self.fve_nrm is not None and self.recorded_fve_nrm is not None:
+            figures = (
+                f"fve_nrm {self.fve_nrm:.3f}, recorded {self.recorded_fve_nrm:.3f}, "
+                f"difference {self.fve_nrm - self.recorded_fve_nrm:+.3f}"
+            )
+        once = f", {self.n_scored_once} scored only once" if self.n_scored_once else ""
+        texts = f"{self.n_same_texts} of {self.n_items} texts the same"
+        verdict = "agrees" if self.agrees else "does not agree"
+        return f"{self.pair_id}: {self.n_items} items{once}, {figures}, {texts}; {verdict}"
+
+
+def verify_pairs(
+    path: Path, against: Path, asked: Sequence[str], progress: Progress, device: str, engine_name: str
+) -> list[Agreement]:
+    """How the experiment's pairs, or those asked for, built anew, measure the first items of a recorded run.
+
+    The items go through the stages of every run, in a run file that is thrown away; the recorded one is only read.
+
+    Raises:
+        PairUnknown: the experiment has no pair of this name.
+        PairNotRecorded: the recorded run has no scores of a pair.
+        ItemsMoved: the recorded run measured other places than the experiment draws.
+        NlareportError: the recorded file is missing or of another experiment, or anything a run refuses.
+    """
+    whole, recorded = load_experiment(path), read_run(against)
+    experiment = start.narrowed(whole, asked or [pair.pair_id for pair in whole.pairs])
+    pair_ids = [PairId(pair.pair_id) for pair in experiment.pairs]
+    stored = start.stored_experiment(recorded.run, against)
+    refuse_unrecorded(recorded.pairs, pair_ids, against)
+    start.refuse_another(
+        start.narrowed(stored, pair_ids), experiment, against, "or give the run file that was computed with them"
+    )
+    items = recorded.items[:N_ITEMS]
+    # What an unclean answer costs may change without another run; here both sides must count it alike.
+    experiment = start.limited(experiment.model_copy(update={"scoring": stored.scoring}), len(items))
+    reference = start.reference_pair(whole)
+    with (
+        TemporaryDirectory() as scratch,
+        start.opened(
+            experiment, reference, path, Path(scratch) / "again.duckdb", progress, device, engine_name, anew=True
+        ) as work,
+    ):
+        # A corpus that became shorter is told by the places it no longer gives.
+        with suppress(CorpusTooShort):
+            compute(work, "sample")
+        refuse_moved(items, work.items(), against)
+        compute(work)
+        again = Answers(work.run_file.rows(Explanation), work.run_file.rows(Score))
+    before = Answers(recorded.explanations, recorded.scores)
+    rows = {pair.pair_id: pair for pair in recorded.pairs}
+    return [compare(rows[pair_id], items, before, again) for pair_id in pair_ids]
+
+
+def refuse_unrecorded(pairs: Sequence[Pair], asked: Collection[PairId], file: Path) -> None:
+    """Pass when the recorded run has measured every pair that is asked for.
+
+    Raises:
+        PairNotRecorded: it has not; all of them are named.
+    """
+    measured = {pair.pair_id for pair in pairs if pair.variance_nrm is not None}
+    if missing := [pair_id for pair_id in asked if pair_id not in measured]:
+        raise PairNotRecorded(
+            f"{file}: holds no scores of {', '.join(missing)}; "
+            'compute them into it with "nlareport run", or name another run file with --against.'
+        )
+
+
+def refuse_moved(recorded: Sequence[Item], drawn: Sequence[Item], file: Path) -> None:
+    """Pass when the recorded items are places that were drawn again under the same numbers.
+
+    Raises:
+        ItemsMoved: some are not; the first of them is named.
+    """
+    places = {item.item_id: (item.doc_id, item.char_end, item.token) for item in drawn}
+    moved = [item for item in recorded if places.get(item.item_id) != (item.doc_id, item.char_end, item.token)]
+    if moved:
+        raise ItemsMoved(
+            f"{file}: {len(moved)} of its first {len(recorded)} items are not the places the experiment draws; item "
+            f"{moved[0].item_id} is {moved[0].token!r} at character {moved[0].char_end} of {moved[0].doc_id}. "
+            "Give the experiment and corpus it was recorded with, or record it anew."
+        )
+
+
+def compare(pair: Pair, items: Sequence[Item], recorded: Answers, again: Answers) -> Agreement:
+    """How the pair's own cell compares over these items; `pair` is the recorded row, whose V serves both.
+
+    Raises:
+        TooFewItems: the recorded V is 0.
+    """
+    item_ids = [item.item_id for item in items]
+    before, now = (_own_errors(answers, pair.pair_id) for answers in (recorded, again))
+    common = [item_id for item_id in item_ids if item_id in before and item_id in now]
+    texts_before, texts_now = (_texts(answers, pair.pair_id) for answers in (recorded, again))
+    return Agreement(
+        pair_id=pair.pair_id,
+        n_items=len(item_ids),
+        n_scored_once=sum((item_id in before) != (item_id in now) for item_id in item_ids),
+        n_same_texts=sum(texts_before.get(item_id) == texts_now.get(item_id) for item_id in item_ids),
+        fve_nrm=_mean_fve([now[item_id] for item_id in common], pair.variance_nrm or 0.0),
+        recorded_fve_nrm=_mean_fve([before[item_id] for item_id in common], pair.variance_nrm or 0.0),
+    )
+
+
+def _own_errors(answers: Answers, pair_id: PairId) -> dict[int, float]:
+    """The pair's mse_nrm on its own explanations, by item, where there is one."""
+    return {
+        row.item_id: row.mse_nrm
+        for row in answers.scores
+        if row.source == row.target == pair_id and row.mse_nrm is not None
+    }
+
+
+def _texts(answers: Answers, pair_id: PairId) -> dict[int, str | None]:
+    """The pair's whole answers, by item: two answers without an explanation may still differ."""
+    return {row.item_id: row.completion for row in answers.explanations if row.source == pair_id}
+
+
+def _mean_fve(errors: list[float], variance: float) -> float | None:
+    return float(fve_nrm(np.array(errors), variance).mean()) if errors else None

@@ -1,0 +1,47 @@
+"""Runs as they are handed in: a run file, published figures or a bundle, opened to be read.
+
+Enters a path; leaves a reader, or a run file made from what stands there.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from nlareport.render.claims import read_claims
+from nlareport.rows.run_rows import Claim
+from nlareport.store.bundle.bundle import import_run
+from nlareport.store.reader import DuckDBReader
+from nlareport.store.run_file import RunFile
+
+FIGURES_ENDINGS = (".yaml", ".yml")
+
+
+def import_figures(path: Path, db: Path) -> bool:
+    """Published figures or a bundle into a run file, with the claims they bear out; False when they were there already.
+
+    Raises:
+        NlareportError: the source has faults, or the run file holds something else.
+    """
+    was_made = import_run(path, db)
+    with RunFile.open(db) as run_file:
+        # An import killed between its rows and its claims has none yet.
+        if was_made or not run_file.count(Claim):
+            run_file.replace({Claim: read_claims(run_file.reader())})
+    return was_made
+
+
+@contextmanager
+def opened_run(source: Path) -> Iterator[DuckDBReader]:
+    """A run file to read, or published figures (YAML) as the run file they make.
+
+    Raises:
+        NlareportError: the file is missing, damaged, or holds something else.
+    """
+    with TemporaryDirectory() as scratch:
+        db = source
+        if source.suffix in FIGURES_ENDINGS:
+            db = Path(scratch) / "published.duckdb"
+            import_figures(source, db)
+        with DuckDBReader.open(db) as reader:
+            yield reader

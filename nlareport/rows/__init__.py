@@ -1,0 +1,1 @@
+"""The tables of a run file as Python sees them: one frozen dataclass per table."""

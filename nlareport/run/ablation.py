@@ -1,0 +1,146 @@
+"""The step nobody has to take: explanations changed on purpose and read again, and what each change takes.
+
+It does nothing unless the experiment lists `ablations`. Answers are stored batch by batch like those of any step
+that opens a model; what they come to is worked out with the scores.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float64
+
+from nlareport.experiment import PairSpec
+from nlareport.rows.ablation_methods import AblationMethod
+from nlareport.rows.cell_rows import AblationCell
+from nlareport.rows.item_rows import Ablation, Explanation, Item, Score
+from nlareport.rows.run_rows import Pair, PairId
+from nlareport.run.context import Work, document_of, item_ids, rows_at, unfinished
+from nlareport.run.models import READING_BATCHES
+from nlareport.run.recorded_checkpoints import opened_reconstructor
+from nlareport.run.vector_origins import activations_of, reconstructions_of
+from nlareport.stages import ablate, reconstruct
+from nlareport.statistics import ablation_cells
+
+Batch = tuple[PairId, AblationMethod, list[Explanation]]
+Texts = dict[PairId, dict[int, str]]
+VarianceDraws = dict[PairId, Float64[np.ndarray, " draw"]]
+
+
+def ablate_explanations(work: Work) -> None:
+    """Readable explanations, changed in every way the experiment lists, to errors; one reconstructor at a time.
+
+    Raises:
+        RunIncomplete: an explanation's activation is not here.
+        CheckpointDrift: a reconstructor's vectors and the activations differ in width.
+    """
+    if not work.experiment.ablations:
+        return
+    texts = _texts(work)
+    n_each = sum(len(of_source) for of_source in texts.values()) * len(work.experiment.ablations)
+    todo = _outstanding(work, texts)
+    for target, spec in work.pairs:
+        n_missing = sum(len(batch) for _, _, batch in todo[target])
+        work.progress.stage(f"ablate {target}", n_each, n_each - n_missing)
+        if n_missing:
+            _ablate_batches(work, target, spec, todo[target], texts)
+
+
+def n_outstanding(work: Work) -> int:
+    """How many changed explanations have not been read yet; 0 when the experiment asks for none."""
+    if not work.experiment.ablations:
+        return 0
+    return sum(len(batch) for batches in _outstanding(work, _texts(work)).values() for _, _, batch in batches)
+
+
+def summarize_ablations(
+    work: Work,
+    pairs: list[Pair],
+    items: list[Item],
+    scores: list[Score],
+    variance_draws: VarianceDraws | None,
+) -> list[AblationCell]:
+    """One row per cell and method the experiment lists, over the items whose texts were changed.
+
+    Raises:
+        TooFewItems: a pair's V is 0.
+    """
+    if not work.experiment.ablations:
+        return []
+    chosen, texts = item_ids(_ablated_items(work, items)), _texts(work)
+    documents = document_of(items)
+    written: dict[tuple[PairId, PairId], list[Score]] = defaultdict(list)
+    for score in scores:
+        if score.item_id in chosen:
+            written[score.source, score.target].append(score)
+    changed: dict[tuple[PairId, PairId, str], list[Ablation]] = defaultdict(list)
+    for row in work.run_file.rows(Ablation):
+        changed[row.source, row.target, row.method].append(row)
+    cells = []
+    for target in (pair.pair_id for pair in pairs):
+        of_target = [
+            ablation_cells.changed_cell(s, method, ordinal, written[s, target], changed[s, target, method], texts[s])
+            for s in (pair.pair_id for pair in pairs)
+            for ordinal, method in enumerate(work.experiment.ablations)
+        ]
+        cells += ablation_cells.ablation_cells(
+            target,
+            of_target,
+            next(pair.variance_nrm or 0.0 for pair in pairs if pair.pair_id == target),
+            documents,
+            work.experiment.scoring.bootstrap_draws,
+            work.experiment.sampling.seed,
+            None if variance_draws is None else variance_draws[target],
+        )
+    return cells
+
+
+def _outstanding(work: Work, texts: Texts) -> dict[PairId, list[Batch]]:
+    """The changed texts that each target's reconstructor has not read."""
+    stored: dict[tuple[PairId, PairId, str], set[int]] = defaultdict(set)
+    for row in work.run_file.rows(Ablation):
+        stored[row.source, row.target, row.method].add(row.item_id)
+    size = work.experiment.compute.batch_size * READING_BATCHES
+    readable = {source: [row for row in work.explanations(source) if row.item_id in texts[source]] for source in texts}
+    return {
+        target: [
+            (source, method, batch)
+            for source in texts
+            for method in work.experiment.ablations
+            for batch in unfinished(readable[source], texts[source].keys() - stored[source, target, method], size)
+        ]
+        for target, _ in work.pairs
+    }
+
+
+def _ablate_batches(work: Work, target: PairId, spec: PairSpec, todo: list[Batch], texts: Texts) -> None:
+    gold, tokenizer = activations_of(work, target), work.engine.tokenizer(spec)
+    seed = work.experiment.sampling.seed
+    # As written: a text that a change leaves alone is not read again.
+    written = {s: reconstructions_of(work, s, target) for s in {source for source, _, _ in todo}}
+    with opened_reconstructor(work, spec) as reconstructor:
+        for source, method, batch in todo:
+            golds = rows_at(gold, batch)
+            rows = ablate.ablate(texts[source], source, method, golds, written[source], seed, tokenizer, reconstructor)
+            work.run_file.append(rows)
+            work.progress.advance(len(rows))
+
+
+def _ablated_items(work: Work, items: Sequence[Item]) -> Sequence[Item]:
+    """The run's first items, as many as the experiment's `ablation_items` says."""
+    return items[: work.experiment.ablation_items]
+
+
+def _texts(work: Work) -> Texts:
+    """What each source wrote of the items to ablate, by item, where there is something to read."""
+    chosen = item_ids(_ablated_items(work, work.items()))
+    texts: Texts = {}
+    for source, _ in work.pairs:
+        marks, unclean = work.marks(source), work.experiment.scoring.unclean
+        offered = {
+            row.item_id: reconstruct.scorable_text(row, unclean, marks.get(row.item_id))
+            for row in work.explanations(source)
+            if row.item_id in chosen
+        }
+        texts[source] = {item_id: text for item_id, text in offered.items() if text is not None}
+    return texts

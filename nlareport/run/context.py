@@ -1,0 +1,113 @@
+"""What every step is handed, and the ways in which steps cut rows and vectors to size."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from nlareport.backends import Engine
+from nlareport.batches import ActivationBatch
+from nlareport.errors import RunIncomplete
+from nlareport.experiment import Experiment, PairSpec
+from nlareport.ports import Progress, in_batches
+from nlareport.rows.item_rows import AnswerMark, Explanation, Item, Mark, Score
+from nlareport.rows.run_rows import Pair, PairId
+from nlareport.statistics.resampling import document_codes
+from nlareport.store.run_file import RunFile
+from nlareport.store.vectors.activations import ActivationStore
+
+CellName = tuple[PairId, PairId]
+"""Source and target."""
+
+HasItem = TypeVar("HasItem", Item, Explanation)
+
+
+@dataclass(frozen=True)
+class Work:
+    """What every step is handed: the experiment, where results go, who computes, who watches."""
+
+    experiment: Experiment
+    reference: PairSpec
+    """The pair in whose tokenization positions are drawn; it need not be one of those measured."""
+    folder: Path
+    """Where the experiment file's relative paths start."""
+    run_file: RunFile
+    activations: ActivationStore
+    engine: Engine
+    progress: Progress
+
+    @cached_property
+    def pairs(self) -> list[tuple[PairId, PairSpec]]:
+        """The experiment's pairs in its order."""
+        return [(PairId(pair.pair_id), pair) for pair in self.experiment.pairs]
+
+    def unscore(self) -> None:
+        """Has the run scored again: vectors that its scores rest on are about to be computed anew."""
+        run = self.run_file.run()
+        if "scored" in run.environment:
+            kept = {name: fact for name, fact in run.environment.items() if name != "scored"}
+            self.run_file.put([replace(run, environment=kept)])
+
+    def items(self) -> list[Item]:
+        """The run's items so far."""
+        return self.run_file.rows(Item)
+
+    def explanations(self, source: PairId) -> list[Explanation]:
+        """What a source said of the items, in item order."""
+        return [row for row in self.run_file.rows(Explanation) if row.source == source]
+
+    def marks(self, source: PairId) -> dict[int, Mark]:
+        """What is odd about a source's answers, by item."""
+        return {row.item_id: row.mark for row in self.run_file.rows(AnswerMark) if row.source == source}
+
+
+def unfinished(rows: Sequence[HasItem], missing: set[int], size: int) -> list[list[HasItem]]:
+    """The missing rows in batches cut at the same places in every call, so that a resumed run computes the same."""
+    batches = ([row for row in batch if row.item_id in missing] for batch in in_batches(rows, size))
+    return [batch for batch in batches if batch]
+
+
+def item_ids(items: Iterable[HasItem]) -> set[int]:
+    """The items' numbers."""
+    return {item.item_id for item in items}
+
+
+def rows_at(batch: ActivationBatch, items: Sequence[HasItem]) -> ActivationBatch:
+    """The batch's rows of these items, in their order.
+
+    Raises:
+        RunIncomplete: an item has no row.
+    """
+    places = {item_id: place for place, item_id in enumerate(batch.item_ids.tolist())}
+    n_missing = len(item_ids(items) - places.keys())
+    if n_missing:
+        raise RunIncomplete(
+            f"Pair {batch.pair_id}: the activations of {n_missing} items are not here; run without --only first."
+        )
+    chosen = [places[item.item_id] for item in items]
+    return replace(batch, item_ids=batch.item_ids[chosen], vectors=batch.vectors[chosen])
+
+
+def among(batch: ActivationBatch, chosen: set[int]) -> ActivationBatch:
+    """The batch's rows of these items, in the batch's order."""
+    is_chosen = np.array([item_id in chosen for item_id in batch.item_ids.tolist()], dtype=bool)
+    return replace(batch, item_ids=batch.item_ids[is_chosen], vectors=batch.vectors[is_chosen])
+
+
+def document_of(items: Sequence[Item]) -> dict[int, int]:
+    """The number of each item's document, the same wherever a statistic of the run is drawn."""
+    codes = document_codes([item.doc_id for item in items])
+    return dict(zip([item.item_id for item in items], codes.tolist(), strict=True))
+
+
+def scored_items(pairs: Iterable[Pair], scores: Iterable[Score]) -> dict[CellName, set[int]]:
+    """The items with an error, of every cell; a cell without one is there too."""
+    names = [pair.pair_id for pair in pairs]
+    scored: dict[CellName, set[int]] = {(source, target): set() for source in names for target in names}
+    for row in scores:
+        if row.mse_nrm is not None:
+            scored[row.source, row.target].add(row.item_id)
+    return scored

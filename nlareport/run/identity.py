@@ -1,0 +1,188 @@
+"""What a run says of itself before anything is computed: its row, its pairs, and how two experiments differ.
+
+Enter an experiment and facts about the machine; leave a `Run` and its `Pair` rows. Pure.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from importlib.metadata import version
+from typing import Any, Protocol, runtime_checkable
+
+from nlareport import __version__
+from nlareport.checkpoints.answers import ANSWER_RULE
+from nlareport.checkpoints.sidecar import Sidecar
+from nlareport.experiment import Experiment
+from nlareport.rows.run_rows import Pair, PairId, Run
+
+RECORDED_LIBRARIES = ("torch", "transformers", "numpy", "polars")
+N_LATER = 20
+"""How many kinds of later conditions a run remembers."""
+FREE_TO_CHANGE = ("title", "series", "scoring", "compute", "ablations", "ablation_items", "plain_words")
+"""Sections that may change between two calls: what was computed stays right, or is only arithmetic to redo."""
+
+
+@runtime_checkable
+class Machine(Protocol):
+    """Where models run."""
+
+    @property
+    def device(self) -> str:
+        """Such as ``cpu``."""
+        ...
+
+    @property
+    def machine(self) -> Mapping[str, str | int]:
+        """What of it decides how sums are rounded."""
+        ...
+
+
+def conditions(experiment: Experiment, machine: Machine) -> dict[str, Any]:
+    """Under what answers are computed now: what may change from one start to the next."""
+    return {
+        "device": machine.device,
+        **({"machine": dict(machine.machine)} if machine.machine else {}),
+        "dtype": experiment.compute.dtype,
+        "batch_size": experiment.compute.batch_size,
+        "libraries": {name: version(name) for name in RECORDED_LIBRARIES},
+    }
+
+
+def with_later_conditions(environment: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+    """The environment of a run that goes on under these conditions.
+
+    Those it began under stay. Others are listed once each under ``later``, as far as they differ from those, the last
+    used at the end; of very many the last few.
+    """
+    began, later = dict(environment), [dict(entry) for entry in environment.get("later", [])]
+    other = {name: value for name, value in now.items() if began.get(name) != value}
+    if not other or other in later:
+        return began
+    return {**began, "later": [*later, other][-N_LATER:]}
+
+
+def with_smaller_batches(environment: Mapping[str, Any], pair_id: str, role: str, n_rows: int) -> dict[str, Any]:
+    """The environment of a run one of whose models had memory for no more than `n_rows` at once.
+
+    The smallest number stays, by pair and role under ``smaller_batches``: some texts were written in such batches.
+    """
+    smaller: dict[str, dict[str, int]] = environment.get("smaller_batches", {})
+    roles = smaller.get(pair_id, {})
+    roles = {**roles, role: min(n_rows, roles.get(role, n_rows))}
+    return {**environment, "smaller_batches": {**smaller, pair_id: roles}}
+
+
+def describe_run(
+    experiment: Experiment,
+    text: str,
+    schema_version: int,
+    machine: Machine,
+    engine: str,
+    moment: datetime,
+    special_ids: Collection[int],
+) -> Run:
+    """The row of a run that is begun at this moment; `special_ids` are those at which no position is drawn."""
+    series = experiment.series
+    environment = {
+        "engine": engine,
+        **conditions(experiment, machine),
+        "answer_rule": ANSWER_RULE,
+        # In one text: a list would be one fact for each.
+        "special_ids": ", ".join(map(str, sorted(special_ids))),
+    }
+    return Run(
+        run_id=experiment.experiment,
+        title=experiment.title,
+        series_name=series.name if series else None,
+        series_number=series.number if series else None,
+        kind="computed",
+        experiment_yaml=text,
+        nlareport_version=__version__,
+        schema_version=schema_version,
+        seed=experiment.sampling.seed,
+        created_at=moment,
+        environment=environment,
+    )
+
+
+def describe_pairs(
+    experiment: Experiment, sidecars: Mapping[PairId, Sidecar | None], base_models: Mapping[PairId, str]
+) -> list[Pair]:
+    """One row per pair, in the experiment's order; scales as the verbalizer's sidecar says, geometry still unknown."""
+    rows = []
+    for ordinal, pair in enumerate(experiment.pairs):
+        pair_id = PairId(pair.pair_id)
+        sidecar = sidecars[pair_id]
+        rows.append(
+            Pair(
+                pair_id=pair_id,
+                label=pair.label,
+                family=pair.family,
+                base_model=base_models[pair_id],
+                block_index=pair.block_index,
+                d_model=pair.d_model,
+                injection_scale=sidecar.injection_scale if sidecar else None,
+                mse_scale=sidecar.mse_scale if sidecar else None,
+                variance_nrm=None,
+                mean_norm=None,
+                sidecar_variance_nrm=pair.sidecar_variance_nrm,
+                ordinal=ordinal,
+            )
+        )
+    return rows
+
+
+def with_geometry_of(stored: Pair | None, described: Pair) -> Pair:
+    """A pair as the experiment now describes it, with what was measured of it before."""
+    if stored is None:
+        return described
+    return replace(described, variance_nrm=stored.variance_nrm, mean_norm=stored.mean_norm)
+
+
+def restated(stored: Sequence[Pair], experiment: Experiment) -> list[Pair]:
+    """The pairs with what their experiment may say anew of them, and no checkpoint."""
+    published = {pair.pair_id: pair.sidecar_variance_nrm for pair in experiment.pairs}
+    return [replace(pair, sidecar_variance_nrm=published[pair.pair_id]) for pair in stored]
+
+
+def reworded(run: Run, experiment: Experiment, text: str) -> Run:
+    """The run under its experiment's new wording."""
+    series = experiment.series
+    return replace(
+        run,
+        title=experiment.title,
+        series_name=series.name if series else None,
+        series_number=series.number if series else None,
+        experiment_yaml=text,
+    )
+
+
+def differences(stored: Experiment, asked: Experiment) -> list[str]:
+    """Keys that cannot change under what was already computed; more items, a longer corpus and new scoring can."""
+    return sorted(_differing(_binding(stored), _binding(asked), ""))
+
+
+def _binding(experiment: Experiment) -> dict[str, Any]:
+    content = experiment.model_dump(mode="json", exclude=set(FREE_TO_CHANGE))
+    content["dtype"] = experiment.compute.dtype
+    content["sampling"].pop("n_items")
+    # Every document is sampled for itself, so a corpus may grow at its end.
+    content["corpus"].pop("last_index")
+    # Where a file lies is no part of what it says: its texts are held to their digests.
+    content["corpus"].pop("path", None)
+    content["pairs"] = {
+        pair.pair_id: pair.model_dump(mode="json", exclude={"label", "family", "sidecar_variance_nrm"})
+        for pair in experiment.pairs
+    }
+    return content
+
+
+def _differing(stored: Any, asked: Any, key: str) -> list[str]:
+    if not isinstance(stored, dict) or not isinstance(asked, dict):
+        return [] if stored == asked else [key]
+    names = list({**stored, **asked})
+    return [
+        fault
+        for name in names
+        for fault in _differing(stored.get(name), asked.get(name), f"{key}.{name}" if key else name)
+    ]

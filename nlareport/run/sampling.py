@@ -1,0 +1,118 @@
+"""The first step: documents to items, with every text kept beside the run file."""
+
+from dataclasses import replace
+from itertools import islice
+
+from nlareport.batches import ReadingLimits, SourceDocument
+from nlareport.errors import CorpusTooShort
+from nlareport.pairs.packages import held_out_articles
+from nlareport.ports import Tokenizer
+from nlareport.rows.item_rows import Item
+from nlareport.rows.run_rows import Document, PairId
+from nlareport.run.context import Work
+from nlareport.run.corpus_texts import document_texts, text_digest, unseen
+from nlareport.run.recorded_checkpoints import confirm
+from nlareport.stages import corpus, sample
+
+DOCUMENTS_AT_ONCE = 50
+
+Reader = tuple[PairId, Tokenizer, ReadingLimits]
+"""A pair, how its base model cuts text, and how much of it that can read."""
+
+
+def sample_items(work: Work) -> None:
+    """Documents to items: positions drawn in the reference pair's tokenization, texts kept beside the run file.
+
+    Documents are taken whole, so that a run widened later draws the same positions: with several positions a document
+    the last one may give a few items more than asked for.
+
+    Raises:
+        CorpusChanged: the corpus no longer gives a document that was drawn from before as it was.
+        CorpusTooShort: the corpus gave fewer items than asked for; what it gave is stored.
+    """
+    sampling = work.experiment.sampling
+    n_items = work.run_file.count(Item)
+    work.progress.stage("sample positions", sampling.n_items, min(n_items, sampling.n_items))
+    if work.activations.folder.exists():
+        # Texts that stood beside the run file and are gone are read again while the corpus is at hand.
+        document_texts(work)
+    if n_items >= sampling.n_items:
+        return
+    tokenizer, readers = work.engine.tokenizer(work.reference), _bounded_readers(work)
+    if work.reference.pair_id in {pair_id for pair_id, _ in work.pairs}:
+        confirm(work, work.reference, "base_model")
+    documents = corpus.read_documents(work.experiment.corpus, work.folder, held_out_articles)
+    fresh = unseen(work, documents)
+    while n_items < sampling.n_items and (batch := list(islice(fresh, DOCUMENTS_AT_ONCE))):
+        n_new = _sample_batch(work, tokenizer, readers, batch, n_items)
+        work.progress.advance(min(n_new, sampling.n_items - n_items))
+        n_items += n_new
+    if n_items < sampling.n_items:
+        raise CorpusTooShort(_too_few(work, n_items))
+
+
+def _too_few(work: Work, n_items: int) -> str:
+    """What the corpus gave, why it was no more, and what can be done about it."""
+    documents = work.run_file.rows(Document)
+    if not documents:
+        return (
+            f"The corpus holds no document from index {work.experiment.corpus.first_index} on, so there is nothing to "
+            "measure. Lower corpus.first_index, or give another corpus."
+        )
+    skipped = sample.skipped_counts(documents)
+    said = (
+        f"The corpus gave {n_items} items from {len(documents):,} documents, the experiment asks for "
+        f"{work.experiment.sampling.n_items}{f': {skipped}' if skipped else ''}. "
+    )
+    if sample.n_unreadable(documents):
+        return f"{said}Lower sampling.truncation_tokens and give another --db, or give a corpus of shorter documents."
+    if all(document.skipped_reason for document in documents):
+        return f"{said}Give a corpus of longer documents."
+    more = "Widen the corpus's index range or give a longer corpus"
+    # Fewer than two items are no run, so no --limit would be taken.
+    if n_items < 2:
+        return f"{said}{more}; a run needs at least 2 items."
+    return f"{said}What was found is stored: {more.lower()}, or go on with --limit {n_items}."
+
+
+def _bounded_readers(work: Work) -> list[Reader]:
+    """The pairs whose base model cannot read everything, each with its tokenizer and what it can read."""
+    limits = [(pair_id, spec, work.engine.limits(spec)) for pair_id, spec in work.pairs]
+    return [
+        (pair_id, work.engine.tokenizer(spec), bounds)
+        for pair_id, spec, bounds in limits
+        if bounds.n_tokens is not None or bounds.n_known_ids is not None
+    ]
+
+
+def _sample_batch(
+    work: Work, tokenizer: Tokenizer, readers: list[Reader], batch: list[SourceDocument], n_items: int
+) -> int:
+    """How many items the batch gave, once they are stored; stops at the first document that is not needed.
+
+    A document that one of the pairs cannot read as far as an item gives none: an activation from beyond a model's
+    context means nothing, and an item is the same place for every pair.
+    """
+    sampling = work.experiment.sampling
+    rows: list[Document] = []
+    items: list[Item] = []
+    for document in batch:
+        if n_items + len(items) >= sampling.n_items:
+            break
+        row, found = sample.sample_document(document, tokenizer, sampling, n_items + len(items))
+        drawn = sample.drawn_prefixes(document.text, found, tokenizer, sampling)
+        if reason := _unreadable(document.text, found, readers, drawn):
+            row, found = replace(row, skipped_reason=reason), []
+        rows.append(row)
+        items += found
+    # Texts first: a document the run file knows must have its text.
+    work.activations.write_documents(batch[: len(rows)])
+    work.run_file.append_all(rows, [text_digest(document) for document in batch[: len(rows)]], items)
+    return len(items)
+
+
+def _unreadable(text: str, items: list[Item], readers: list[Reader], drawn: dict[int, list[int]]) -> str | None:
+    for pair_id, tokenizer, limits in readers:
+        if reason := sample.why_unreadable(text, items, tokenizer, limits, drawn):
+            return f"{pair_id} {sample.CANNOT_READ}: the text {reason}"
+    return None

@@ -1,0 +1,197 @@
+"""Ties vectors to what made them: written with it, and taken again only when it is the same.
+
+Enter a `Work` and vectors; leave vectors that are of this run's checkpoints, settings and texts, or an error that names
+what differs.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from nlareport.batches import ActivationBatch
+from nlareport.errors import VectorsOfAnotherMaking
+from nlareport.experiment import Experiment
+from nlareport.rows.item_rows import Explanation
+from nlareport.rows.run_rows import DocumentDigest, Making, Pair, PairId
+from nlareport.run.checkpoint_changes import START_OVER, beginning
+from nlareport.run.context import Work
+from nlareport.run.reading_digests import activation_readings, reconstruction_readings
+from nlareport.run.recorded_checkpoints import stored_making
+from nlareport.store.vectors.activations import ActivationOrigin, ActivationStore
+from nlareport.store.vectors.parquet_parts import part_notes, read_whole_part, write_part
+from nlareport.store.vectors.vector_notes import NOTHING_KNOWN, noted_making, vector_notes
+
+N_HEX = 64
+"""Characters of a whole digest."""
+
+
+class VectorMaking:
+    """What the vectors of one run rest on: engine, settings, checkpoints."""
+
+    def __init__(self, experiment: Experiment, engine_name: str, checkpoints: Iterable[Making]) -> None:
+        self._experiment = experiment
+        self._engine_name = engine_name
+        self._digests = {(row.pair_id, row.role, row.kind): row.digest for row in checkpoints}
+
+    @property
+    def is_known(self) -> bool:
+        """False for a run file that an earlier version left: it says nothing of its checkpoints."""
+        return bool(self._digests)
+
+    def of_activations(self, pair_id: PairId) -> dict[str, str]:
+        """What one pair's activations rest on, by name."""
+        sampling = self._experiment.sampling
+        block_index = next(pair.block_index for pair in self._experiment.pairs if pair.pair_id == pair_id)
+        facts = self._facts(f"activations of {pair_id}", pair_id, "base_model")
+        drawn_by = self._digests.get((PairId(sampling.reference_pair), "base_model", "tokenizer"))
+        return {
+            **facts,
+            "block_index": str(block_index),
+            "sampling.seed": str(sampling.seed),
+            "sampling.truncation_tokens": str(sampling.truncation_tokens),
+            "sampling.positions_per_document": str(sampling.positions_per_document),
+            **({"tokenizer of sampling.reference_pair": drawn_by} if drawn_by else {}),
+        }
+
+    def of_reconstructions(self, source: PairId, target: PairId) -> dict[str, str]:
+        """What one cell's reconstructions rest on, by name; the texts apart."""
+        return self._facts(f"reconstructions by {target} from texts of {source}", target, "reconstructor")
+
+    def _facts(self, what: str, pair_id: PairId, wanted_role: str) -> dict[str, str]:
+        digests = {
+            f"{role} {kind}": digest
+            for (owner, role, kind), digest in self._digests.items()
+            if owner == pair_id and role == wanted_role
+        }
+        return {
+            "vectors": what,
+            "engine": self._engine_name,
+            "compute.dtype": self._experiment.compute.dtype,
+            **dict(sorted(digests.items())),
+        }
+
+
+def vector_making(work: Work) -> VectorMaking:
+    """What this run's vectors rest on."""
+    engine_name = str(work.run_file.run().environment.get("engine"))
+    return VectorMaking(work.experiment, engine_name, stored_making(work.run_file))
+
+
+def extracted_ids(work: Work, pair_id: PairId) -> frozenset[int]:
+    """Items whose activation for this pair is here."""
+    return work.activations.stored_item_ids(pair_id, _item_readings(work))
+
+
+def activations_of(work: Work, pair_id: PairId) -> ActivationBatch:
+    """One pair's raw activations of the run's items, in order of item."""
+    return work.activations.read_activations(pair_id, _item_readings(work))
+
+
+class ActivationKeeper:
+    """Keeps one pair's raw activations, with what they rest on."""
+
+    def __init__(self, work: Work, pair: Pair) -> None:
+        self.pair_id = pair.pair_id
+        self._store, self._pair = work.activations, pair
+        self._making = vector_making(work).of_activations(pair.pair_id)
+        self._readings = _item_readings(work)
+
+    def keep(self, batch: ActivationBatch, origins: Sequence[ActivationOrigin]) -> None:
+        """So many more; `origins` says for each row where in which document it was read."""
+        known = {item_id: self._readings[item_id] for item_id in batch.item_ids.tolist() if item_id in self._readings}
+        self._store.write_activations(self._pair, batch, origins, vector_notes(self._making, known))
+
+
+class ReconstructionKeeper:
+    """Keeps what one target reconstructed, with what it rests on."""
+
+    def __init__(self, work: Work) -> None:
+        self._store, self._unclean = work.activations, work.experiment.scoring.unclean
+        self._making = vector_making(work)
+
+    def keep(self, source: PairId, explanations: Sequence[Explanation], batch: ActivationBatch) -> None:
+        """What it made of these explanations of a source."""
+        making = self._making.of_reconstructions(source, batch.pair_id)
+        readings = reconstruction_readings(explanations, self._unclean)
+        self._store.write_reconstructions(source, batch, vector_notes(making, readings))
+
+
+def reconstructed_ids(work: Work, source: PairId, target: PairId) -> frozenset[int]:
+    """Items of one cell whose explanation, as the run has it, was reconstructed."""
+    return work.activations.reconstructed_item_ids(source, target, _text_readings(work, source))
+
+
+def reconstructions_of(work: Work, source: PairId, target: PairId) -> ActivationBatch:
+    """One cell's reconstructions of the run's explanations, in order of item."""
+    return work.activations.read_reconstructions(source, target, _text_readings(work, source))
+
+
+def refuse_other_vectors(store: ActivationStore, making: VectorMaking, pair_ids: Sequence[PairId]) -> None:
+    """Pass when all vectors beside a run file are of this making.
+
+    Raises:
+        VectorsOfAnotherMaking: some are not; what differs is named.
+        ActivationsDamaged: a part is not what was written.
+    """
+    for path, _ in _parts(store, making, pair_ids):
+        if noted_making(path) is None:
+            raise VectorsOfAnotherMaking(
+                f"{path}: does not say what made its vectors, so they cannot be taken for this run's. Move that file "
+                f"elsewhere and run again, or {START_OVER}."
+            )
+    for sentence in other_vectors(store, making, pair_ids):
+        raise VectorsOfAnotherMaking(sentence)
+
+
+def other_vectors(store: ActivationStore, making: VectorMaking, pair_ids: Sequence[PairId]) -> Iterator[str]:
+    """A sentence for every part that says its vectors are of another making.
+
+    Raises:
+        ActivationsDamaged: a part is not what was written.
+    """
+    for path, expected in _parts(store, making, pair_ids):
+        noted = noted_making(path) or {}
+        if differing := [name for name in expected if name in noted and noted[name] != expected[name]]:
+            said = "; ".join(_difference(name, noted[name], expected[name]) for name in differing)
+            yield (
+                f"{path}: its vectors were made otherwise than this run's: {said}. Put back what was there, move "
+                f"{store.folder.name} elsewhere and run again, or {START_OVER}."
+            )
+
+
+def adopt_vectors(store: ActivationStore, making: VectorMaking, pair_ids: Sequence[PairId]) -> None:
+    """Has parts that an earlier version wrote beside a run file say what they rest on, as far as that file tells.
+
+    Raises:
+        ActivationsDamaged: a part is not what was written.
+        FileUnwritable: the disk forbids it.
+    """
+    for path, expected in _parts(store, making, pair_ids):
+        if noted_making(path) is None:
+            write_part(path, read_whole_part(path), {**part_notes(path), **vector_notes(expected, NOTHING_KNOWN)})
+
+
+def _parts(
+    store: ActivationStore, making: VectorMaking, pair_ids: Sequence[PairId]
+) -> Iterator[tuple[Path, dict[str, str]]]:
+    """Every part of these pairs, with what its vectors ought to rest on."""
+    for pair_id in pair_ids:
+        facts = making.of_activations(pair_id)
+        yield from ((path, facts) for path in store.activation_parts(pair_id))
+    for source in pair_ids:
+        for target in pair_ids:
+            facts = making.of_reconstructions(source, target)
+            yield from ((path, facts) for path in store.reconstruction_parts(source, target))
+
+
+def _difference(name: str, noted: str, expected: str) -> str:
+    if len(noted) == len(expected) == N_HEX:
+        return f"{name} (sha256 {beginning(noted)} there, {beginning(expected)} here)"
+    return f"{name} ({noted} there, {expected} here)"
+
+
+def _item_readings(work: Work) -> dict[int, str]:
+    return activation_readings(work.items(), work.run_file.rows(DocumentDigest))
+
+
+def _text_readings(work: Work, source: PairId) -> dict[int, str]:
+    return reconstruction_readings(work.explanations(source), work.experiment.scoring.unclean)

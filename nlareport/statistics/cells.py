@@ -1,0 +1,273 @@
+"""Scores to cells: every entry of the matrix, over all items and over subsets of them.
+
+Enter the rows of a run; leave `Cell` rows. It reads no vector: where V is drawn again with every bootstrap draw, its
+draws are handed in (`resampled_variances`). V, and |mu|, of a target are those of *all* the run's items, also in a
+subset: so the cells of one target stand on one scale, and a subset's cell is the mean of its items' `fve_nrm`.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float64, Int64
+
+from nlareport.batches import ActivationBatch
+from nlareport.rows.cell_rows import Cell
+from nlareport.rows.item_rows import Item, NullScore, Score
+from nlareport.rows.run_rows import Pair, PairId
+from nlareport.statistics.geometry import SMALLEST_VARIANCE, fve_meannorm, unit_rows
+from nlareport.statistics.resampling import (
+    bootstrap_columns,
+    bootstrap_variances,
+    document_codes,
+    percentile_interval,
+    variance_ratios,
+)
+
+SUBSETS = ("all", "without_outliers", "digits", "punctuation", "prose")
+"""Those that are the same for every target, in the order the cells are returned; graded ones follow."""
+
+TRIMMED_SHARE = 0.1
+"""Cut from each end before the trimmed mean is taken."""
+
+
+class CellKey(NamedTuple):
+    """Which entry of the matrix."""
+
+    source: PairId
+    target: PairId
+
+
+def summarize(
+    pairs: Sequence[Pair],
+    items: Sequence[Item],
+    scores: Sequence[Score],
+    null_scores: Sequence[NullScore],
+    draws: int,
+    seed: int,
+    variance_draws: Mapping[PairId, Float64[np.ndarray, " draw"]] | None = None,
+    graded: Mapping[PairId, Mapping[str, Collection[int]]] | None = None,
+) -> list[Cell]:
+    """One row per cell that has scores and per subset, in the pairs' order; a subset without a score has no values.
+
+    `without_outliers` holds the items judged not to be outliers; `graded` names further subsets of each target, with
+    their items. Intervals share the drawn documents between all
+    cells; a target in `variance_draws` has V drawn with them, any other has V fixed. Equal rows in any order, with an
+    equal seed, give equal cells.
+    """
+    table = _ItemTable.of(items, graded or {})
+    pair_of = {pair.pair_id: pair for pair in pairs}
+    columns = _score_columns(scores, table, pair_of)
+    nulls = _null_columns(null_scores, table)
+    intervals = _intervals(
+        columns,
+        table,
+        draws,
+        seed,
+        variance_ratios({pair.pair_id: pair.variance_nrm for pair in pairs}, variance_draws),
+    )
+    cells = {
+        (key, subset): _cell(key, subset, members, column, nulls.get(key), pair_of[key.target])
+        for key, column in columns.items()
+        for subset, members in table.subsets(key.target).items()
+    }
+    return [
+        _completed(cell, cells.get((CellKey(key.target, key.target), subset)), intervals.get((key, subset)))
+        for (key, subset), cell in cells.items()
+    ]
+
+
+def resampled_variances(
+    gold: ActivationBatch, items: Sequence[Item], draws: int, seed: int
+) -> Float64[np.ndarray, " draw"]:
+    """V of one pair on each bootstrap draw of `summarize`, for `variance_draws`; `gold` holds all of `items`.
+
+    Raises:
+        ZeroVector: an activation has norm 0.
+    """
+    table = _ItemTable.of(items, {})
+    rows = np.array([table.place[item_id] for item_id in gold.item_ids.tolist()], dtype=np.int64)
+    return bootstrap_variances(unit_rows(gold.vectors), table.documents[rows], draws, seed)
+
+
+@dataclass(frozen=True, slots=True)
+class _ItemTable:
+    """The run's items by item_id: their place in every array here, their document, and the subsets they are in."""
+
+    place: dict[int, int]
+    documents: Int64[np.ndarray, " item"]
+    shared: dict[str, Bool[np.ndarray, " item"]]
+    graded: dict[PairId, dict[str, Bool[np.ndarray, " item"]]]
+
+    @classmethod
+    def of(cls, items: Sequence[Item], graded: Mapping[PairId, Mapping[str, Collection[int]]]) -> "_ItemTable":
+        """The table of these items, whatever their order."""
+        ordered = sorted(items, key=lambda item: item.item_id)
+        item_ids = np.array([item.item_id for item in ordered], dtype=np.int64)
+        strata = np.array([item.stratum for item in ordered], dtype=np.str_)
+        return cls(
+            place={item.item_id: place for place, item in enumerate(ordered)},
+            documents=document_codes([item.doc_id for item in ordered]),
+            shared={
+                "all": np.ones(len(ordered), dtype=np.bool_),
+                "without_outliers": np.array([item.is_outlier is False for item in ordered], dtype=np.bool_),
+                **{stratum: strata == stratum for stratum in SUBSETS[2:]},
+            },
+            graded={
+                target: {name: np.isin(item_ids, sorted(members)) for name, members in subsets.items()}
+                for target, subsets in graded.items()
+            },
+        )
+
+    def subsets(self, target: PairId) -> dict[str, Bool[np.ndarray, " item"]]:
+        """Every subset of a target's cells by name."""
+        return self.shared | self.graded.get(target, {})
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """The scores of one cell, in the places of the item table."""
+
+    has_row: Bool[np.ndarray, " item"]
+    is_scored: Bool[np.ndarray, " item"]
+    mse: Float64[np.ndarray, " item"]
+    """NaN where it is not known."""
+    fve: Float64[np.ndarray, " item"]
+    """NaN where it is not known."""
+
+
+def _score_columns(
+    scores: Iterable[Score], table: _ItemTable, pair_of: Mapping[PairId, Pair]
+) -> dict[CellKey, _Column]:
+    """The cells that have a row, in the pairs' order."""
+    rows: dict[CellKey, list[Score]] = defaultdict(list)
+    for score in scores:
+        rows[CellKey(score.source, score.target)].append(score)
+    ordered = sorted(rows, key=lambda key: (pair_of[key.source].ordinal, pair_of[key.target].ordinal))
+    return {key: _column(rows[key], table, pair_of[key.target].variance_nrm) for key in ordered}
+
+
+def _column(scores: Sequence[Score], table: _ItemTable, variance: float | None) -> _Column:
+    n_items = len(table.place)
+    places = [table.place[score.item_id] for score in scores]
+    has_row = np.zeros(n_items, dtype=np.bool_)
+    has_row[places] = True
+    mse, fve = np.full(n_items, np.nan), np.full(n_items, np.nan)
+    # None becomes NaN in an array of floats.
+    mse[places] = [score.mse_nrm for score in scores]
+    fve[places] = [score.fve_nrm for score in scores]
+    is_scored = np.isfinite(mse) | np.isfinite(fve)
+    # A bundle may state only one of the two; the other follows where V is known.
+    if variance:
+        fve = np.where(np.isfinite(fve), fve, 1.0 - mse / variance)
+        mse = np.where(np.isfinite(mse), mse, (1.0 - fve) * variance)
+    return _Column(has_row, is_scored, mse, fve)
+
+
+def _null_columns(
+    null_scores: Iterable[NullScore], table: _ItemTable
+) -> dict[CellKey, tuple[Int64[np.ndarray, " null"], Float64[np.ndarray, " null"]]]:
+    """Per cell, places and `mse_nrm` of all its permutations, in an order of their own."""
+    rows: dict[CellKey, list[tuple[int, int, float]]] = defaultdict(list)
+    for null in null_scores:
+        rows[CellKey(null.source, null.target)].append((table.place[null.item_id], null.permutation, null.mse_nrm))
+    columns = {}
+    for key, entries in rows.items():
+        # Floating-point sums depend on their order; rows may come in any.
+        entries.sort()
+        columns[key] = (np.array([place for place, _, _ in entries]), np.array([mse for _, _, mse in entries]))
+    return columns
+
+
+def _cell(
+    key: CellKey,
+    subset: str,
+    members: Bool[np.ndarray, " item"],
+    column: _Column,
+    null: tuple[Int64[np.ndarray, " null"], Float64[np.ndarray, " null"]] | None,
+    target: Pair,
+) -> Cell:
+    """The cell without its interval and ceiling fraction, which need other cells' figures."""
+    chosen = members & column.is_scored
+    fve, mse = _known(column.fve[chosen]), _known(column.mse[chosen])
+    null_mse = None if null is None else _known(null[1][members[null[0]]])
+    return Cell(
+        source=key.source,
+        target=key.target,
+        subset=subset,
+        n_scored=int(chosen.sum()),
+        n_unscored=int((members & column.has_row & ~column.is_scored).sum()),
+        fve_nrm=None if fve is None else float(fve.mean()),
+        ci_low=None,
+        ci_high=None,
+        fve_meannorm=_meannorm(mse, target.mean_norm),
+        median=None if fve is None else float(np.median(fve)),
+        trimmed_mean=None if fve is None else _trimmed_mean(fve),
+        share_below_zero=None if fve is None else float((fve < 0).mean()),
+        null_fve=None if null_mse is None or not target.variance_nrm else _fve(null_mse, target.variance_nrm),
+        ceiling_fraction=None,
+    )
+
+
+def _known(values: Float64[np.ndarray, " item"]) -> Float64[np.ndarray, " item"] | None:
+    """The values when there are any and all are known; a mean of some would pass for a mean of all."""
+    return values if len(values) and bool(np.isfinite(values).all()) else None
+
+
+def _fve(mse: Float64[np.ndarray, " item"], variance: float) -> float:
+    return 1.0 - float(mse.mean()) / variance
+
+
+def _meannorm(mse: Float64[np.ndarray, " item"] | None, mean_norm: float | None) -> float | None:
+    """None where |mu| is not known, or is 1: then no fraction exists."""
+    if mse is None or mean_norm is None or 1.0 - mean_norm <= SMALLEST_VARIANCE:
+        return None
+    return fve_meannorm(float(mse.mean()), mean_norm)
+
+
+def _trimmed_mean(values: Float64[np.ndarray, " item"]) -> float:
+    """Mean of the middle 80%; each end loses a tenth, rounded down to whole items."""
+    cut = int(TRIMMED_SHARE * len(values))
+    return float(np.sort(values)[cut : len(values) - cut].mean())
+
+
+def _intervals(
+    columns: Mapping[CellKey, _Column],
+    table: _ItemTable,
+    draws: int,
+    seed: int,
+    variance_ratios: Mapping[PairId, Float64[np.ndarray, " draw"]],
+) -> dict[tuple[CellKey, str], tuple[float, float]]:
+    """95% intervals of the cells that have values in at least two documents; all from the same drawn documents.
+
+    `variance_ratios` holds V over V of each draw, where V is drawn too.
+    """
+    names, chosen_columns = [], []
+    for key, column in columns.items():
+        for subset, members in table.subsets(key.target).items():
+            chosen = members & column.is_scored
+            fve, documents = _known(column.fve[chosen]), table.documents[chosen]
+            if fve is not None and (documents != documents[0]).any():
+                names.append((key, subset))
+                chosen_columns.append((fve, documents))
+    if not names:
+        return {}
+    drawn = bootstrap_columns(chosen_columns, int(table.documents.max()) + 1, draws, seed)
+    return {
+        (key, subset): percentile_interval(1.0 - (1.0 - means) * variance_ratios.get(key.target, 1.0))
+        for (key, subset), means in zip(names, drawn.T, strict=True)
+    }
+
+
+def _completed(cell: Cell, diagonal: Cell | None, interval: tuple[float, float] | None) -> Cell:
+    """The cell with its interval and its share of the target's ceiling."""
+    ceiling = None if diagonal is None else diagonal.fve_nrm
+    fraction = cell.fve_nrm / ceiling if cell.fve_nrm is not None and ceiling is not None and ceiling > 0 else None
+    return replace(
+        cell,
+        ci_low=None if interval is None else interval[0],
+        ci_high=None if interval is None else interval[1],
+        ceiling_fraction=fraction,
+    )

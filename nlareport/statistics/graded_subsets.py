@@ -1,0 +1,57 @@
+"""Items graded by a property of a target: quarters from the fewest to the most, equal values kept together.
+
+Enter golds, or a number per item; leave `Activation` and `SubsetRange` rows. Which items a subset holds is said by its
+range alone, so that anyone can make it again from the run file.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+from jaxtyping import Float
+
+from nlareport.batches import ActivationBatch
+from nlareport.rows.cell_rows import SubsetRange
+from nlareport.rows.item_rows import Activation
+from nlareport.rows.run_rows import PairId
+from nlareport.statistics.geometry import Centred, best_constant_mse
+
+N_GROUPS = 4
+
+
+def atypicalities(gold: ActivationBatch, centred: Centred) -> list[Activation]:
+    """1 - cos of every gold to their mean direction, in the batch's order; `centred` is the batch about its mean.
+
+    Raises:
+        ZeroVector: the mean has norm 0.
+    """
+    # Half the squared distance, not 1 - cos: where all share a direction, a cosine near 1 has lost its digits.
+    values = best_constant_mse(centred) / 2.0
+    return [
+        Activation(item_id, gold.pair_id, value)
+        for item_id, value in zip(gold.item_ids.tolist(), values.tolist(), strict=True)
+    ]
+
+
+def ranges(target: PairId, prefix: str, values: Float[np.ndarray, " item"]) -> list[SubsetRange]:
+    """Up to four ranges, named `{prefix}_1` for the smallest values to `{prefix}_4`; one without items is left out.
+
+    A range ends at the value that a quarter, half or three quarters of the items reach, whatever number equal it.
+    """
+    if not len(values):
+        return []
+    shares = np.arange(1, N_GROUPS) / N_GROUPS
+    borders = np.quantile(values, shares, method="inverted_cdf")
+    group = np.searchsorted(borders, values, side="left")
+    found = []
+    for place in range(N_GROUPS):
+        chosen = values[group == place]
+        if len(chosen):
+            found.append(
+                SubsetRange(target, f"{prefix}_{place + 1}", float(chosen.min()), float(chosen.max()), len(chosen))
+            )
+    return found
+
+
+def members(subset: SubsetRange, values: Mapping[int, float]) -> frozenset[int]:
+    """The items whose value lies in the range."""
+    return frozenset(item_id for item_id, value in values.items() if subset.low <= value <= subset.high)

@@ -1,0 +1,1 @@
+"""Figures published on a page, as a run file."""

@@ -1,0 +1,1 @@
+"""Vectors and texts beside a run file, as Parquet."""
