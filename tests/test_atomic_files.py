@@ -33,7 +33,7 @@ def cut_off(destination: Path, replaces: bool) -> None:
 def killed_while_writing(path: Path, *, when: str = "os.fsync") -> None:
     """A process that died where it calls `when`, with a file of the name half made."""
     program = (
-        "import os, shutil, signal, sys; from pathlib import Path; from nlareport import atomic_files\n"
+        "import os, shutil, signal, sys; from pathlib import Path; from nlareport.files import atomic_files\n"
         f"{when} = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
         "with atomic_files.whole_folder(Path(sys.argv[1]), replaces=True) as folder:\n"
         "    (folder / 'weights').write_text('half')"
@@ -131,7 +131,7 @@ def test_what_a_killed_process_left_is_cleared_by_the_next_that_writes_there(tmp
 def test_a_folder_whose_successor_was_killed_between_two_renames_comes_back(tmp_path: Path) -> None:
     write_whole(tmp_path / "av" / "weights", b"former")
     program = (
-        "import os, signal, sys; from pathlib import Path; from nlareport import atomic_files\n"
+        "import os, signal, sys; from pathlib import Path; from nlareport.files import atomic_files\n"
         "rename = Path.rename\n"
         "Path.rename = lambda path, to: rename(path, to) if path == Path(sys.argv[1]) else os.kill(os.getpid(), 9)\n"
         "with atomic_files.whole_folder(Path(sys.argv[1]), replaces=True) as folder:\n"

@@ -197,7 +197,7 @@ def test_parts_of_two_widths_are_damaged(store: ActivationStore) -> None:
 def test_a_process_killed_while_writing_a_part_leaves_the_old_one(store: ActivationStore) -> None:
     keep(store, [1, 2])
     program = (
-        "import os, signal, sys; from pathlib import Path; from nlareport import atomic_files\n"
+        "import os, signal, sys; from pathlib import Path; from nlareport.files import atomic_files\n"
         "atomic_files.os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL)\n"
         "atomic_files.write_whole(Path(sys.argv[1]), b'half')"
     )

@@ -241,7 +241,7 @@ def test_a_file_where_the_folder_should_be_is_told(tmp_path: Path) -> None:
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from nlareport import atomic_files, written_folders
+from nlareport.files import atomic_files, written_folders
 n_left = int(sys.argv[2])
 
 def counted(function):
