@@ -21,8 +21,6 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, ByT5Tokenizer
 
 from nlareport.backends import EngineSettings, load_engine
 from nlareport.backends.hub import checkpoint_directory
-from nlareport.backends.loading import placement
-from nlareport.backends.quiet import quiet
 from nlareport.backends.transformers_local import (
     TransformersExtractor,
     TransformersReconstructor,
@@ -31,6 +29,8 @@ from nlareport.backends.transformers_local import (
 from nlareport.checkpoints.prompts import reconstructor_prompt
 from nlareport.checkpoints.sidecar import read_sidecar
 from nlareport.errors import CheckpointDamaged, CheckpointDrift, CheckpointMissing, DeviceMissing, NonFiniteWeights
+from nlareport.models.loading import placement
+from nlareport.models.quiet import quiet
 from nlareport.run.checkpoint_changes import ROLE_NAMES
 
 torch.set_num_threads(1)

@@ -8,11 +8,11 @@ import pytest
 import torch
 from support.tiny_checkpoints import ARCHITECTURES, D_MODEL, Architecture, TinyPair, set_stop_ids, write_sidecar
 
-from nlareport.backends.quiet import quiet
 from nlareport.backends.transformers_local import TransformersVerbalizer
 from nlareport.backends.transformers_writing import rescaled
 from nlareport.checkpoints.sidecar import read_sidecar
 from nlareport.errors import CheckpointDrift, CheckpointMissing, ZeroVector
+from nlareport.models.quiet import quiet
 
 torch.set_num_threads(1)
 

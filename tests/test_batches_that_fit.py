@@ -14,7 +14,6 @@ from support.pipeline_runs import run, scripted_content, write_corpus, write_exp
 from support.tiny_checkpoints import D_MODEL, Architecture, TinyPair
 from transformers import PreTrainedModel
 
-from nlareport.backends.memory import BatchSize, is_out_of_memory
 from nlareport.backends.transformers_local import (
     TransformersExtractor,
     TransformersReconstructor,
@@ -22,6 +21,7 @@ from nlareport.backends.transformers_local import (
 )
 from nlareport.batches import Completion
 from nlareport.errors import MemoryTooSmall
+from nlareport.models.memory import BatchSize, is_out_of_memory
 from nlareport.run import identity
 from nlareport.store.run_file import RunFile
 

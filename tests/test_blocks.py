@@ -23,12 +23,12 @@ from transformers import (
     T5Model,
 )
 
-from nlareport.backends import block_proof, loading
-from nlareport.backends.configuration import load_text_config
-from nlareport.backends.loading import load_blocks, load_whole
-from nlareport.backends.quiet import quiet
 from nlareport.backends.transformers_local import TransformersExtractor
 from nlareport.errors import BlockUnproven, CheckpointDrift, FamilyUnsupported
+from nlareport.models import block_proof, loading
+from nlareport.models.configuration import load_text_config
+from nlareport.models.loading import load_blocks, load_whole
+from nlareport.models.quiet import quiet
 
 torch.set_num_threads(1)
 

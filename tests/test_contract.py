@@ -16,11 +16,11 @@ from transformers.utils import chat_template_utils
 from nlareport.backends import EngineSettings, load_engine
 from nlareport.backends.clock import standing_clock
 from nlareport.backends.contract import open_verbalizer_contract
-from nlareport.backends.tokenizers import special_ids
 from nlareport.backends.transformers_reading import TransformersReconstructor, TransformersTokenizer
 from nlareport.backends.transformers_writing import TransformersVerbalizer
 from nlareport.checkpoints.sidecar import read_sidecar
 from nlareport.errors import CheckpointDrift, FamilyUnsupported
+from nlareport.models.tokenizers import special_ids
 from nlareport.rows.item_rows import Explanation
 from nlareport.rows.run_rows import Choice, PairId
 from nlareport.store.reader import DuckDBReader

@@ -16,15 +16,12 @@ from safetensors.torch import load_file, save_file
 from support.tiny_checkpoints import Architecture, TinyPair, copied_pair
 
 from nlareport.backends import EngineSettings, load_engine
-from nlareport.backends.checkpoint_files import refuse_damaged_weights
-from nlareport.backends.configuration import context_tokens, load_text_config, read_stop_ids
 from nlareport.backends.contract import open_verbalizer_contract, refuse_non_finite
 from nlareport.backends.transformers_local import (
     TransformersExtractor,
     TransformersTokenizer,
     TransformersVerbalizer,
 )
-from nlareport.backends.value_head import load_value_head
 from nlareport.checkpoints import chat_templates
 from nlareport.errors import (
     ChatTemplateFails,
@@ -36,6 +33,9 @@ from nlareport.errors import (
     NonFiniteWeights,
     QuantizationUnsupported,
 )
+from nlareport.models.checkpoint_files import refuse_damaged_weights
+from nlareport.models.configuration import context_tokens, load_text_config, read_stop_ids
+from nlareport.models.value_head import load_value_head
 
 SETTINGS = EngineSettings(device="cpu", dtype="float32", batch_size=2, max_new_tokens=8)
 

@@ -12,14 +12,14 @@ from safetensors.torch import load_file, save_file
 from support.tiny_checkpoints import D_MODEL, Architecture, TinyPair, copied_pair
 from transformers import PreTrainedModel
 
-from nlareport.backends import block_proof, loading
-from nlareport.backends.loading import each_weight
 from nlareport.backends.transformers_local import (
     TransformersExtractor,
     TransformersReconstructor,
     TransformersVerbalizer,
 )
 from nlareport.errors import MemoryTooSmall, NonFiniteWeights
+from nlareport.models import block_proof, loading
+from nlareport.models.loading import each_weight
 
 torch.set_num_threads(1)
 

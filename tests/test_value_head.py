@@ -12,8 +12,8 @@ from support.tiny_checkpoints import D_MODEL, Architecture, TinyPair, copied_pai
 
 from nlareport.backends import EngineSettings, load_engine
 from nlareport.backends.transformers_reading import TransformersExtractor, TransformersReconstructor
-from nlareport.backends.value_head import MOST_RATIO, load_value_head
 from nlareport.errors import CheckpointDamaged, CheckpointDrift, CheckpointMissing, NonFiniteWeights
+from nlareport.models.value_head import MOST_RATIO, load_value_head
 
 TEXTS = ["A river rose.", "Shares fell by 3%, and the bank said so."]
 BIAS = torch.linspace(-2, 2, D_MODEL)

@@ -10,13 +10,13 @@ from typing import Any
 
 import torch
 
-from nlareport.backends.checkpoint_files import json_object
 from nlareport.backends.contract import Contract, VerbalizerContract
 from nlareport.backends.fingerprints import TOKENIZER_CONFIG
-from nlareport.backends.loading import DTYPES
 from nlareport.checkpoints.bos import adds_bos, bos_id
 from nlareport.checkpoints.sidecar import Sidecar
 from nlareport.checkpoints.sidecar_values import KNOWN_SCHEMA_VERSION
+from nlareport.models.checkpoint_files import json_object
+from nlareport.models.loading import DTYPES
 
 Topics = dict[str, str]
 """What was chosen, one sentence by topic."""

@@ -10,10 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from nlareport.backends.clock import standing_clock
-from nlareport.backends.configuration import context_tokens, load_text_config, read_stop_ids
-from nlareport.backends.loading import each_weight
-from nlareport.backends.quiet import quiet
-from nlareport.backends.tokenizers import chat_template_file, load_tokenizer
 from nlareport.checkpoints.chat_templates import end_of_turn
 from nlareport.checkpoints.prompts import check_against_tokenizer
 from nlareport.checkpoints.sidecar import Sidecar, read_sidecar
@@ -27,6 +23,10 @@ from nlareport.errors import (
     NonFiniteWeights,
 )
 from nlareport.experiment import overflow_advice
+from nlareport.models.configuration import context_tokens, load_text_config, read_stop_ids
+from nlareport.models.loading import each_weight
+from nlareport.models.quiet import quiet
+from nlareport.models.tokenizers import chat_template_file, load_tokenizer
 
 
 @dataclass(frozen=True, slots=True)

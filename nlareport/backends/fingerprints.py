@@ -13,9 +13,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from nlareport.backends.checkpoint_files import named_stop_ids
 from nlareport.checkpoints.sidecar import checkpoint_sha256, read_sidecar, sidecar_content
 from nlareport.errors import CheckpointInvalid, CheckpointMissing
+from nlareport.models.checkpoint_files import named_stop_ids
 from nlareport.rows.run_rows import CheckpointRole, MakingKind
 
 TOKENIZER_FILES = (

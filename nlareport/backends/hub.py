@@ -14,8 +14,8 @@ from huggingface_hub import errors as hub_errors
 from huggingface_hub import get_session, snapshot_download
 from huggingface_hub.utils import logging as hub_logging
 
-from nlareport.backends.wall import first_line, is_an_end
 from nlareport.errors import CheckpointMissing
+from nlareport.models.wall import first_line, is_an_end
 from nlareport.shown import shown
 
 SILENT_SECONDS = 60.0

@@ -16,12 +16,12 @@ import torch
 from jaxtyping import Float
 from transformers import LogitsProcessor
 
-from nlareport.backends.block_proof import BlockProof
-from nlareport.backends.blocks import BlockReader, input_device
-from nlareport.backends.value_head import load_value_head
 from nlareport.checkpoints.prompts import reconstructor_prompt
 from nlareport.checkpoints.sidecar import Sidecar
 from nlareport.checks import Finding
+from nlareport.models.block_proof import BlockProof
+from nlareport.models.blocks import BlockReader, input_device
+from nlareport.models.value_head import load_value_head
 from nlareport.statistics.reading_tolerance import (
     READING,
     ROUNDING,

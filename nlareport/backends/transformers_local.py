@@ -10,9 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nlareport.backends import EngineSettings
-from nlareport.backends.checkpoint_files import refuse_damaged_weights
 from nlareport.backends.choices import Topics, base_choices, reconstructor_choices, verbalizer_choices
-from nlareport.backends.configuration import context_tokens, load_text_config
 from nlareport.backends.contract import (
     Contract,
     VerbalizerContract,
@@ -21,21 +19,23 @@ from nlareport.backends.contract import (
 )
 from nlareport.backends.fingerprints import checkpoint_here, file_digests, prompt_digest
 from nlareport.backends.hub import checkpoint_directory
-from nlareport.backends.loading import machine, placement, refuse_unknown_block
 from nlareport.backends.streams import stream_choice
-from nlareport.backends.tokenizers import load_tokenizer
 from nlareport.backends.transformers_reading import (
     TransformersExtractor,
     TransformersReconstructor,
     TransformersTokenizer,
 )
 from nlareport.backends.transformers_writing import TransformersVerbalizer
-from nlareport.backends.value_head import load_value_head
 from nlareport.batches import ReadingLimits
 from nlareport.checkpoints.bos import refuse_missing_bos
 from nlareport.checkpoints.sidecar import Sidecar, read_sidecar
 from nlareport.errors import CheckpointDrift, NlareportError
 from nlareport.experiment import PairSpec
+from nlareport.models.checkpoint_files import refuse_damaged_weights
+from nlareport.models.configuration import context_tokens, load_text_config
+from nlareport.models.loading import machine, placement, refuse_unknown_block
+from nlareport.models.tokenizers import load_tokenizer
+from nlareport.models.value_head import load_value_head
 from nlareport.rows.run_rows import CheckpointRole, Choice, MakingKind, PairId
 
 __all__ = [

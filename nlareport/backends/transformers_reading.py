@@ -11,26 +11,26 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from nlareport.backends.block_proof import BlockProof, open_blocks
-from nlareport.backends.blocks import BlockReader
-from nlareport.backends.checkpoint_files import VALUE_HEAD_NAME
-from nlareport.backends.configuration import context_tokens, load_text_config
 from nlareport.backends.contract import (
     Contract,
     open_reconstructor_contract,
     refuse_non_finite,
 )
 from nlareport.backends.hub import checkpoint_directory
-from nlareport.backends.loading import OpenModel
-from nlareport.backends.memory import BatchSize
 from nlareport.backends.self_tests import block_finding, reader_findings
-from nlareport.backends.tokenizers import load_tokenizer, special_ids
-from nlareport.backends.value_head import load_value_head
 from nlareport.batches import UNREAD, ReadingLimits, Tokenization
 from nlareport.checkpoints.prompts import reconstructor_prompt
 from nlareport.checks import Finding
 from nlareport.errors import CheckpointMissing, ContextTooShort, NonFiniteWeights
 from nlareport.experiment import overflow_advice
+from nlareport.models.block_proof import BlockProof, open_blocks
+from nlareport.models.blocks import BlockReader
+from nlareport.models.checkpoint_files import VALUE_HEAD_NAME
+from nlareport.models.configuration import context_tokens, load_text_config
+from nlareport.models.loading import OpenModel
+from nlareport.models.memory import BatchSize
+from nlareport.models.tokenizers import load_tokenizer, special_ids
+from nlareport.models.value_head import load_value_head
 
 _PLAIN_SENTENCE = "A snippet of text."
 

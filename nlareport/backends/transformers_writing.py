@@ -14,18 +14,18 @@ import torch
 from jaxtyping import Float
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
-from nlareport.backends.blocks import input_device
 from nlareport.backends.contract import VerbalizerContract, open_verbalizer_contract
 from nlareport.backends.hub import checkpoint_directory
-from nlareport.backends.loading import OpenModel, load_writer
-from nlareport.backends.memory import BatchSize
-from nlareport.backends.quiet import quiet
 from nlareport.backends.self_tests import OpenWriter, Written, writer_findings
 from nlareport.backends.streams import keeps_float32
 from nlareport.batches import Completion
 from nlareport.checks import Finding
 from nlareport.errors import NonFiniteWeights, ZeroVector
 from nlareport.experiment import Stream, overflow_advice
+from nlareport.models.blocks import input_device
+from nlareport.models.loading import OpenModel, load_writer
+from nlareport.models.memory import BatchSize
+from nlareport.models.quiet import quiet
 
 
 class _Overflow(LogitsProcessor):  # type: ignore[misc]

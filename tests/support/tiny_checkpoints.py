@@ -27,9 +27,9 @@ from transformers import (
     Qwen2ForCausalLM,
 )
 
-from nlareport.backends.quiet import quiet
 from nlareport.checkpoints.sidecar import Sidecar, sidecar_content
 from nlareport.experiment import PairSpec
+from nlareport.models.quiet import quiet
 
 Architecture = Literal["qwen2", "llama", "gemma3", "gemma3_multimodal"]
 ARCHITECTURES: tuple[Architecture, ...] = ("qwen2", "llama", "gemma3", "gemma3_multimodal")

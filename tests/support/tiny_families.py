@@ -11,7 +11,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoModelForImageTextToText, PreTrainedModel
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
-from nlareport.backends.quiet import quiet
+from nlareport.models.quiet import quiet
 from support.tiny_checkpoints import tiny_tokenizer
 
 N_BLOCKS = 4

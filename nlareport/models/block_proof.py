@@ -21,10 +21,13 @@ import torch
 import transformers
 
 from nlareport import __version__
-from nlareport.backends.block_probe import distance, largest, least, probe_of, received
-from nlareport.backends.blocks import BlockReader, family_refused, find_blocks
-from nlareport.backends.checkpoint_files import n_weights, refuse_damaged_weights
-from nlareport.backends.loading import (
+from nlareport.checkpoints.sidecar import checkpoint_sha256
+from nlareport.errors import BlockUnproven, FamilyUnsupported, MemoryTooSmall, NlareportError
+from nlareport.files.user_cache import keep, kept
+from nlareport.models.block_probe import distance, largest, least, probe_of, received
+from nlareport.models.blocks import BlockReader, family_refused, find_blocks
+from nlareport.models.checkpoint_files import n_weights, refuse_damaged_weights
+from nlareport.models.loading import (
     DTYPES,
     load_blocks,
     load_whole,
@@ -32,12 +35,9 @@ from nlareport.backends.loading import (
     refuse_unknown_block,
     refuse_unreadable_family,
 )
-from nlareport.backends.memory import free_bytes, free_memory, is_out_of_memory
-from nlareport.backends.wall import first_line
-from nlareport.backends.weight_faults import has_other_parts
-from nlareport.checkpoints.sidecar import checkpoint_sha256
-from nlareport.errors import BlockUnproven, FamilyUnsupported, MemoryTooSmall, NlareportError
-from nlareport.files.user_cache import keep, kept
+from nlareport.models.memory import free_bytes, free_memory, is_out_of_memory
+from nlareport.models.wall import first_line
+from nlareport.models.weight_faults import has_other_parts
 
 PROOFS_NAME = "block-proofs.json"
 PROOF_VERSION = 2

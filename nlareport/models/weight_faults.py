@@ -13,9 +13,9 @@ from typing import Any
 
 from torch import nn
 
-from nlareport.backends.blocks import BlockList, family_refused, run
-from nlareport.backends.checkpoint_files import VALUE_HEAD_NAME, json_object, refuse_cut, weight_paths
 from nlareport.errors import CheckpointDrift
+from nlareport.models.blocks import BlockList, family_refused, run
+from nlareport.models.checkpoint_files import VALUE_HEAD_NAME, json_object, refuse_cut, weight_paths
 
 _VISION = re.compile(r"vision_tower|multi_modal_projector")
 _VALUE_HEAD = VALUE_HEAD_NAME.partition(".")[0]

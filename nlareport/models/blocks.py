@@ -16,8 +16,8 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
-from nlareport.backends.quiet import quiet
 from nlareport.errors import FamilyUnsupported
+from nlareport.models.quiet import quiet
 
 Batch = Sequence[list[int]]
 

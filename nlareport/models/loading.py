@@ -15,13 +15,13 @@ import torch
 from transformers import AutoModel, AutoModelForCausalLM, GenerationConfig
 from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING, MODEL_MAPPING
 
-from nlareport.backends.blocks import BlockList, blocks_of, cut_class, family_refused
-from nlareport.backends.checkpoint_files import refuse_damaged_weights
-from nlareport.backends.memory import BatchSize, free_memory, is_out_of_memory
-from nlareport.backends.quiet import quiet
-from nlareport.backends.wall import foreign_errors
-from nlareport.backends.weight_faults import WeightFaults, refuse_faults, refuse_faults_of_blocks
 from nlareport.errors import CheckpointDrift, CheckpointMissing, DeviceMissing, MemoryTooSmall
+from nlareport.models.blocks import BlockList, blocks_of, cut_class, family_refused
+from nlareport.models.checkpoint_files import refuse_damaged_weights
+from nlareport.models.memory import BatchSize, free_memory, is_out_of_memory
+from nlareport.models.quiet import quiet
+from nlareport.models.wall import foreign_errors
+from nlareport.models.weight_faults import WeightFaults, refuse_faults, refuse_faults_of_blocks
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 

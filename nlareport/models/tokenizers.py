@@ -10,11 +10,11 @@ from typing import Any
 
 from transformers import AutoTokenizer
 
-from nlareport.backends.checkpoint_files import INDEX_NAME, PUT_BACK, json_object, small_text
-from nlareport.backends.quiet import quiet
-from nlareport.backends.wall import foreign_errors
 from nlareport.checkpoints.bos import bos_twice
 from nlareport.errors import CheckpointDamaged, CheckpointDrift, CheckpointMissing
+from nlareport.models.checkpoint_files import INDEX_NAME, PUT_BACK, json_object, small_text
+from nlareport.models.quiet import quiet
+from nlareport.models.wall import foreign_errors
 
 _NAMES_OF_SPECIAL_TOKENS = ("tokenizer_config.json", "special_tokens_map.json")
 _OTHER_FILES = ("added_tokens.json", "chat_template.json")

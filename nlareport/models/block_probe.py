@@ -9,9 +9,9 @@ from typing import Any
 
 import torch
 
-from nlareport.backends.blocks import Batch, BlockReader, run
-from nlareport.backends.configuration import context_tokens
 from nlareport.errors import FamilyUnsupported
+from nlareport.models.blocks import Batch, BlockReader, run
+from nlareport.models.configuration import context_tokens
 
 _LENGTHS = (23, 12, 17)
 

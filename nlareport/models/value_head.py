@@ -9,9 +9,9 @@ from pathlib import Path
 import torch
 from safetensors import safe_open
 
-from nlareport.backends.checkpoint_files import VALUE_HEAD_NAME, refuse_cut, weight_paths
-from nlareport.backends.wall import foreign_errors
 from nlareport.errors import CheckpointDamaged, CheckpointDrift, CheckpointMissing, NonFiniteWeights
+from nlareport.models.checkpoint_files import VALUE_HEAD_NAME, refuse_cut, weight_paths
+from nlareport.models.wall import foreign_errors
 from nlareport.shown import shown
 
 _PREFIX = "value_head."

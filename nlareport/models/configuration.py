@@ -11,10 +11,10 @@ from transformers import AutoConfig, GenerationConfig
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 from transformers.quantizers import AutoHfQuantizer
 
-from nlareport.backends.checkpoint_files import PUT_BACK, json_object, named_stop_ids
-from nlareport.backends.quiet import quiet
-from nlareport.backends.wall import first_line, foreign_errors, is_an_end
 from nlareport.errors import CheckpointDamaged, CheckpointMissing, QuantizationUnsupported
+from nlareport.models.checkpoint_files import PUT_BACK, json_object, named_stop_ids
+from nlareport.models.quiet import quiet
+from nlareport.models.wall import first_line, foreign_errors, is_an_end
 from nlareport.shown import shown
 
 _SIZES = ("hidden_size", "num_hidden_layers", "vocab_size")
