@@ -1,6 +1,6 @@
 """How often the intervals hold the truth: simulated measurements with known truth, more of them than the tests try.
 
-Through the functions a run uses (tests/simulated_trials.py). The Markdown table it prints stands on the page "What the
+Through the functions a run uses (tests/support/trials.py). The Markdown table it prints stands on the page "What the
 numbers mean". python benchmarks/coverage.py --trials 4000
 """
 
@@ -12,7 +12,7 @@ import click
 
 sys.path.append(str(Path(__file__).parent.parent / "tests"))
 
-from simulated_trials import (
+from support.trials import (
     Design,
     cell_coverage,
     lognormal,

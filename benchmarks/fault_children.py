@@ -20,7 +20,7 @@ from typing import Any
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
 
-from support import pipeline_runs
+from support import scripted_runs
 
 from nlareport.errors import NlareportError
 from nlareport.run.pipeline import run_experiment
@@ -169,7 +169,7 @@ def rows_of(db: Path) -> dict[str, str]:
 
 
 def _tell_rows(tell: Tell, db: Path) -> None:
-    rows, vectors = pipeline_runs.everything(db)
+    rows, vectors = scripted_runs.everything(db)
     # A text that is gone and read again is that of a document with items: nobody asks for the others.
     documents = {document.doc_id: document.text for document in ActivationStore(db).read_documents()}
     texts = {item.doc_id: documents.get(item.doc_id) for item in rows.items}

@@ -20,7 +20,7 @@ from typing import Any
 
 import fault_children as children
 from fault_children import DB, Ended, Tell
-from support import pipeline_runs
+from support import scripted_runs
 
 from nlareport.errors import NlareportError
 from nlareport.review.check import check_run
@@ -263,13 +263,13 @@ def clock(ground: Ground, chance: random.Random) -> Trial:
 def _spoilt_parts(tell: Tell, folder: Path, seed: int, n: int) -> None:
     """Damages one part after another and mends each; tells what every read and every check says of it."""
     chance, parts = random.Random(seed), sorted(folder.rglob("*.parquet"))
-    before = pipeline_runs.everything(folder / DB)
+    before = scripted_runs.everything(folder / DB)
     for _ in range(n):
         path = chance.choice(parts)
         content = path.read_bytes()
         path.write_bytes(_spoilt(content, chance))
         tell(f"{_answer(lambda path=path: refuse_damaged(path))} by check")
-        tell(f"{_answer(lambda: _refuse_other(pipeline_runs.everything(folder / DB), before))} by read")
+        tell(f"{_answer(lambda: _refuse_other(scripted_runs.everything(folder / DB), before))} by read")
         path.write_bytes(content)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import yaml
 from fault_children import DB, EXPERIMENT, Tell
 from fault_kinds import Ground, Trial, check
-from support import pipeline_runs
+from support import scripted_runs
 
 from nlareport.backends import scripted
 from nlareport.batches import Completion
@@ -155,7 +155,7 @@ def memory(ground: Ground, chance: random.Random) -> Trial:
 
 def _refuse_far(_: Tell, folder: Path, reference: Path) -> None:
     """Pass when both runs say the same; a batch of another size rounds its sums in another order."""
-    (rows, vectors), (other, others) = (pipeline_runs.everything(place / DB) for place in (folder, reference))
+    (rows, vectors), (other, others) = (scripted_runs.everything(place / DB) for place in (folder, reference))
     if rows.explanations != other.explanations:
         raise AssertionError("other explanations")
     for name, expected in others.items():

@@ -18,7 +18,7 @@ import fault_commands as commands
 import fault_kinds as kinds
 import fault_numbers as numbers
 from fault_kinds import Ground, Trial
-from support import pipeline_runs
+from support import scripted_runs
 
 from nlareport.rows.ablation_methods import WHOLE_TEXT_METHODS
 
@@ -44,7 +44,7 @@ KINDS: dict[str, tuple[str, Inject]] = {
 
 
 def _build_checkpoints(tell: children.Tell, folder: Path) -> None:
-    from tiny_checkpoints import build_tiny_pair
+    from support.tiny_checkpoints import build_tiny_pair
 
     for architecture in ("qwen2", "gemma3"):
         pair = build_tiny_pair(folder / architecture, architecture)
@@ -57,7 +57,7 @@ def _tiny_content(work: Path) -> dict[str, Any]:
     import nlareport.backends.transformers_local  # noqa: F401
 
     specs = children.run_to_end(_build_checkpoints, work / "checkpoints").told[:-1]
-    content = pipeline_runs.scripted_content(8)
+    content = scripted_runs.scripted_content(8)
     content["pairs"] = [json.loads(spec) for spec in specs]
     content["sampling"]["reference_pair"] = content["pairs"][0]["pair_id"]
     content["scoring"]["unclean"], content["decoding"]["max_new_tokens"] = "raw", 8
@@ -70,10 +70,10 @@ def undisturbed(work: Path, engine: str) -> Ground:
     folder.mkdir(parents=True)
     # Whoever has no rights must still be able to look: a temporary folder lets nobody in.
     work.chmod(0o755)
-    pipeline_runs.write_corpus(folder, 30)
-    content = pipeline_runs.scripted_content(12) if engine == SCRIPTED else _tiny_content(work)
+    scripted_runs.write_corpus(folder, 30)
+    content = scripted_runs.scripted_content(12) if engine == SCRIPTED else _tiny_content(work)
     content["ablations"], content["plain_words"] = [WHOLE_TEXT_METHODS[0]], [4]
-    pipeline_runs.write_experiment(folder, content)
+    scripted_runs.write_experiment(folder, content)
     ended = children.run_to_end(children.compute, folder, engine)
     if not ended.is_done:
         raise RuntimeError(f"the undisturbed run failed: {ended.last}")

@@ -34,9 +34,59 @@ def tiny_pairs(tmp_path_factory: pytest.TempPathFactory) -> dict[Architecture, T
 
 
 @pytest.fixture(scope="session")
+def computed_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run file of a made-up run of two pairs with everything in it. Read only: copy it before changing it."""
+    from support.made_runs import write_computed_run
+
+    return write_computed_run(tmp_path_factory.mktemp("computed_run") / "run.duckdb")
+
+
+@pytest.fixture(scope="session")
+def published_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run file of the published 4×4 figures, with its claims. Read only: copy it before changing it."""
+    from support.made_runs import PUBLISHED
+
+    from nlareport.review.sources import import_figures
+
+    path = tmp_path_factory.mktemp("published_run") / "run.duckdb"
+    import_figures(PUBLISHED, path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def scripted_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run file of 9 items on two scripted pairs, computed through every stage, with its vectors and experiment.
+
+    Read only: copy its folder before changing anything.
+    """
+    from support.scripted_runs import run, scripted_content, write_corpus, write_experiment
+
+    folder = tmp_path_factory.mktemp("scripted_run")
+    write_corpus(folder, 20)
+    run(write_experiment(folder, scripted_content(9)), folder / "run.duckdb")
+    return folder / "run.duckdb"
+
+
+@pytest.fixture(scope="session")
+def computed_report(computed_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the report of `computed_run`, as `nlareport render` writes it. Read only."""
+    from nlareport.publish import publish_run
+
+    return publish_run(computed_run, tmp_path_factory.mktemp("computed_report")).parent
+
+
+@pytest.fixture(scope="session")
+def published_report(published_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the report of `published_run`, as `nlareport render` writes it. Read only."""
+    from nlareport.publish import publish_run
+
+    return publish_run(published_run, tmp_path_factory.mktemp("published_report")).parent
+
+
+@pytest.fixture(scope="session")
 def site_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The project's own site with a page of every kind, built once. Read it only."""
-    from support.site_project import build_site_project
+    from support.sites import build_site_project
 
     return build_site_project(tmp_path_factory.mktemp("project"))
 
@@ -44,7 +94,7 @@ def site_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """The one browser of all tests, without a window. Each test takes a context or a page of its own, and closes it."""
-    from support.rendered_reports import chromium
+    from support.browsers import chromium
 
     with chromium() as browser:
         yield browser

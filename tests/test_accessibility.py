@@ -1,6 +1,6 @@
 """axe-core on every kind of page, in both schemes: nothing serious, nothing critical.
 
-A page joins by a line in `PAGES` and, if the site does not have it yet, in `site_project`.
+A page joins by a line in `PAGES` and, if the site does not have it yet, in `support.sites`.
 """
 
 from collections.abc import Iterator
@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
-from support.rendered_reports import opened, served
-from support.site_project import COMPARISON
+from support.browsers import opened
+from support.sites import COMPARISON, served
 
 PAGES = {
     "": ".run table",

@@ -9,9 +9,9 @@ from pathlib import Path
 import duckdb
 import pytest
 import yaml
-from support.render_runs import BUDGET, ODD_ANSWERS, write_computed_run
-from support.rendered_reports import write_report
-from support.store_runs import QWEN, a_small_run
+from support.made_runs import BUDGET, ODD_ANSWERS, write_computed_run
+from support.reports import write_report
+from support.tiny_runs import QWEN, a_small_run
 
 from nlareport.checkpoints.answers import MARK_WORDS
 from nlareport.render.claims import absent_needs, read_claims

@@ -3,8 +3,8 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from support.render_runs import PAIRS, run_row, write_computed_run
-from support.rendered_reports import write_report
+from support.made_runs import PAIRS, run_row, write_computed_run
+from support.reports import write_report
 
 from nlareport.render.charts.chart_style import FILE_INKS
 from nlareport.render.charts.interval_chart import interval_chart, interval_file

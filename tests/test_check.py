@@ -11,7 +11,7 @@ import yaml
 from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
-from support.render_runs import PUBLISHED
+from support.made_runs import PUBLISHED
 
 from nlareport.checks import Figure, Replication, WrittenNumber
 from nlareport.cli import cli

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from click.testing import CliRunner, Result
 from safetensors.numpy import load_file, save_file
-from support.pipeline_runs import scripted_content, write_corpus, write_experiment
+from support.scripted_runs import scripted_content, write_corpus, write_experiment
 
 from nlareport.cli import cli
 from nlareport.store.connections import SCHEMA_VERSION

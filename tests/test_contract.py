@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.pipeline_runs import run, write_corpus, write_experiment
+from support.scripted_runs import run, write_corpus, write_experiment
 from support.tiny_checkpoints import D_MODEL, Architecture, TinyPair, copied_pair, set_stop_ids, write_sidecar
 from transformers import AutoTokenizer
 from transformers.utils import chat_template_utils

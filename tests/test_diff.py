@@ -12,7 +12,7 @@ import pytest
 import yaml
 from click.testing import CliRunner, Result
 from playwright.sync_api import Browser
-from support.render_runs import PUBLISHED, write_computed_run
+from support.made_runs import PUBLISHED, write_computed_run
 
 from nlareport.cli import cli
 from nlareport.comparison import Comparison

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from support.pipeline_runs import run, scripted_content, write_experiment
+from support.scripted_runs import run, scripted_content, write_experiment
 from support.tiny_checkpoints import Architecture, TinyPair, tiny_tokenizer
 
 from nlareport.rows.item_rows import Alignment, Item

@@ -16,8 +16,8 @@ import pytest
 from click.testing import CliRunner
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 from polars.testing import assert_frame_equal
-from support.render_runs import write_computed_run
-from support.rendered_reports import served
+from support.made_runs import write_computed_run
+from support.sites import served
 
 from nlareport.cli import cli
 from nlareport.render.figure_text import plus, signed

@@ -22,8 +22,8 @@ import click
 import duckdb
 import pytest
 from click.testing import CliRunner, Result
-from support.pipeline_runs import scripted_content, write_corpus, write_experiment
-from support.store_runs import a_run
+from support.scripted_runs import scripted_content, write_corpus, write_experiment
+from support.tiny_runs import a_run
 
 from nlareport import errors, terminal
 from nlareport.cli import cli

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import yaml
-from support.pipeline_runs import Silence, scripted_content
+from support.scripted_runs import Silence, scripted_content
 
 from nlareport.errors import CheckpointMissing, ExperimentInvalid
 from nlareport.experiment import Experiment, load_experiment, parse_experiment

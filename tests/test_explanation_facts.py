@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.store_runs import QWEN, a_small_run, an_explanation, an_item
+from support.tiny_runs import QWEN, a_small_run, an_explanation, an_item
 
 from nlareport.render.report.query_rows import ExplanationFacts
 from nlareport.store.reader import DuckDBReader

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.render_runs import PUBLISHED
+from support.made_runs import PUBLISHED
 
 from nlareport.review.sources import import_figures
 from nlareport.rows.run_rows import Claim

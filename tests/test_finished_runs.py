@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.pipeline_runs import everything, run, scripted_content, write_corpus, write_experiment
+from support.scripted_runs import everything, run, scripted_content, write_corpus, write_experiment
 
 from nlareport.errors import CorpusChanged, EngineUnknown
 from nlareport.rows.cell_rows import Measure, SubsetRange

@@ -9,7 +9,7 @@ import yaml
 from click.testing import CliRunner, Result
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.render_runs import PAIRS, run_row
+from support.made_runs import PAIRS, run_row
 from test_written_folders import Tree, put, tree
 
 from nlareport.cli import cli

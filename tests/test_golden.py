@@ -12,7 +12,7 @@ import torch
 import yaml
 from click.testing import CliRunner, Result
 from safetensors.torch import load_file, save_file
-from support.pipeline_runs import run, scripted_content, write_corpus, write_experiment
+from support.scripted_runs import run, scripted_content, write_corpus, write_experiment
 from support.tiny_checkpoints import D_MODEL, Architecture, TinyPair, copied_pair
 
 from nlareport.backends.transformers_local import (

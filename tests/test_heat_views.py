@@ -2,7 +2,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.render_runs import PAIRS, PUBLISHED, run_row, write_computed_run
+from support.made_runs import PAIRS, PUBLISHED, run_row, write_computed_run
 
 from nlareport.render.origins import ask
 from nlareport.render.report.heat_views import Heat, read_heat

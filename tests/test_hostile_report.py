@@ -10,8 +10,8 @@ import polars as pl
 import pytest
 from click.testing import CliRunner
 from playwright.sync_api import Browser, Page, expect
-from support.hostile_run import HARM, MEGABYTE, N_ITEMS, write_hostile_run
-from support.rendered_reports import served
+from support.hostile_runs import HARM, MEGABYTE, N_ITEMS, write_hostile_run
+from support.sites import served
 
 from nlareport.cli import cli
 from nlareport.files.written_folders import WrittenFolder

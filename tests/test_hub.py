@@ -6,7 +6,7 @@ from pathlib import Path
 
 import huggingface_hub.constants
 import pytest
-from support.hub_stand_in import Hub, open_hub
+from support.local_hub import Hub, open_hub
 from support.tiny_checkpoints import Architecture, TinyPair
 
 from nlareport.backends.hub import checkpoint_directory

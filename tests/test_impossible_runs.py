@@ -10,7 +10,7 @@ from typing import Any
 import duckdb
 import pytest
 from click.testing import CliRunner, Result
-from support.render_runs import write_computed_run
+from support.made_runs import write_computed_run
 
 from nlareport.cli import cli
 from nlareport.review.sources import import_figures

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 from click.testing import CliRunner, Result
-from support.pipeline_runs import everything, run, scripted_content, write_corpus, write_experiment
+from support.scripted_runs import everything, run, scripted_content, write_corpus, write_experiment
 
 from nlareport.batches import ActivationBatch
 from nlareport.cli import cli

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from support.render_runs import PUBLISHED, write_computed_run
-from support.rendered_reports import write_report
+from support.made_runs import PUBLISHED, write_computed_run
+from support.reports import write_report
 
 from nlareport.review.known_figures import run_figures
 from nlareport.rows.cell_rows import Cell

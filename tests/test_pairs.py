@@ -12,7 +12,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file
-from support.pipeline_runs import Silence, run, write_experiment
+from support.scripted_runs import Silence, run, write_experiment
 from torch import nn
 from transformers import AutoModelForCausalLM, AutoTokenizer
 

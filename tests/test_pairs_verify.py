@@ -9,7 +9,7 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 from safetensors.torch import save_file
-from support.pipeline_runs import run, scripted_content, write_corpus, write_experiment
+from support.scripted_runs import run, scripted_content, write_corpus, write_experiment
 from transformers import AutoModelForCausalLM
 
 from nlareport.cli import cli

@@ -13,9 +13,9 @@ import pytest
 import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from support.pipeline_runs import scripted_content
+from support.made_runs import PUBLISHED
 from support.refusals import refusal_of
-from support.render_runs import PUBLISHED
+from support.scripted_runs import scripted_content
 
 from nlareport.batches import Tokenization
 from nlareport.checkpoints.answers import judged

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from support import pipeline_runs
-from support.pipeline_runs import everything, run, scripted_content, write_corpus, write_experiment
+from support import scripted_runs
+from support.scripted_runs import everything, run, scripted_content, write_corpus, write_experiment
 
 from nlareport.errors import CorpusChanged, CorpusTooShort, RunIncomplete, RunOfAnotherExperiment
 from nlareport.publish import publish_run
@@ -137,7 +137,7 @@ def test_a_corrected_family_reaches_pairs_and_claims(scripted: Path, tmp_path: P
 
 def _run_until_killed(experiment: Path, db: Path, engine: str, n_writes: int, kind: str = "any") -> int:
     """Exit code of a process that computes the experiment and is killed before its n-th write of a kind."""
-    script = Path(pipeline_runs.__file__)
+    script = Path(scripted_runs.__file__)
     arguments = [sys.executable, str(script), str(experiment), str(db), engine, kind, str(n_writes)]
     return subprocess.run(arguments, check=False, capture_output=True, timeout=120).returncode
 

@@ -3,15 +3,16 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page
-from support.rendered_reports import RUNS, opened, write_reports
+from support.browsers import opened
 
 NO_SCRIPT = {"java_script_enabled": False, "viewport": {"width": 1280, "height": 900}}
+RUNS = ("published", "computed")
 SHOWN = ".heat.large .value:visible"
 
 
 @pytest.fixture(scope="module")
-def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    return write_reports(tmp_path_factory.mktemp("reports"))
+def reports(computed_report: Path, published_report: Path) -> dict[str, Path]:
+    return {"published": published_report / "index.html", "computed": computed_report / "index.html"}
 
 
 @pytest.fixture(scope="module")

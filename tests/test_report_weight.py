@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.render_runs import write_computed_run
-from support.rendered_reports import write_report
+from support.made_runs import write_computed_run
+from support.reports import write_report
 
 LIMIT = 350_000
 """Bytes, gzipped, of what a browser loads before anyone touches the page."""

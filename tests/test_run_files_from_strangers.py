@@ -14,7 +14,7 @@ from pathlib import Path
 import duckdb
 import polars as pl
 import pytest
-from support.store_runs import a_run, a_small_run, make_older
+from support.tiny_runs import a_run, a_small_run, make_older
 
 from nlareport.errors import (
     FileUnwritable,

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
-from support.pipeline_runs import run, scripted_content, write_corpus, write_experiment
+from support.scripted_runs import run, scripted_content, write_corpus, write_experiment
 from support.tiny_checkpoints import ARCHITECTURES, Architecture, TinyPair, copied_pair
 
 from nlareport.backends import scripted

@@ -13,9 +13,8 @@ from urllib.request import urlopen
 
 import pytest
 from playwright.sync_api import Browser, Page
-from support.render_runs import PAIRS, run_row
-from support.rendered_reports import served
-from support.site_project import COMPARISON, ROOT, RUNS, THIS_CHECKOUT
+from support.made_runs import PAIRS, run_row
+from support.sites import COMPARISON, ROOT, RUNS, THIS_CHECKOUT, served
 
 from nlareport.cli import cli
 from nlareport.experiment import parse_experiment

@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
-from support.store_runs import a_run, a_small_run
+from support.tiny_runs import a_run, a_small_run
 
 from nlareport import publish
 from nlareport.cli import cli

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.pipeline_runs import run, write_corpus, write_experiment
+from support.scripted_runs import run, write_corpus, write_experiment
 from support.tiny_checkpoints import Architecture, TinyPair, copied_pair, set_stop_ids
 
 from nlareport.backends.transformers_local import TransformersReconstructor

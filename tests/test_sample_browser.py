@@ -6,8 +6,9 @@ from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from support.render_runs import PUBLISHED, write_computed_run
-from support.rendered_reports import served, write_report
+from support.made_runs import PUBLISHED, write_computed_run
+from support.reports import write_report
+from support.sites import served
 
 from nlareport.render.figure_text import signed
 from nlareport.render.pages.item_pages import ItemDetail

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from support.store_runs import a_run, a_small_run, make_older
+from support.tiny_runs import a_run, a_small_run, make_older
 
 from nlareport.files.file_names import file_name
 from nlareport.ports import PublicCopy

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.store_runs import GEMMA, QWEN, a_pair
+from support.tiny_runs import GEMMA, QWEN, a_pair
 
 from nlareport.batches import ActivationBatch, SourceDocument
 from nlareport.errors import ActivationsDamaged

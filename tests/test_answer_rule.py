@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.pipeline_runs import everything, run, scripted_content, write_corpus, write_experiment
+from support.scripted_runs import everything, run, scripted_content, write_corpus, write_experiment
 
 from nlareport.checkpoints.answers import ANSWER_RULE, MARK_WORDS
 from nlareport.rows.item_rows import Ablation, AnswerMark, Explanation

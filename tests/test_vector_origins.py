@@ -10,9 +10,9 @@ from typing import Any
 import polars as pl
 import pytest
 from click.testing import CliRunner
-from support.listening import listen
-from support.pipeline_runs import everything, run, scripted_content, write_corpus, write_experiment
-from support.store_runs import make_older
+from support.recorded_reads import listen
+from support.scripted_runs import everything, run, scripted_content, write_corpus, write_experiment
+from support.tiny_runs import make_older
 
 from nlareport.cli import cli
 from nlareport.errors import (

@@ -7,8 +7,8 @@ from xml.etree import ElementTree
 import pytest
 import yaml
 from jinja2 import UndefinedError
-from support.render_runs import PAIRS, PUBLISHED, run_row, write_computed_run
-from support.rendered_reports import write_report
+from support.made_runs import PAIRS, PUBLISHED, run_row, write_computed_run
+from support.reports import write_report
 
 from nlareport.errors import RunIncomplete
 from nlareport.render.environment import template_environment

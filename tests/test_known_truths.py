@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.simulated_trials import (
+from support.trials import (
     Design,
     cell_coverage,
     cell_trials,

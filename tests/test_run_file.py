@@ -8,7 +8,7 @@ import duckdb
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.store_runs import (
+from support.tiny_runs import (
     GEMMA,
     QWEN,
     a_null_score,
@@ -299,7 +299,7 @@ DYING = """
 import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
-from support.store_runs import a_run, a_score
+from support.tiny_runs import a_run, a_score
 from nlareport.store import run_file as store_file
 from nlareport.store.run_file import RunFile
 

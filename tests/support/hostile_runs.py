@@ -1,6 +1,6 @@
 """A finished run in which every text that comes from outside is one that does harm where it is taken for anything else.
 
-Takes the run of `render_runs`, and puts such a text into every text column whose words are not the schema's own.
+Takes the run of `made_runs`, and puts such a text into every text column whose words are not the schema's own.
 """
 
 import json
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import duckdb
 
-from support.render_runs import write_computed_run
+from support.made_runs import write_computed_run
 
 HARM = "document.documentElement.dataset.harmed='yes'"
 MEGABYTE = "Wasserstraßenbau" * 65_536

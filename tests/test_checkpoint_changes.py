@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 from safetensors.torch import load_file, save_file
-from support.pipeline_runs import run, scripted_content, write_corpus, write_experiment
+from support.scripted_runs import run, scripted_content, write_corpus, write_experiment
 from support.tiny_checkpoints import TinyPair, build_tiny_pair
 
 from nlareport.backends.transformers_local import TransformersEngine, TransformersVerbalizer

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.listening import N_READS_OF_A_SELF_TEST, Reads, listen
-from support.pipeline_runs import Silence, everything, run, scripted_content, write_corpus, write_experiment
-from support.store_runs import make_older
+from support.recorded_reads import N_READS_OF_A_SELF_TEST, Reads, listen
+from support.scripted_runs import Silence, everything, run, scripted_content, write_corpus, write_experiment
+from support.tiny_runs import make_older
 
 from nlareport.batches import ActivationBatch
 from nlareport.errors import CheckpointDrift, RunIncomplete

@@ -9,7 +9,7 @@ from typing import Any
 
 import duckdb
 import pytest
-from support.store_runs import QWEN, a_run, a_score, a_small_run
+from support.tiny_runs import QWEN, a_run, a_score, a_small_run
 
 from nlareport.errors import (
     QueryFailed,

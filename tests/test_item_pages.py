@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.render_runs import PAIRS, PUBLISHED, run_row, write_computed_run
-from support.rendered_reports import write_report
+from support.made_runs import PAIRS, PUBLISHED, run_row, write_computed_run
+from support.reports import write_report
 
 from nlareport.render.figure_text import signed
 from nlareport.render.pages import item_pages

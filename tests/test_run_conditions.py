@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.render_runs import PAIRS, write_computed_run
-from support.rendered_reports import write_report
+from support.made_runs import PAIRS, write_computed_run
+from support.reports import write_report
 
 from nlareport.render.report.query_rows import RunHead
 from nlareport.render.report.released_variance import VarianceRow, whose

@@ -8,9 +8,9 @@ from statistics import mean
 
 import numpy as np
 import pytest
-from support.listening import N_READS_OF_A_SELF_TEST, Reads, listen
-from support.pipeline_runs import everything, run, scripted_content, write_corpus, write_experiment
-from support.store_runs import make_older
+from support.recorded_reads import N_READS_OF_A_SELF_TEST, Reads, listen
+from support.scripted_runs import everything, run, scripted_content, write_corpus, write_experiment
+from support.tiny_runs import make_older
 
 from nlareport.backends.scripted import ScriptedEngine, ScriptedReconstructor, ScriptedTokenizer
 from nlareport.batches import Tokenization

@@ -13,7 +13,7 @@ from nlareport.rows.run_rows import Document, Pair, PairId, Run
 from nlareport.stages.verbalize import judge_again
 from nlareport.store.connections import SCHEMA_VERSION
 from nlareport.store.run_file import create_run_file
-from support.measured_rows import measured_rows
+from support.made_measures import measure_rows
 
 PUBLISHED = Path(__file__).parents[2] / "data" / "published" / "18-cross-family.yaml"
 
@@ -128,7 +128,7 @@ def write_computed_run(
     create_run_file(
         path, run, chosen, documents + skipped, items, alignments, explanations, marks, scores, _nulls(items, chosen),
         cells, _baselines(chosen), _learning_curves(chosen), _ablation_cells(chosen),
-        *(measured_rows(items, chosen, alignments, scores, cells) if with_measures else []),
+        *(measure_rows(items, chosen, alignments, scores, cells) if with_measures else []),
     )  # fmt: skip
     return path
 

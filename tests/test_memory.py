@@ -10,7 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.pipeline_runs import run, scripted_content, write_corpus, write_experiment
+from support.scripted_runs import run, scripted_content, write_corpus, write_experiment
 from support.tiny_checkpoints import D_MODEL, Architecture, TinyPair
 from transformers import PreTrainedModel
 

@@ -1,14 +1,19 @@
-"""A checkout's site with one page of every kind on it, built by the command."""
+"""Builds a site with one page of every kind, and serves folders of static pages."""
 
 import os
 import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 from nlareport.files.written_folders import Terms, written_folder
-from support.render_runs import write_computed_run
+from support.made_runs import write_computed_run
 
 ROOT = Path(__file__).parents[2]
 RUNS = {"18-cross-family": "data/published/18-cross-family.yaml", "pocket": "data/computed.duckdb"}
@@ -53,3 +58,21 @@ def _config() -> str:
     config, n_comparisons = re.subn(r"  comparisons:.*\n(    .*\n)*", comparisons, config)
     assert (n_runs, n_comparisons) == (1, 1), "mkdocs.yml names runs and comparisons otherwise than this expects"
     return config
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    """Serves a folder without a line per request."""
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """The address of a folder, served on this machine as a host of static pages would; it ends with a slash."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietHandler, directory=str(folder))) as server:
+        thread = Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+        thread.join()

@@ -1,4 +1,4 @@
-"""Made-up rows of what stands beside the cells of `render_runs`: made of their values, so that no audit objects."""
+"""Makes up rows for what accompanies the cells of `made_runs`, consistent with its scores, so that no audit objects."""
 
 from statistics import mean
 
@@ -13,7 +13,7 @@ from nlareport.statistics.graded_subsets import members, ranges
 N_OTHERS = 119
 
 
-def measured_rows(
+def measure_rows(
     items: list[Item], pairs: list[Pair], alignments: list[Alignment], scores: list[Score], cells: list[Cell]
 ) -> list[list[object]]:
     """Groups of rows: outliers, activations, ranges with their cells, resemblances, measures, effects."""

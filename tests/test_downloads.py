@@ -7,8 +7,8 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.render_runs import write_computed_run
-from support.rendered_reports import write_report
+from support.made_runs import write_computed_run
+from support.reports import write_report
 
 from nlareport.files.written_folders import Terms, written_folder
 from nlareport.publish import publish_run

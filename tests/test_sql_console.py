@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from support.render_runs import write_computed_run
-from support.rendered_reports import served
+from support.made_runs import write_computed_run
+from support.sites import served
 
 from nlareport.files.written_folders import Terms, written_folder
 from nlareport.publish import publish_run

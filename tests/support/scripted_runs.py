@@ -1,7 +1,7 @@
 """Small experiments for tests of the whole path, and everything a run file holds as one comparable value.
 
 Run as a script it computes an experiment and kills its own process just before the n-th write of a kind:
-``python pipeline_runs.py EXPERIMENT DB ENGINE KIND N_WRITES``.
+``python scripted_runs.py EXPERIMENT DB ENGINE KIND N_WRITES``.
 """
 
 import json

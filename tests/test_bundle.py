@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
-from support.store_runs import a_small_run, any_runs
+from support.tiny_runs import a_small_run, any_runs
 
 from nlareport.errors import BundleInvalid, RunFileMissing, RunFileTaken
 from nlareport.files.written_folders import MANIFEST

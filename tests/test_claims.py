@@ -5,8 +5,8 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from support.render_runs import PUBLISHED, write_computed_run
-from support.rendered_reports import write_report
+from support.made_runs import PUBLISHED, write_computed_run
+from support.reports import write_report
 
 from nlareport.render.claims import FigureFormatter, absent_needs, claim_templates, read_claims
 from nlareport.render.report.query_rows import ClaimNeed
