@@ -1,4 +1,4 @@
-"""What a check found, as values: tests of a model, claims, cells beside an earlier run's, and numbers of a prose.
+"""What a check found, as values: tests of a model, claims, cells against an earlier run's, and numbers of a prose.
 
 Leaves frozen dataclasses that stages fill and a terminal shows. A fault is one sentence: what, where, and what next.
 """
@@ -6,12 +6,15 @@ Leaves frozen dataclasses that stages fill and a terminal shows. A fault is one 
 from dataclasses import dataclass, field
 from typing import Literal
 
-from nlareport.rows.run_rows import PairId
+from nlareport.rows.run_rows import CheckpointRole, PairId
 
 ClaimVerdict = Literal["holds", "does not hold", "cannot be asked"]
 ReplicationVerdict = Literal["replicated", "not replicated", "undecided"]
 GoldenVerdict = Literal["within", "outside", "moved"]
 NumberVerdict = Literal["confirmed", "contradicted", "cannot know"]
+
+ROLE_WORDS: dict[str, str] = {"base_model": "base model", "verbalizer": "AV", "reconstructor": "AR"}
+"""Roles of checkpoints in a reader's words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,26 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class SelfTestRow:
+    """One quick test of one model, as the run file holds it (``self_tests``)."""
+
+    pair_id: PairId
+    pair_label: str
+    role: CheckpointRole
+    test: str
+    passed: bool
+    value: float | None
+    """None where the test has no number."""
+    tolerance: float | None
+    text: str
+
+    @property
+    def about(self) -> str:
+        """Whose model was tested, such as “Gemma-3-270M · B9, AV”."""
+        return f"{self.pair_label}, {ROLE_WORDS.get(self.role, self.role)}"
+
+
+@dataclass(frozen=True, slots=True)
 class ClaimCheck:
     """One sentence of the report, asked of the run now."""
 
@@ -44,7 +67,7 @@ class ClaimCheck:
 
 @dataclass(frozen=True, slots=True)
 class Replication:
-    """One cell of this run beside the same cell of an earlier one."""
+    """One cell of this run against the same cell of an earlier one."""
 
     source: PairId
     target: PairId

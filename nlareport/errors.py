@@ -149,6 +149,10 @@ class PublishedFiguresInvalid(NlareportError):
     """A published-figures file has faults; all of them are in the message, one a line."""
 
 
+class ClaimInvalid(NlareportError):
+    """A claim's YAML file has faults; all of them are in the message, one a line."""
+
+
 class BundleInvalid(NlareportError):
     """A bundle lacks a file or column it must have, or contradicts itself."""
 

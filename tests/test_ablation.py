@@ -14,10 +14,10 @@ from support.tiny_runs import make_older
 
 from nlareport.backends.scripted import ScriptedEngine, ScriptedReconstructor, ScriptedTokenizer
 from nlareport.batches import Tokenization
+from nlareport.claims.reading import read_claims
 from nlareport.errors import RunIncomplete
 from nlareport.experiment import PairSpec
 from nlareport.publish import publish_run
-from nlareport.render.claims import read_claims
 from nlareport.rows.cell_rows import AblationCell
 from nlareport.rows.item_rows import Ablation
 from nlareport.rows.run_rows import Claim, PairId

@@ -14,8 +14,9 @@ from support.reports import write_report
 from support.tiny_runs import QWEN, a_small_run
 
 from nlareport.checkpoints.answers import MARK_WORDS
-from nlareport.render.claims import absent_needs, read_claims
-from nlareport.render.report.answer_notes import LETTERS, PHRASES, answer_letter, answer_note, counted, letter_notes
+from nlareport.claims.answer_marks import PHRASES, counted
+from nlareport.claims.reading import absent_needs, read_claims
+from nlareport.render.report.answer_notes import LETTERS, answer_letter, answer_note, letter_notes
 from nlareport.render.report.protocol_strip import answer_rule
 from nlareport.render.report.query_rows import RunHead
 from nlareport.rows.item_rows import AnswerMark

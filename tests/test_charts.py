@@ -10,7 +10,7 @@ from nlareport.render.charts.chart_style import FILE_INKS
 from nlareport.render.charts.interval_chart import interval_chart, interval_file
 from nlareport.render.charts.matrix_chart import matrix_file
 from nlareport.render.report.query_rows import MatrixCell
-from nlareport.render.template_folder import templates_folder
+from nlareport.render.template_environment import templates_folder
 from nlareport.store.run_file import create_run_file
 
 

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from support.made_runs import PUBLISHED
 
 from nlareport.checks import Figure, Replication, WrittenNumber
+from nlareport.claims.reading import claim_templates
 from nlareport.cli import cli
 from nlareport.comparison import CellDifference
 from nlareport.render.check_text import replication_line, replication_summary
-from nlareport.render.claims import claim_templates
 from nlareport.review import replication
 from nlareport.review.page_numbers import written_numbers
 from nlareport.review.prose_numbers import judge, rounds_to

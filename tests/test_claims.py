@@ -8,8 +8,10 @@ import pytest
 from support.made_runs import PUBLISHED, write_computed_run
 from support.reports import write_report
 
-from nlareport.render.claims import FigureFormatter, absent_needs, claim_templates, read_claims
-from nlareport.render.report.query_rows import ClaimNeed
+from nlareport.claims import reading
+from nlareport.claims.claim_texts import FigureFormatter
+from nlareport.claims.reading import ClaimNeed, absent_needs, claim_templates, read_claims
+from nlareport.errors import ClaimInvalid
 from nlareport.rows.cell_rows import AblationCell, Baseline
 from nlareport.rows.run_rows import Claim, PairId
 from nlareport.store.published.published_run import import_published
@@ -287,7 +289,7 @@ def test_two_pocket_pairs_are_read_without_figures_left_open(computed: dict[str,
 
 def test_a_sentence_that_names_a_figure_its_query_does_not_give_fails() -> None:
     with pytest.raises(KeyError, match="highest"):
-        FigureFormatter().vformat("{highest:fve}", (), {"lowest": 0.1})
+        FigureFormatter().vformat("{highest:signed}", (), {"lowest": 0.1})
 
 
 def test_an_unknown_format_word_fails() -> None:
@@ -295,9 +297,33 @@ def test_an_unknown_format_word_fails() -> None:
         FigureFormatter().vformat("{share:pct}", (), {"share": 0.1})
 
 
-def test_every_claim_has_its_own_name() -> None:
-    names = [template.claim_id for template in claim_templates()]
-    assert len(names) == len(set(names)) >= 18
+def test_every_claim_is_a_text_next_to_a_query() -> None:
+    room = Path(reading.__file__).parent
+    texts, queries = ({path.stem for path in room.glob(ending)} for ending in ("*.yaml", "*.sql"))
+    assert texts == queries == {template.claim_id for template in claim_templates()}
+    assert len(texts) >= 18
+    assert {f"claim_{claim_id}" for claim_id in texts} < DuckDBReader.query_names().keys()
+
+
+def test_within_a_section_the_claim_that_says_most_comes_first(tmp_path: Path) -> None:
+    for claim_id, section, weight in [("a", "text", 90), ("b", "matrix", 10), ("c", "matrix", 20), ("d", "matrix", 20)]:
+        (tmp_path / f"{claim_id}.yaml").write_text(f"section: {section}\nweight: {weight}\ntext: It is so.\n")
+    assert [template.claim_id for template in claim_templates(tmp_path)] == ["c", "d", "b", "a"]
+
+
+def test_faults_of_a_claims_file_are_listed_together(tmp_path: Path) -> None:
+    (tmp_path / "wide.yaml").write_text("section: cellar\nweight: 500\ntext: It is so.\nhreo: true\n")
+    with pytest.raises(ClaimInvalid) as caught:
+        claim_templates(tmp_path)
+    faults = str(caught.value).splitlines()
+    assert [fault.split(": ")[:2] for fault in faults] == [
+        ["wide.yaml", "section"],
+        ["wide.yaml", "weight"],
+        ["wide.yaml", "hreo"],
+    ]
+    (tmp_path / "wide.yaml").write_text("just a text")
+    with pytest.raises(ClaimInvalid, match=r"wide\.yaml: holds no claim"):
+        claim_templates(tmp_path)
 
 
 def test_language_is_told_against_the_linear_map_over_the_cross_model_cells(

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from support.made_runs import write_computed_run
 from support.reports import write_report
 
+from nlareport.figure_text import size
 from nlareport.files.written_folders import Terms, written_folder
 from nlareport.publish import publish_run
-from nlareport.render.figure_text import size
 from nlareport.render.origins import Origin
 from nlareport.render.report.downloads import origins_in
 from nlareport.render.text_tables import guarded

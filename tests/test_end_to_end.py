@@ -20,7 +20,7 @@ from support.made_runs import write_computed_run
 from support.sites import served
 
 from nlareport.cli import cli
-from nlareport.render.figure_text import plus, signed
+from nlareport.figure_text import plus, signed
 from nlareport.rows.item_rows import Explanation, Score
 from nlareport.store.reader import DuckDBReader
 from nlareport.store.run_file import RunFile

@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import nlareport
-from nlareport.render import figure_text
+from nlareport import figure_text
 from nlareport.render.charts import colours
-from nlareport.render.template_folder import templates_folder
+from nlareport.render.charts.colours import heat_step
+from nlareport.render.template_environment import templates_folder
 
 
 def test_negative_figures_have_a_true_minus_and_zero_has_none() -> None:
@@ -44,7 +45,7 @@ def test_a_range_that_rounds_to_one_figure_is_one_figure() -> None:
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_heat_steps_are_clamped(value: float) -> None:
-    assert 0 <= int(figure_text.heat_step(value)) <= 20
+    assert 0 <= int(heat_step(value)) <= 20
 
 
 @pytest.mark.parametrize("theme", [colours.LIGHT, colours.DARK])

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from support.made_runs import PAIRS, PUBLISHED, run_row, write_computed_run
 from support.reports import write_report
 
-from nlareport.render.figure_text import signed
+from nlareport.figure_text import signed
 from nlareport.render.pages import item_pages
 from nlareport.render.pages.item_pages import ItemDetail, ItemPages
 from nlareport.render.pages.sample_browser import scaled

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,8 @@ def reader(path: Path) -> Iterator[DuckDBReader]:
 def queries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of queries for one test to fill."""
     monkeypatch.setattr(sql_files, "SQL_FOLDER", tmp_path)
+    monkeypatch.setattr(sql_files, "CLAIMS_FOLDER", tmp_path / "claims")
+    (tmp_path / "claims").mkdir()
     (tmp_path / "audits").mkdir()
     return tmp_path
 
@@ -111,6 +114,12 @@ def test_every_query_says_what_its_answer_is() -> None:
     for name, purpose in DuckDBReader.query_names().items():
         assert re.fullmatch(r"[A-Z][^\n]*\.", purpose), f"{name}.sql does not begin with a sentence"
         assert sql_files.query_text(name).startswith("-- "), f"{name}.sql has no head"
+
+
+def test_every_head_names_a_row_type_that_exists() -> None:
+    for name in DuckDBReader.query_names():
+        for module, row_type in re.findall(r"^-- Rows: ([\w.]+)\.([A-Z]\w+)", sql_files.query_text(name), re.MULTILINE):
+            assert hasattr(import_module(f"nlareport.{module}"), row_type), f"{name}.sql: no {module}.{row_type}"
 
 
 def test_audits_are_named_by_their_folder(queries: Path, reader: DuckDBReader) -> None:

@@ -11,8 +11,8 @@ from support.made_runs import PAIRS, PUBLISHED, run_row, write_computed_run
 from support.reports import write_report
 
 from nlareport.errors import RunIncomplete
-from nlareport.render.environment import template_environment
 from nlareport.render.report.sample_cards import mark_token
+from nlareport.render.template_environment import template_environment
 from nlareport.rows.cell_rows import AblationCell, Baseline, Cell, LearningCurve
 from nlareport.store.published.published_run import import_published
 from nlareport.store.run_file import RunFile, create_run_file

@@ -12,9 +12,10 @@ import pytest
 from support.made_runs import PAIRS, write_computed_run
 from support.reports import write_report
 
+from nlareport.checks import ROLE_WORDS
 from nlareport.render.report.query_rows import RunHead
 from nlareport.render.report.released_variance import VarianceRow, whose
-from nlareport.render.report.run_conditions import ROLES, read_conditions
+from nlareport.render.report.run_conditions import read_conditions
 from nlareport.rows.cell_rows import Cell
 from nlareport.rows.run_rows import Choice, Pair, RunKind
 from nlareport.store.reader import DuckDBReader
@@ -80,7 +81,7 @@ def test_choices_stand_under_their_pair(section: Callable[[str], str]) -> None:
         "SmolLM2-135M base model, bos It reads no BOS. AV, stream Vectors enter at norm 59.87. "
         "Qwen2.5-0.5B AV, stop ids It stops at <b>1</b> alone. AR, mse scale Trained on raw vectors. "
     )
-    assert set(ROLES) == {row.role for row in CHOICES}
+    assert set(ROLE_WORDS) == {row.role for row in CHOICES}
 
 
 def test_a_report_says_in_what_batches_texts_were_written_also_when_that_changed(section: Callable[[str], str]) -> None:

@@ -10,7 +10,7 @@ from support.made_runs import PUBLISHED, write_computed_run
 from support.reports import write_report
 from support.sites import served
 
-from nlareport.render.figure_text import signed
+from nlareport.figure_text import signed
 from nlareport.render.pages.item_pages import ItemDetail
 from nlareport.store.published.published_run import import_published
 from nlareport.store.reader import DuckDBReader

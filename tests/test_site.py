@@ -18,9 +18,9 @@ from support.sites import COMPARISON, ROOT, RUNS, THIS_CHECKOUT, served
 
 from nlareport.cli import cli
 from nlareport.experiment import parse_experiment
+from nlareport.figure_text import signed
 from nlareport.files.written_folders import Terms, written_folder
 from nlareport.render.content_security import with_policy
-from nlareport.render.figure_text import signed
 from nlareport.render.report import query_rows
 from nlareport.render.site.home import Link, read_card, series_index
 from nlareport.render.site.reference import DictionaryColumn, take_apart, write_reference

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from nlareport.checks import CheckReport, GoldenOutcome, NumberFinding, Replication
-from nlareport.render.figure_text import interval, percent, plus, signed, signeds
+from nlareport.figure_text import interval, percent, plus, signed, signeds
 
 VERDICT_WIDTH = 16
 

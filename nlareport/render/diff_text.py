@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from nlareport.comparison import CellDifference, Comparison, ItemDifference, RunSide
-from nlareport.render.figure_text import UNKNOWN, count, interval, plus, signed
+from nlareport.figure_text import UNKNOWN, count, interval, plus, signed
 from nlareport.render.text_tables import written
 
 MOST_MOVED = 10

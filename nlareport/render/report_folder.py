@@ -18,8 +18,8 @@ from markupsafe import Markup
 
 from nlareport.files.written_folders import WrittenFolder
 from nlareport.render.charts.colours import heat_css
-from nlareport.render.environment import template_environment
 from nlareport.render.report.query_rows import RunHead
+from nlareport.render.template_environment import template_environment
 
 POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; "

@@ -6,12 +6,11 @@ Enter readers and the page to look through; leaves a `CheckReport` that each ste
 from dataclasses import replace
 from pathlib import Path
 
-from nlareport.checks import CheckReport
+from nlareport.checks import CheckReport, SelfTestRow
+from nlareport.claims.reading import OTHERWISE, absent_needs, claim_templates, read_claims
 from nlareport.errors import NothingToCompare, ProseUnreadable
 from nlareport.files.given_files import text_given
 from nlareport.ports import RunReader
-from nlareport.render.claims import absent_needs, claim_templates, read_claims
-from nlareport.render.report.run_conditions import SelfTestRow
 from nlareport.review import page_numbers, prose_numbers, replication, stored_claims
 from nlareport.review.known_figures import pair_names, run_figures
 from nlareport.review.run_differences import compare_runs
@@ -120,9 +119,9 @@ def _required() -> dict[str, bool]:
     """Every sentence and its weaker form, with whether a run must bear it out."""
     found = {}
     for template in claim_templates():
-        found[template.claim_id] = template.is_required
+        found[template.claim_id] = template.required
         if template.otherwise is not None:
-            found[f"{template.claim_id}{stored_claims.OTHERWISE}"] = False
+            found[f"{template.claim_id}{OTHERWISE}"] = False
     return found
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import polars as pl
 
 from nlareport.checks import Figure
+from nlareport.claims.reading import read_claims
 from nlareport.ports import RunReader
-from nlareport.render.claims import read_claims
 from nlareport.review import protocol_differences
 from nlareport.rows.cell_rows import Cell
 from nlareport.rows.run_rows import Pair, PairId, Run

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from nlareport.render.claims import read_claims
+from nlareport.claims.reading import read_claims
 from nlareport.rows.run_rows import Claim
 from nlareport.store.bundle.bundle import import_run
 from nlareport.store.reader import DuckDBReader

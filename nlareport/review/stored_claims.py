@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from nlareport.checks import ClaimCheck
+from nlareport.claims.reading import OTHERWISE
 from nlareport.errors import NlareportError
 from nlareport.files.yaml_files import mapping_in
 from nlareport.rows.cell_rows import Cell
 from nlareport.rows.run_rows import Claim, Pair, Run
 
 FIGURE_TOLERANCE = 1e-9
-OTHERWISE = ".otherwise"
-"""How the id of a sentence's weaker form ends."""
 PAIR_FIELDS = ("family", "block_index", "d_model")
 """What a run's own text fixes of a pair; labels may be reworded."""
 

@@ -9,10 +9,10 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from nlareport.batches import ActivationBatch
+from nlareport.claims.reading import read_claims
 from nlareport.errors import RunIncomplete
 from nlareport.experiment import Experiment
 from nlareport.ports import Row
-from nlareport.render.claims import read_claims
 from nlareport.rows.cell_rows import AblationCell, Baseline, Cell, LearningCurve, SubsetRange
 from nlareport.rows.item_rows import Activation, Alignment, Explanation, Item, NullScore, Outlier, Score
 from nlareport.rows.run_rows import Claim, Pair, PairId

@@ -199,7 +199,7 @@ class DuckDBReader:
         if complaints:
             raise QueryFailed(
                 f"Query {query}: its columns and the fields of {row_type.__name__} disagree "
-                f"({'; '.join(complaints)}); correct store/sql/{query}.sql or the row type."
+                f"({'; '.join(complaints)}); correct {sql_files.query_file(query)} or the row type."
             )
 
 

@@ -1,6 +1,8 @@
-"""The SQL files beside this module: one query a file, its name the query's name.
+"""Finds the SQL files of named queries: one query a file, its name the query's name.
 
-The head of each file is a comment: purpose, parameters, row type. `schema` is not a query and is not listed.
+They are in the folder ``sql``, audits in a folder of it; those that check a claim are in ``nlareport/claims``, where
+``ID.sql`` is the query ``claim_ID``. The head of each file is a comment: purpose, parameters, row type. `schema` is not
+a query and is not listed.
 """
 
 import difflib
@@ -12,6 +14,9 @@ from itertools import takewhile
 from nlareport.errors import QueryUnknown
 
 SQL_FOLDER = files("nlareport.store") / "sql"
+CLAIMS_FOLDER = files("nlareport.claims")
+CLAIM_PREFIX = "claim_"
+"""How the names of queries that check a claim begin."""
 
 CATALOG = (SQL_FOLDER / "opening" / "catalog.sql").read_text(encoding="utf-8")
 """The query that lists what a database file brings along; not among the named ones, which trust the file."""
@@ -35,9 +40,10 @@ def console_text(name: str) -> str:
 
 def query_names(folder: str | None = None) -> list[str]:
     """Names of the queries in alphabetical order; those of a folder such as `audits` as `audits/name`."""
-    place = SQL_FOLDER / folder if folder else SQL_FOLDER
-    stems = sorted(_stem(entry) for entry in place.iterdir() if entry.name.endswith(".sql"))
-    return [f"{folder}/{stem}" if folder else stem for stem in stems if stem != "schema"]
+    if folder:
+        return [f"{folder}/{stem}" for stem in _stems(SQL_FOLDER / folder)]
+    own = [stem for stem in _stems(SQL_FOLDER) if stem != "schema"]
+    return sorted(own + [f"{CLAIM_PREFIX}{stem}" for stem in _stems(CLAIMS_FOLDER)])
 
 
 def query_text(name: str) -> str:
@@ -51,7 +57,14 @@ def query_text(name: str) -> str:
         near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
         hint = f"did you mean {' or '.join(near)}?" if near else 'see "nlareport query --list".'
         raise QueryUnknown(f"No query is called {name!r}; {hint}")
-    return (SQL_FOLDER / f"{name}.sql").read_text(encoding="utf-8")
+    return query_file(name).read_text(encoding="utf-8")
+
+
+def query_file(name: str) -> Traversable:
+    """Where the text of a query is kept."""
+    if name.startswith(CLAIM_PREFIX):
+        return CLAIMS_FOLDER / f"{name.removeprefix(CLAIM_PREFIX)}.sql"
+    return SQL_FOLDER / f"{name}.sql"
 
 
 def query_purpose(name: str) -> str:
@@ -70,5 +83,5 @@ def _since(block: str) -> int:
     return int(said[1]) if said else 1
 
 
-def _stem(entry: Traversable) -> str:
-    return entry.name.removesuffix(".sql")
+def _stems(folder: Traversable) -> list[str]:
+    return sorted(entry.name.removesuffix(".sql") for entry in folder.iterdir() if entry.name.endswith(".sql"))

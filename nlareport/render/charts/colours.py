@@ -1,8 +1,8 @@
 """The heat scale: hue carries the role (same model or cross-model), lightness the value, in a light and a dark theme.
 
 Where two runs are compared hue carries the sign and lightness the size of a difference.
-Enters nothing but the constants below; leaves CSS rules for classes such as ``same-14`` and ``up-9``. Values are cut
-into 21 steps so that no page needs inline styles, which its Content-Security-Policy refuses.
+Makes CSS rules for classes such as ``same-14`` and ``up-9`` from the constants below, and says which class a value
+has. Values are cut into 21 steps so that no page needs inline styles, which its Content-Security-Policy refuses.
 """
 
 import math
@@ -11,6 +11,8 @@ from dataclasses import dataclass
 STEPS = 21
 HUES = {"same": 32.0, "cross": 155.0, "up": 255.0, "down": 65.0}
 """Degrees in OKLCH: a warm red and a green for scores; blue and ochre, which every eye tells apart, for differences."""
+FULL_SHIFT = 0.25
+"""The difference from which on its colour no longer deepens. The same on every page, so that pages can be compared."""
 DARK_TEXT, LIGHT_TEXT = "#161412", "#fbf9f4"
 
 
@@ -62,6 +64,19 @@ def step_colours(theme: Theme, role: str, step: int) -> tuple[str, str]:
         HUES[role],
     )
     return background, max((DARK_TEXT, LIGHT_TEXT), key=lambda text: contrast(background, text))
+
+
+def heat_step(value: float | None) -> str:
+    """The class suffix of a colour step, 0 to 20 for 0 to 1; values outside are clamped, unknown ones are `none`."""
+    return "none" if value is None else str(round((STEPS - 1) * min(1.0, max(0.0, value))))
+
+
+def shift_class(difference: float | None) -> str:
+    """The colour class of a difference: its direction, and a step that is full at `FULL_SHIFT`; `level` near 0."""
+    step = heat_step(None if difference is None else abs(difference) / FULL_SHIFT)
+    if difference is None or step == "0":
+        return "level"
+    return f"{'down' if difference < 0 else 'up'}-{step}"
 
 
 def heat_css() -> str:

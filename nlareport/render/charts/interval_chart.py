@@ -6,7 +6,7 @@ Enters the matrix, leaves the drawing for a page or for a file.
 import altair as alt
 from markupsafe import Markup
 
-from nlareport.render import figure_text
+from nlareport import figure_text
 from nlareport.render.charts.chart_style import (
     FILE_INKS,
     LABEL_LIMIT,

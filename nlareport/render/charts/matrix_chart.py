@@ -7,9 +7,9 @@ from typing import Any
 
 import altair as alt
 
-from nlareport.render import figure_text
+from nlareport import figure_text
 from nlareport.render.charts.chart_style import FILE_INKS, file_svg, in_order, look
-from nlareport.render.charts.colours import LIGHT, step_colours
+from nlareport.render.charts.colours import LIGHT, heat_step, step_colours
 from nlareport.render.report.query_rows import MatrixCell
 
 EXPLAINED = "fve_nrm with its 95% interval. Rows write, columns read; red is a pair reading itself."
@@ -42,7 +42,7 @@ def _square(cell: MatrixCell) -> dict[str, str]:
     if cell.fve_nrm is None:
         background, ink = FILE_INKS.rule, FILE_INKS.ink
     else:
-        step = int(figure_text.heat_step(cell.fve_nrm))
+        step = int(heat_step(cell.fve_nrm))
         background, ink = step_colours(LIGHT, "same" if cell.is_diagonal else "cross", step)
     return {
         "source": cell.source_label,

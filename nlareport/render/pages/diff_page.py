@@ -13,7 +13,7 @@ from nlareport.comparison import Comparison, ItemDifference
 from nlareport.files.written_folders import WrittenFolder
 from nlareport.ports import in_batches
 from nlareport.render import diff_text
-from nlareport.render.figure_text import FULL_SHIFT
+from nlareport.render.charts.colours import FULL_SHIFT
 from nlareport.render.report.query_rows import RunHead
 from nlareport.render.report.sample_cards import MarkedContext, mark_token
 from nlareport.render.report_folder import ReportFolder, SitePlace

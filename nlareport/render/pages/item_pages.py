@@ -8,9 +8,10 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from nlareport.claims.answer_marks import ShownMark
 from nlareport.ports import RunReader, in_batches
 from nlareport.render.readable import readable
-from nlareport.render.report.answer_notes import ShownMark, answer_note
+from nlareport.render.report.answer_notes import answer_note
 from nlareport.render.report.sample_cards import MarkedContext, mark_token
 from nlareport.render.report_folder import ReportFolder
 from nlareport.rows.item_rows import Finish, Stratum

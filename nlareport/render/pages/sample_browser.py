@@ -9,12 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, get_args
 
+from nlareport import figure_text
+from nlareport.claims.answer_marks import PHRASES
 from nlareport.ports import RunReader, in_batches
-from nlareport.render import figure_text, report_folder
+from nlareport.render import report_folder
 from nlareport.render.links import cell_name, family_name, pair_name
 from nlareport.render.pages.item_pages import ITEMS_PER_PAGE, ItemDetail, ItemPages, ItemWriter, item_details
 from nlareport.render.readable import isolated, readable
-from nlareport.render.report.answer_notes import CLEAN_LETTERS, LETTERS, PHRASES, answer_letter, letter_notes
+from nlareport.render.report.answer_notes import CLEAN_LETTERS, LETTERS, answer_letter, letter_notes
 from nlareport.render.report_folder import ReportFolder
 from nlareport.render.text_tables import script_literal
 from nlareport.rows.item_rows import Stratum

@@ -13,7 +13,7 @@ from nlareport.ports import NamedQuery, PublicCopy, RunReader
 from nlareport.render.origins import Answer, Origin, ask
 from nlareport.render.report_folder import ReportFolder
 from nlareport.render.site.reference import DictionaryColumn
-from nlareport.render.template_folder import templates_folder
+from nlareport.render.template_environment import templates_folder
 from nlareport.render.text_tables import script_literal
 
 ENGINE = {"api": "duckdb-api.js", "worker": "duckdb-worker.js.gz", "wasm": "duckdb-eh.wasm.gz"}

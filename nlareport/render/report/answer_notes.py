@@ -4,17 +4,11 @@ Enters how an answer was judged (the view `judged_answer`); leaves text. Why an 
 `nlareport.explanations`.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 from nlareport.checkpoints.answers import MARK_WORDS
-from nlareport.render.figure_text import count
-from nlareport.rows.item_rows import Mark
+from nlareport.claims.answer_marks import ShownMark, counted
 from nlareport.rows.run_rows import PairId
-
-ShownMark = Mark | Literal["unknown"]
-"""`unknown`: not clean, and nothing says why."""
 
 CLEAN, UNJUDGED = "c", "-"
 LETTERS: dict[ShownMark, str] = {
@@ -23,18 +17,6 @@ LETTERS: dict[ShownMark, str] = {
 }  # fmt: skip
 CLEAN_LETTERS = CLEAN + LETTERS["overrun"]
 """All letters but these and `UNJUDGED` are of answers that are not clean."""
-
-PHRASES: dict[ShownMark, str] = {
-    "no_tag": "without any tag",
-    "misspelt_tag": "with a misspelt tag",
-    "unopened_tag": "with a tag never opened",
-    "unclosed_tag": "without the closing tag",
-    "budget": "cut by the token budget",
-    "empty": "with nothing between the tags",
-    "unknown": "for reasons that are not known",
-    "overrun": "cut behind the closing tag",
-}
-"""Each mark as what follows a number of answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +74,3 @@ def letter_notes() -> dict[str, str]:
     """The note that each letter stands for; of `UNJUDGED` there is none."""
     notes = {letter: answer_note(mark == "overrun", mark) for mark, letter in LETTERS.items()}
     return {letter: note for letter, note in [*notes.items(), (CLEAN, answer_note(True, None))] if note is not None}
-
-
-def counted(reasons: Mapping[ShownMark, int]) -> str:
-    """How many answers bear which mark, as a part of a sentence, in the order given."""
-    return ", ".join(f"{count(n)} {PHRASES[mark]}" for mark, n in reasons.items())

@@ -5,8 +5,8 @@ Enters a reader; leaves the cells with what each view needs beside them. Which v
 
 from dataclasses import dataclass
 
+from nlareport import figure_text
 from nlareport.ports import RunReader
-from nlareport.render import figure_text
 from nlareport.render.links import browse_href, cell_id
 from nlareport.render.origins import Answer, ask
 from nlareport.render.report.query_rows import Counts, MatrixCell

@@ -8,12 +8,13 @@ from pathlib import Path
 
 from markupsafe import Markup
 
+from nlareport.checks import SelfTestRow
+from nlareport.claims.reading import OTHERWISE, claim_templates, read_claims
 from nlareport.errors import RunIncomplete
 from nlareport.files.written_folders import WrittenFolder
 from nlareport.ports import PublicCopy, RunReader
 from nlareport.render.charts.chart_files import write_charts
 from nlareport.render.charts.interval_chart import interval_chart
-from nlareport.render.claims import claim_templates, read_claims
 from nlareport.render.origins import Answer, Origin, ask
 from nlareport.render.pages.item_pages import read_item_pages
 from nlareport.render.pages.sample_browser import render_browser
@@ -27,7 +28,7 @@ from nlareport.render.report.heat_views import Heat, read_heat
 from nlareport.render.report.measure_tables import Measures, read_measures
 from nlareport.render.report.protocol_strip import Fact, answer_rule, read_protocol, unclean_choice
 from nlareport.render.report.released_variance import Variances, read_variances
-from nlareport.render.report.run_conditions import Conditions, EnvironmentFact, SelfTestRow, read_conditions
+from nlareport.render.report.run_conditions import Conditions, EnvironmentFact, read_conditions
 from nlareport.render.report.sample_cards import Samples, read_samples
 from nlareport.render.report_folder import SECTIONS, ReportFolder, SitePlace
 from nlareport.rows.run_rows import Claim, Pair
@@ -151,11 +152,11 @@ def read_report(reader: RunReader) -> ReportContext:
 
 def _claims_that_hold(reader: RunReader) -> tuple[list[tuple[Claim, Origin]], list[tuple[Claim, Origin]]]:
     """The sentences of the page's top, and those under Reads."""
-    in_hero = {template.claim_id for template in claim_templates() if template.is_in_hero}
+    in_hero = {template.claim_id for template in claim_templates() if template.hero}
     lead: list[tuple[Claim, Origin]] = []
     claims: list[tuple[Claim, Origin]] = []
     for claim in read_claims(reader):
         if claim.holds:
-            place = lead if claim.claim_id.removesuffix(".otherwise") in in_hero else claims
+            place = lead if claim.claim_id.removesuffix(OTHERWISE) in in_hero else claims
             place.append((claim, Origin(claim.query, reader.sql(claim.query).strip(), {}, 1)))
     return lead, claims

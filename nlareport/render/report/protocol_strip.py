@@ -7,7 +7,7 @@ from typing import Any
 
 from nlareport.checkpoints.answers import ANSWER_RULE
 from nlareport.experiment import Experiment, HuggingFaceCorpus, LocalCorpus, Stream, parse_experiment
-from nlareport.render.figure_text import count
+from nlareport.figure_text import count
 from nlareport.render.report.query_rows import RunHead
 
 UNCLEAN_CHOICES = {

@@ -5,7 +5,8 @@ Enters nothing, leaves types. Absence is always None; what it means stands at th
 
 from dataclasses import dataclass
 
-from nlareport.render.report.answer_notes import ShownMark, answer_note
+from nlareport.claims.answer_marks import ShownMark
+from nlareport.render.report.answer_notes import answer_note
 from nlareport.rows.item_rows import Finish
 from nlareport.rows.run_rows import PairId, RunKind
 
@@ -167,27 +168,6 @@ class TailRow:
     null_fve: float | None
     n_scored: int | None
     n_unscored: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class ClaimFigures:
-    """What a claim's query answers."""
-
-    holds: bool | None
-    """None when the run cannot be asked, so that neither form of the sentence is said."""
-    figures: str
-    """A JSON object: the figures by name."""
-
-
-@dataclass(frozen=True, slots=True)
-class ClaimNeed:
-    """Something that sentences are asked of (``needs_of_claims``)."""
-
-    need: str
-    """Its name among the `needs` of a sentence."""
-    is_met: bool
-    absent: str
-    """What is missing and what would bring it, as the rest of a sentence."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,14 +9,12 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
+from nlareport.checks import ROLE_WORDS
 from nlareport.ports import RunReader
 from nlareport.render.origins import Answer, ask
 from nlareport.render.report.protocol_strip import Fact
 from nlareport.render.report.query_rows import RunHead
 from nlareport.rows.run_rows import CheckpointRole, PairId
-
-ROLES: Mapping[str, str] = {"base_model": "base model", "verbalizer": "AV", "reconstructor": "AR"}
-"""Roles of checkpoints in a reader's words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,27 +30,7 @@ class ChoiceRow:
     @property
     def about(self) -> str:
         """Whose choice it is and of what, such as “AV, stop ids”."""
-        return f"{ROLES.get(self.role, self.role)}, {self.topic.replace('_', ' ')}"
-
-
-@dataclass(frozen=True, slots=True)
-class SelfTestRow:
-    """One quick test of one model (``self_tests``)."""
-
-    pair_id: PairId
-    pair_label: str
-    role: CheckpointRole
-    test: str
-    passed: bool
-    value: float | None
-    """None where the test has no number."""
-    tolerance: float | None
-    text: str
-
-    @property
-    def about(self) -> str:
-        """Whose model was tested, such as “Gemma-3-270M · B9, AV”."""
-        return f"{self.pair_label}, {ROLES.get(self.role, self.role)}"
+        return f"{ROLE_WORDS.get(self.role, self.role)}, {self.topic.replace('_', ' ')}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +75,7 @@ def _facts(environment: Mapping[str, Any]) -> Iterator[Fact]:
         if values:
             yield Fact(term, "; later ".join(dict.fromkeys(values)))
     smaller = [
-        f"{ROLES.get(role, role)} of {pair_id}: {_text(n_rows)}"
+        f"{ROLE_WORDS.get(role, role)} of {pair_id}: {_text(n_rows)}"
         for pair_id, by_role in _mapping(environment.get("smaller_batches")).items()
         for role, n_rows in _mapping(by_role).items()
     ]

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from nlareport.files.written_folders import WrittenFolder
 from nlareport.ports import RunReader
-from nlareport.render.environment import template_environment
 from nlareport.render.report import query_rows
 from nlareport.render.report_folder import SECTIONS
+from nlareport.render.template_environment import template_environment
 from nlareport.rows.run_rows import Pair
 
 KINDS = {

@@ -9,7 +9,7 @@ from jinja2 import Environment
 from markupsafe import Markup
 
 from nlareport.render.charts.colours import DARK, LIGHT, heat_rules
-from nlareport.render.environment import template_environment
+from nlareport.render.template_environment import template_environment
 
 ANY = "[data-md-color-scheme]"
 CHOSEN_DARK = '[data-md-color-scheme="slate"]'

@@ -2,7 +2,7 @@
 -- The drop is paired: over the items scored both ways. As written, the method is as_written and there is no drop; it is
 -- the value of the same items, with the cell's own interval where these are all the items it was scored on.
 -- Parameters: none.
--- Rows: render.ablations.AblationRow.
+-- Rows: render.report.ablation_tables.AblationRow.
 WITH written AS (
     SELECT
         a.source, a.target, 'as_written' AS method, -1 AS ordinal, a.n_scored,

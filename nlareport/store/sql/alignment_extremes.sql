@@ -1,6 +1,6 @@
 -- How well positions were carried into each pair's tokenization, and the norms found there.
 -- Parameters: none.
--- Rows: render.contexts.AlignmentExtremes.
+-- Rows: render.report.query_rows.AlignmentExtremes.
 SELECT
     a.pair_id,
     any_value(p.label) AS label,

@@ -2,7 +2,7 @@
 -- Those over all items come first. Graded subsets are left out: with their thousands of figures nearly any number of
 -- three digits would be found somewhere.
 -- Parameters: none.
--- Rows: rows.Cell.
+-- Rows: rows.cell_rows.Cell.
 SELECT
     source, target, subset, n_scored, n_unscored, fve_nrm, ci_low, ci_high, fve_meannorm, median, trimmed_mean,
     share_below_zero, null_fve, ceiling_fraction

@@ -1,6 +1,6 @@
 -- Every column of every table and view of a run file with what it means: the comments of the schema, in its order.
 -- Parameters: none.
--- Rows: render.reference.DictionaryColumn.
+-- Rows: render.site.reference.DictionaryColumn.
 WITH relation AS (
     SELECT database_oid, table_oid AS oid, table_name, comment FROM duckdb_tables()
     UNION ALL

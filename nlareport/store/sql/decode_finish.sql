@@ -1,6 +1,6 @@
 -- How each source's decodes ended, and how many are not clean for which reason; n_overrun are clean ones.
 -- Parameters: none.
--- Rows: render.answer_notes.DecodeFinish; none when the run holds no decode that was judged.
+-- Rows: render.report.answer_notes.DecodeFinish; none when the run holds no decode that was judged.
 SELECT
     e.source,
     any_value(p.label) AS source_label,

@@ -1,6 +1,6 @@
 -- The run itself, as it is compared with another.
 -- Parameters: none.
--- Rows: rows.Run, exactly one.
+-- Rows: rows.run_rows.Run, exactly one.
 SELECT
     run_id, title, series_name, series_number, kind, experiment_yaml, nlareport_version, schema_version, seed,
     created_at, environment

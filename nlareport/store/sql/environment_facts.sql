@@ -1,6 +1,6 @@
 -- Everything the run recorded about how it was made, one fact a row; the texts of sample cards left out.
 -- Parameters: none.
--- Rows: render.conditions.EnvironmentFact.
+-- Rows: render.report.run_conditions.EnvironmentFact.
 SELECT
     replace(fullkey, '$.', '') AS key,
     CASE WHEN tree.type = 'VARCHAR' THEN tree.atom ->> '$' ELSE CAST(tree.atom AS VARCHAR) END AS value

@@ -1,7 +1,7 @@
 -- What each source's explanations are like as texts, and whether the last thing they quote is the item.
 -- The item's word is what its context ends in, back to the last white space; quotation marks inside a span are single.
 -- Parameters: none.
--- Rows: render.contexts.ExplanationFacts; none when the run holds no explanation.
+-- Rows: render.report.query_rows.ExplanationFacts; none when the run holds no explanation.
 WITH written AS (
     SELECT
         e.source,

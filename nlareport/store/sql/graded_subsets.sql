@@ -1,7 +1,7 @@
 -- Each cell over quarters of the items, by left context, activation norm and atypicality of the target's activation.
 -- Lists run from the lowest quarter to the highest; NULL stands for a quarter that equal values left without items.
 -- Parameters: none.
--- Rows: render.measures.GradedRow; none when the run's items were not graded.
+-- Rows: render.report.measure_tables.GradedRow; none when the run's items were not graded.
 WITH
 place AS (
     SELECT

@@ -1,7 +1,7 @@
 -- The cells a reader looks for first: worst and best cross-model, best cross-family, best diagonal.
 -- Cells of two models of one family are cross-model, not cross-family. Ties go to the earlier cell.
 -- Parameters: none.
--- Rows: render.contexts.HeroCell, at most four.
+-- Rows: render.report.query_rows.HeroCell, at most four.
 WITH
 named AS (
     SELECT

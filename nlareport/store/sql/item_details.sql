@@ -2,7 +2,7 @@
 -- and its score in every cell. Lists stand in the order of pairs, those of scores row by row with the source first;
 -- what is not known is NULL in its place. Means are over the item's scored cells.
 -- Parameters: $first, $last.
--- Rows: render.items.ItemDetail.
+-- Rows: render.pages.item_pages.ItemDetail.
 WITH
 chosen AS (
     SELECT * FROM item WHERE item_id BETWEEN $first AND $last

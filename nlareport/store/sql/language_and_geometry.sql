@@ -1,7 +1,7 @@
 -- What explanations score in each cell, and what other answers score on the same items.
 -- The method language is the explanations themselves; the map from a pair to itself is not asked for.
 -- Parameters: none.
--- Rows: render.baselines.MethodScore.
+-- Rows: render.report.baseline_tables.MethodScore.
 WITH shown AS (
     SELECT source, target, 'language' AS method, fve_nrm, ci_low, ci_high FROM cell WHERE subset = 'all'
     UNION ALL

@@ -1,6 +1,6 @@
 -- What a linear map between two pairs scores after so many training items, beside what explanations score there.
 -- Parameters: none.
--- Rows: render.baselines.CurvePoint.
+-- Rows: render.charts.learning_chart.CurvePoint.
 SELECT
     l.source,
     l.target,

@@ -1,6 +1,6 @@
 -- Every cell of the matrix over one subset of items, row by row, also those without a value.
 -- Parameters: $subset, such as all.
--- Rows: render.contexts.MatrixCell.
+-- Rows: render.report.query_rows.MatrixCell.
 SELECT
     s.pair_id AS source,
     t.pair_id AS target,

@@ -1,7 +1,7 @@
 -- Each cell over all items in figures that can be held beside those of other targets, with intervals.
 -- The centred cosine and identification need vectors, so a published or imported run has none of them.
 -- Parameters: none.
--- Rows: render.measures.MeasureRow; none when the run holds no such figure.
+-- Rows: render.report.measure_tables.MeasureRow; none when the run holds no such figure.
 WITH
 wide AS (
     SELECT

@@ -1,6 +1,6 @@
 -- What the report's sentences are asked of, whether the run holds it, and where it comes from: a sentence names its needs.
 -- Parameters: none.
--- Rows: render.contexts.ClaimNeed.
+-- Rows: claims.reading.ClaimNeed.
 WITH
 whole AS (
     SELECT c.*, s.family AS source_family, t.family AS target_family

@@ -1,7 +1,7 @@
 -- How many items each pair flags as outliers, by reason.
 -- An item may be flagged by several pairs, and for several reasons in one.
 -- Parameters: none.
--- Rows: render.measures.OutlierCount; none when the run does not say why its items were flagged.
+-- Rows: render.report.measure_tables.OutlierCount; none when the run does not say why its items were flagged.
 SELECT
     p.pair_id,
     p.label,

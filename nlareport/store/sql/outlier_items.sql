@@ -1,7 +1,7 @@
 -- Every item that a pair flags, with its reasons and what became of it: sinks first, then the longest norms.
 -- At home is the pair reading its own text; abroad the lowest score of any other target reading that text.
 -- Parameters: none.
--- Rows: render.measures.OutlierItem.
+-- Rows: render.report.measure_tables.OutlierItem.
 WITH
 flagged AS (
     SELECT

@@ -2,7 +2,7 @@
 -- training data; only targets of which both are known. 1 - mse/V' is 1 - (1 - fve) V/V', so no error is asked again, and
 -- ends of an interval move likewise where V was held fixed. The same is done to the diagonal for the ceiling fraction.
 -- Parameters: none.
--- Rows: render.variances.VarianceRow.
+-- Rows: render.report.released_variance.VarianceRow.
 WITH
 scaled AS (
     SELECT

@@ -2,7 +2,7 @@
 -- A published run holds only its sample items; its totals are then what its page states. Decodes that nobody judged
 -- clean or not are not counted.
 -- Parameters: none.
--- Rows: render.contexts.Counts, exactly one.
+-- Rows: render.report.query_rows.Counts, exactly one.
 WITH
 counted AS (
     SELECT

@@ -1,6 +1,6 @@
 -- The run itself, with its environment as JSON text.
 -- Parameters: none.
--- Rows: render.contexts.RunHead, exactly one.
+-- Rows: render.report.query_rows.RunHead, exactly one.
 SELECT
     run_id,
     title,

@@ -1,7 +1,7 @@
 -- The four items shown as cards. A published run names its own; any other run chooses by rule, ties by item_id,
 -- among the items scored in every cell.
 -- Parameters: none.
--- Rows: render.contexts.SampleCard, at most four.
+-- Rows: render.report.query_rows.SampleCard, at most four.
 WITH
 per_item AS (
     SELECT

@@ -1,6 +1,6 @@
 -- What every source wrote of one item, with the score its own reconstructor gives it.
 -- Parameters: $item_id.
--- Rows: render.contexts.SampleExplanation.
+-- Rows: render.report.query_rows.SampleExplanation.
 SELECT
     p.pair_id AS source,
     p.label AS source_label,

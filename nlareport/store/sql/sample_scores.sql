@@ -1,6 +1,6 @@
 -- One item's score in every cell, row by row.
 -- Parameters: $item_id.
--- Rows: render.contexts.SampleScore.
+-- Rows: render.report.query_rows.SampleScore.
 SELECT
     s.pair_id AS source,
     t.pair_id AS target,

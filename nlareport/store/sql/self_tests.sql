@@ -1,6 +1,6 @@
 -- What quick tests of each model said while the run computed with it.
 -- Parameters: none.
--- Rows: render.conditions.SelfTestRow.
+-- Rows: checks.SelfTestRow.
 SELECT
     t.pair_id,
     p.label AS pair_label,

@@ -1,6 +1,6 @@
 -- Documents that gave no item, by reason.
 -- Parameters: none.
--- Rows: render.contexts.SkippedDocuments.
+-- Rows: render.report.query_rows.SkippedDocuments.
 SELECT
     skipped_reason AS reason,
     count(*) AS n_documents

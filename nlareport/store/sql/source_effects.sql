@@ -4,7 +4,7 @@
 -- pairs and every cross-model cell, and without them the effects are NULL. Intervals were drawn when the run was
 -- scored; NULL where only figures are known.
 -- Parameters: none.
--- Rows: render.contexts.SourceEffect, best writer first.
+-- Rows: render.report.query_rows.SourceEffect, best writer first.
 SELECT
     fit.pair_id,
     p.label,

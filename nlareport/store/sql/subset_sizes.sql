@@ -1,7 +1,7 @@
 -- How many items each subset holds that is the same for every target.
 -- Those of a target's graded subsets stand in the table subset_range.
 -- Parameters: none.
--- Rows: render.contexts.SubsetSize.
+-- Rows: render.report.query_rows.SubsetSize.
 SELECT
     subset,
     max(coalesce(n_scored, 0) + coalesce(n_unscored, 0)) AS n_items

@@ -1,6 +1,6 @@
 -- Each cell over all items, without the flagged outliers, and per stratum of the item's token, with intervals.
 -- Parameters: none.
--- Rows: render.contexts.SubsetRow; none when the run knows no subset but all.
+-- Rows: render.report.query_rows.SubsetRow; none when the run knows no subset but all.
 SELECT
     c.source,
     c.target,

@@ -1,6 +1,6 @@
 -- What stands beside each cell's mean: median, trimmed mean, share below 0, the other denominator and the null.
 -- Parameters: none.
--- Rows: render.contexts.TailRow; none when the run knows nothing but the means.
+-- Rows: render.report.query_rows.TailRow; none when the run knows nothing but the means.
 SELECT
     c.source,
     c.target,

@@ -1,7 +1,7 @@
 -- How close other models' texts come to each target's own ceiling, hardest target first.
 -- Hardness is the mean ceiling fraction over the target's cross-model cells; each target has the same number of them.
 -- Parameters: none.
--- Rows: render.contexts.TargetCeiling.
+-- Rows: render.report.query_rows.TargetCeiling.
 WITH fraction AS (
     SELECT c.source, c.target, d.fve_nrm AS ceiling, c.fve_nrm / d.fve_nrm AS ceiling_fraction
     FROM cell AS c

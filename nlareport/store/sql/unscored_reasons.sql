@@ -1,6 +1,6 @@
 -- Why scores are missing, most frequent reason first.
 -- Parameters: none.
--- Rows: render.contexts.UnscoredReason.
+-- Rows: render.report.query_rows.UnscoredReason.
 SELECT
     unscored_reason AS reason,
     count(*) AS n_scores,

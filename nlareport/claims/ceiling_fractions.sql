@@ -1,0 +1,23 @@
+-- The range of cross-model cells as fractions of their target's own ceiling.
+-- Asks whether all of them stay below it.
+-- Parameters: none.
+-- Rows: claims.reading.ClaimFigures, exactly one.
+WITH fraction AS (
+    SELECT
+        s.label || ' → ' || t.label AS name,
+        c.fve_nrm / d.fve_nrm AS value,
+        row_number() OVER (ORDER BY c.fve_nrm / d.fve_nrm DESC, s.ordinal, t.ordinal) AS rank
+    FROM cell AS c
+    JOIN pair AS s ON s.pair_id = c.source
+    JOIN pair AS t ON t.pair_id = c.target
+    JOIN cell AS d ON d.source = c.target AND d.target = c.target AND d.subset = c.subset
+    WHERE c.subset = 'all' AND c.source <> c.target AND c.fve_nrm IS NOT NULL AND d.fve_nrm > 0
+)
+SELECT
+    max(value) < 1 AS holds,
+    CAST(json_object(
+        'fractions', [min(value), max(value)],
+        'highest_cell', max(name) FILTER (WHERE rank = 1),
+        'n_above', count(*) FILTER (WHERE value >= 1)
+    ) AS VARCHAR) AS figures
+FROM fraction;

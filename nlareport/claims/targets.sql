@@ -1,0 +1,36 @@
+-- The hardest and the easiest target: whose cross-model cells lie, on average, lowest and highest below its ceiling.
+-- Asks whether the two targets' fractions do not overlap. No answer with fewer than two targets.
+-- Parameters: none.
+-- Rows: claims.reading.ClaimFigures, exactly one.
+WITH
+target AS (
+    SELECT
+        any_value(t.label) AS label,
+        any_value(t.ordinal) AS ordinal,
+        min(c.fve_nrm / d.fve_nrm) AS lowest,
+        max(c.fve_nrm / d.fve_nrm) AS highest,
+        avg(c.fve_nrm / d.fve_nrm) AS mean_fraction
+    FROM cell AS c
+    JOIN pair AS t ON t.pair_id = c.target
+    JOIN cell AS d ON d.source = c.target AND d.target = c.target AND d.subset = c.subset
+    WHERE c.subset = 'all' AND c.source <> c.target AND c.fve_nrm IS NOT NULL AND d.fve_nrm > 0
+    GROUP BY c.target
+),
+ranked AS (
+    SELECT
+        *,
+        row_number() OVER (ORDER BY mean_fraction, ordinal) AS hard,
+        row_number() OVER (ORDER BY mean_fraction DESC, ordinal DESC) AS easy
+    FROM target
+)
+SELECT
+    CASE WHEN count(*) > 1
+        THEN max(highest) FILTER (WHERE hard = 1) < min(lowest) FILTER (WHERE easy = 1)
+    END AS holds,
+    CAST(json_object(
+        'hardest', max(label) FILTER (WHERE hard = 1),
+        'hardest_fractions', [max(lowest) FILTER (WHERE hard = 1), max(highest) FILTER (WHERE hard = 1)],
+        'easiest', max(label) FILTER (WHERE easy = 1),
+        'easiest_fractions', [max(lowest) FILTER (WHERE easy = 1), max(highest) FILTER (WHERE easy = 1)]
+    ) AS VARCHAR) AS figures
+FROM ranked;
