@@ -3,7 +3,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from support.made_runs import PAIRS, run_row, write_computed_run
+from support.made_runs import PAIRS, run_row
 from support.reports import write_report
 
 from nlareport.render.charts.chart_style import FILE_INKS
@@ -60,14 +60,14 @@ def test_inks_of_files_are_those_of_the_light_page() -> None:
         assert getattr(FILE_INKS, name) == light[name]
 
 
-def test_drawings_lie_beside_the_report_and_are_linked_from_it(tmp_path: Path) -> None:
-    page = write_report(write_computed_run(tmp_path / "run.duckdb"), tmp_path / "out").read_text(encoding="utf-8")
+def test_drawings_lie_beside_the_report_and_are_linked_from_it(computed_report: Path) -> None:
+    page = (computed_report / "index.html").read_text(encoding="utf-8")
     linked = re.findall(r'href="(downloads/charts/[^"]+)" download', page)
     assert linked == [
         f"downloads/charts/{name}.{kind}" for name in ("matrix", "intervals", "cuts") for kind in ("svg", "png")
     ]
     for name in linked:
-        start = (tmp_path / "out" / name).read_bytes()[:8]
+        start = (computed_report / name).read_bytes()[:8]
         assert start == b"\x89PNG\r\n\x1a\n" if name.endswith("png") else start.startswith(b"<svg")
 
 

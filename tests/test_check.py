@@ -21,7 +21,7 @@ from nlareport.render.check_text import replication_line, replication_summary
 from nlareport.review import replication
 from nlareport.review.page_numbers import written_numbers
 from nlareport.review.prose_numbers import judge, rounds_to
-from nlareport.review.sources import import_figures, opened_run
+from nlareport.review.sources import opened_run
 from nlareport.rows.cell_rows import Cell
 from nlareport.rows.run_rows import Pair, PairId
 
@@ -32,13 +32,6 @@ NAMES = {"qwen-7B": QWEN, "llama-70B": LLAMA, QWEN: QWEN, LLAMA: LLAMA}
 
 def check(*arguments: object) -> Result:
     return CliRunner().invoke(cli, ["check", *map(str, arguments)])
-
-
-@pytest.fixture(scope="module")
-def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    db = tmp_path_factory.mktemp("check") / "18.duckdb"
-    import_figures(PUBLISHED, db)
-    return db
 
 
 def planted(path: Path, tmp_path: Path, *statements: str) -> Result:
@@ -72,8 +65,8 @@ def test_the_pocket_run_has_no_fault() -> None:
     assert any(re.match(r"does not hold   clean: All 4\s000 decodes", line) for line in lines)
 
 
-def test_published_figures_have_no_fault_and_say_what_they_cannot_be_asked(published: Path) -> None:
-    result = check(published)
+def test_published_figures_have_no_fault_and_say_what_they_cannot_be_asked(published_run: Path) -> None:
+    result = check(published_run)
     assert (result.exit_code, result.stderr) == (0, "")
     assert (
         "cannot be asked above_constant (required): the best constant guess is not known; a computed" in result.stdout
@@ -108,9 +101,11 @@ def test_swapped_columns_of_the_matrix_are_caught_beside_the_diagonal(tmp_path: 
     assert any(f"audit subset_cell_beside_its_scores: {named}" in line for line in faults(result))
 
 
-def test_swapped_columns_of_published_cells_are_caught_by_their_own_figures(published: Path, tmp_path: Path) -> None:
+def test_swapped_columns_of_published_cells_are_caught_by_their_own_figures(
+    published_run: Path, tmp_path: Path
+) -> None:
     result = planted(
-        published,
+        published_run,
         tmp_path,
         "UPDATE cell SET fve_nrm = 0.514, ci_low = 0.499, ci_high = 0.529 "
         "WHERE source = 'llama70-L53' AND target = 'gemma12-L32'",
@@ -209,8 +204,8 @@ def test_a_required_sentence_that_does_not_hold_is_a_fault(tmp_path: Path) -> No
     assert any("claim above_constant: is stored as holding" in line for line in faults(result))
 
 
-def test_a_missed_replication_target_is_caught(published: Path, tmp_path: Path) -> None:
-    result = planted(published, tmp_path, "UPDATE cell SET fve_nrm = 0.75 WHERE source = target")
+def test_a_missed_replication_target_is_caught(published_run: Path, tmp_path: Path) -> None:
+    result = planted(published_run, tmp_path, "UPDATE cell SET fve_nrm = 0.75 WHERE source = target")
     assert any("audit replication_target_missed: pair_id gemma27-L41, fve_nrm 0.75" in line for line in faults(result))
 
 
@@ -295,19 +290,19 @@ def test_verdicts_do_not_depend_on_which_run_is_the_earlier(
     assert low <= a - b <= high
 
 
-def test_a_run_replicates_itself(published: Path) -> None:
-    result = check(published, "--against", PUBLISHED)
+def test_a_run_replicates_itself(published_run: Path) -> None:
+    result = check(published_run, "--against", PUBLISHED)
     lines = [line for line in result.stdout.splitlines() if line.startswith("replicated ")]
     assert (result.exit_code, len(lines)) == (0, 16)
     assert "qwen7-L20 → llama70-L53: 0.543 [0.531, 0.554] here, 0.543 [0.531, 0.554] there" in result.stdout
 
 
-def test_a_cell_that_is_not_replicated_is_a_fault(published: Path, tmp_path: Path) -> None:
+def test_a_cell_that_is_not_replicated_is_a_fault(published_run: Path, tmp_path: Path) -> None:
     text = PUBLISHED.read_text(encoding="utf-8").replace(
         "fve_nrm: 0.543\n  ci95:\n  - 0.531\n  - 0.554", "fve_nrm: 0.843\n  ci95:\n  - 0.831\n  - 0.854"
     )
     (tmp_path / "earlier.yaml").write_text(text, encoding="utf-8")
-    result = check(published, "--against", tmp_path / "earlier.yaml")
+    result = check(published_run, "--against", tmp_path / "earlier.yaml")
     (line,) = faults(result)
     assert result.exit_code == 1
     assert "cell qwen7-L20 → llama70-L53: is not replicated: 0.543 here, 0.843 there" in line
@@ -419,7 +414,7 @@ def test_a_cells_number_is_not_confirmed_by_another_cell() -> None:
     assert (finding.verdict, finding.about) == ("contradicted", "here 0.5000")
 
 
-def test_prose_is_confirmed_contradicted_or_beyond_the_run(published: Path, tmp_path: Path) -> None:
+def test_prose_is_confirmed_contradicted_or_beyond_the_run(published_run: Path, tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text(
         "# What we saw\n\nOn 2,000 documents llama-70B → qwen-7B scores 0.638\n[0.628, 0.648], 65–90% of the ceiling\n"
@@ -427,7 +422,7 @@ def test_prose_is_confirmed_contradicted_or_beyond_the_run(published: Path, tmp_
         "Seed 7, nulls of −0.98.\n",
         encoding="utf-8",
     )
-    result = check(published, "--prose", page)
+    result = check(published_run, "--prose", page)
     found = [line for line in result.stdout.splitlines() if str(page) in line]
     said = [(line[:16].strip(), line.split(f"{page}:")[1].split(":")[0], line.split(": ")[1]) for line in found]
     assert said == [
@@ -450,7 +445,7 @@ def test_prose_is_confirmed_contradicted_or_beyond_the_run(published: Path, tmp_
     assert "page.md:8: says 0.512; the run says llama70-L53 → qwen7-L20 fve_nrm (all) 0.6380" in faults(result)[1]
 
 
-def test_a_page_that_is_not_there_is_one_sentence(published: Path, tmp_path: Path) -> None:
-    result = check(published, "--prose", tmp_path / "none.md")
+def test_a_page_that_is_not_there_is_one_sentence(published_run: Path, tmp_path: Path) -> None:
+    result = check(published_run, "--prose", tmp_path / "none.md")
     assert result.exit_code == 1
     assert "none.md: cannot be read" in result.stderr

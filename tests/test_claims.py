@@ -5,8 +5,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from support.made_runs import PUBLISHED, write_computed_run
-from support.reports import write_report
+from support.made_runs import write_computed_run
 
 from nlareport.claims import reading
 from nlareport.claims.claim_texts import FigureFormatter
@@ -14,7 +13,6 @@ from nlareport.claims.reading import ClaimNeed, absent_needs, claim_templates, r
 from nlareport.errors import ClaimInvalid
 from nlareport.rows.cell_rows import AblationCell, Baseline
 from nlareport.rows.run_rows import Claim, PairId
-from nlareport.store.published.published_run import import_published
 from nlareport.store.reader import DuckDBReader
 from nlareport.store.run_file import RunFile
 
@@ -27,15 +25,13 @@ def claims_of(db: Path) -> dict[str, Claim]:
 
 
 @pytest.fixture(scope="module")
-def published(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Claim]:
-    db = tmp_path_factory.mktemp("claims") / "run.duckdb"
-    import_published(PUBLISHED, db)
-    return claims_of(db)
+def published(published_run: Path) -> dict[str, Claim]:
+    return claims_of(published_run)
 
 
 @pytest.fixture(scope="module")
-def computed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Claim]:
-    return claims_of(write_computed_run(tmp_path_factory.mktemp("claims") / "run.duckdb"))
+def computed(computed_run: Path) -> dict[str, Claim]:
+    return claims_of(computed_run)
 
 
 def test_widest_interval_is_told_as_it_is_not_as_the_published_prose_rounds_it(published: dict[str, Claim]) -> None:
@@ -270,11 +266,10 @@ def test_a_claim_and_its_weaker_form_never_hold_together(
             assert weaker is None or weaker.holds != claim.holds
 
 
-def test_claims_that_do_not_hold_are_not_shown(tmp_path: Path) -> None:
-    db = write_computed_run(tmp_path / "run.duckdb")
-    claims = claims_of(db)
+def test_claims_that_do_not_hold_are_not_shown(computed_run: Path, computed_report: Path) -> None:
+    claims = claims_of(computed_run)
     assert not claims["clean"].holds
-    page = write_report(db, tmp_path / "report").read_text(encoding="utf-8")
+    page = (computed_report / "index.html").read_text(encoding="utf-8")
     shown = set(re.findall(r' id="claim-([\w.]+)">', page))
     assert shown == {claim_id for claim_id, claim in claims.items() if claim.holds}
     assert "clean.otherwise" in shown
@@ -354,9 +349,8 @@ def test_a_map_that_knows_more_takes_the_claim_away_and_one_that_is_not_known_bo
         assert f"in {n_above} of 2 cross-model cells" in claims["language_and_ridge.otherwise"].text
 
 
-def test_every_sentence_names_what_it_needs_and_is_asked_exactly_where_nothing_is_lacking(tmp_path: Path) -> None:
-    db = write_computed_run(tmp_path / "run.duckdb")
-    with DuckDBReader.open(db) as reader:
+def test_every_sentence_names_what_it_needs_and_is_asked_exactly_where_nothing_is_lacking(computed_run: Path) -> None:
+    with DuckDBReader.open(computed_run) as reader:
         known = {need.need for need in reader.rows(ClaimNeed, "needs_of_claims")}
         absent = absent_needs(reader)
         asked = {claim.claim_id for claim in read_claims(reader)}

@@ -100,8 +100,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def first(folder: Path) -> Path:
-    return write_computed_run(folder / "first.duckdb")
+def first(computed_run: Path) -> Path:
+    return computed_run
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,6 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.made_runs import write_computed_run
 from support.reports import write_report
 
 from nlareport.figure_text import size
@@ -19,21 +18,9 @@ from nlareport.render.text_tables import guarded
 from nlareport.store.reader import DuckDBReader
 
 
-@pytest.fixture(scope="module")
-def run_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_computed_run(tmp_path_factory.mktemp("run") / "run.duckdb")
-
-
-@pytest.fixture(scope="module")
-def report(run_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("report")
-    publish_run(run_file, folder)
-    return folder
-
-
-def listed(report: Path) -> dict[str, tuple[str, str]]:
+def listed(computed_report: Path) -> dict[str, tuple[str, str]]:
     """Every download of the page with its size and digest as they are written there."""
-    page = (report / "downloads.html").read_text(encoding="utf-8")
+    page = (computed_report / "downloads.html").read_text(encoding="utf-8")
     found = re.findall(
         r'<a href="(downloads/[^"]+)" download>.*?<td class="num">([^<]+)</td>.*?<code class="digest">(\w+)', page
     )
@@ -58,27 +45,36 @@ def test_ordinary_answers_keep_plain_names() -> None:
     assert Origin("x", "", {"b": "y", "a": 7}, 1).csv_name == "x.7.y.csv"
 
 
-def test_every_download_is_listed_with_its_true_size_and_digest(report: Path) -> None:
-    files = {path.relative_to(report).as_posix(): path for path in (report / "downloads").rglob("*") if path.is_file()}
-    assert set(listed(report)) == set(files)
-    for href, (written, digest) in listed(report).items():
+def test_every_download_is_listed_with_its_true_size_and_digest(computed_report: Path) -> None:
+    files = {
+        path.relative_to(computed_report).as_posix(): path
+        for path in (computed_report / "downloads").rglob("*")
+        if path.is_file()
+    }
+    assert set(listed(computed_report)) == set(files)
+    for href, (written, digest) in listed(computed_report).items():
         content = files[href].read_bytes()
         assert digest == hashlib.sha256(content).hexdigest()
         assert written == size(len(content))
     assert {"downloads/pocket.duckdb", "downloads/pocket-parquet.zip", "downloads/pocket-csv.zip"} <= set(files)
 
 
-def test_rendering_twice_gives_the_same_bytes_everywhere(run_file: Path, report: Path, tmp_path: Path) -> None:
-    publish_run(run_file, tmp_path)
+def test_rendering_twice_gives_the_same_bytes_everywhere_and_nothing_of_a_former_run_stays(
+    computed_run: Path, computed_report: Path, tmp_path: Path
+) -> None:
+    with written_folder(tmp_path, Terms("report")) as former:
+        former.file("downloads/queries/gone.csv").write_text("old")
+    assert (tmp_path / "downloads/queries/gone.csv").exists()
+    publish_run(computed_run, tmp_path)
     first, second = (
         {path.relative_to(root): path.read_bytes() for path in root.rglob("*") if path.is_file()}
-        for root in (report, tmp_path)
+        for root in (computed_report, tmp_path)
     )
     assert first == second
 
 
-def test_every_origin_shown_in_the_report_has_its_answer_as_csv(run_file: Path, report: Path) -> None:
-    page = (report / "index.html").read_text(encoding="utf-8")
+def test_every_origin_shown_in_the_report_has_its_answer_as_csv(computed_run: Path, computed_report: Path) -> None:
+    page = (computed_report / "index.html").read_text(encoding="utf-8")
     shown = re.findall(
         r"<p>Query <code>(\w+)</code>((?:, <code>\$\w+</code> = <code>[^<]*</code>)*), ([^ ]+) rows?", page
     )
@@ -86,15 +82,15 @@ def test_every_origin_shown_in_the_report_has_its_answer_as_csv(run_file: Path, 
     for query, parameters, n_rows in shown:
         values = re.findall(r"= <code>([^<]*)</code>", parameters)
         origin = Origin(query, "", {str(place): value for place, value in enumerate(values)}, 0)
-        path = report / "downloads/queries" / origin.csv_name
+        path = computed_report / "downloads/queries" / origin.csv_name
         with path.open(newline="", encoding="utf-8") as file:
             assert len(list(csv.DictReader(file))) == int(n_rows)
 
 
-def test_a_query_answer_holds_the_figures_of_the_run(run_file: Path, report: Path) -> None:
-    with DuckDBReader.open(run_file) as reader:
+def test_a_query_answer_holds_the_figures_of_the_run(computed_run: Path, computed_report: Path) -> None:
+    with DuckDBReader.open(computed_run) as reader:
         matrix = reader.frame("matrix", subset="all")
-    answer = pl.read_csv(report / "downloads/queries/matrix.all.csv")
+    answer = pl.read_csv(computed_report / "downloads/queries/matrix.all.csv")
     assert answer.columns == matrix.columns
     assert answer["fve_nrm"].to_list() == matrix["fve_nrm"].to_list()
     assert answer["source"].to_list() == matrix["source"].to_list()
@@ -130,16 +126,8 @@ def test_origins_are_found_however_deep_and_given_once() -> None:
     assert origins_in({"x": [(one, "text"), {"y": other}], "z": one}) == [other, one]
 
 
-def test_what_a_former_run_left_among_the_downloads_goes(run_file: Path, tmp_path: Path) -> None:
-    with written_folder(tmp_path, Terms("report")) as former:
-        former.file("downloads/queries/gone.csv").write_text("old")
-    assert (tmp_path / "downloads/queries/gone.csv").exists()
-    publish_run(run_file, tmp_path)
-    assert not (tmp_path / "downloads/queries/gone.csv").exists()
-
-
-def test_a_report_without_its_runs_copies_says_so_and_has_no_console(run_file: Path, tmp_path: Path) -> None:
-    index = write_report(run_file, tmp_path)
+def test_a_report_without_its_runs_copies_says_so_and_has_no_console(computed_run: Path, tmp_path: Path) -> None:
+    index = write_report(computed_run, tmp_path)
     assert not (tmp_path / "console.html").exists()
     assert "console.html" not in index.read_text(encoding="utf-8")
     assert "rendered without its run's copies" in (tmp_path / "downloads.html").read_text(encoding="utf-8")

@@ -2,13 +2,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.made_runs import PAIRS, PUBLISHED, run_row, write_computed_run
+from support.made_runs import PAIRS, run_row
 
 from nlareport.render.origins import ask
 from nlareport.render.report.heat_views import Heat, read_heat
 from nlareport.render.report.query_rows import Counts
 from nlareport.rows.cell_rows import Cell
-from nlareport.store.published.published_run import import_published
 from nlareport.store.reader import DuckDBReader
 from nlareport.store.run_file import create_run_file
 
@@ -22,8 +21,8 @@ def absences(heat: Heat) -> dict[str, str | None]:
     return {view.name: view.absence for view in heat.views}
 
 
-def test_a_computed_run_can_be_seen_every_way(tmp_path: Path) -> None:
-    heat = heat_of(write_computed_run(tmp_path / "run.duckdb"))
+def test_a_computed_run_can_be_seen_every_way(computed_run: Path) -> None:
+    heat = heat_of(computed_run)
     assert absences(heat) == {"value": None, "ceiling": None, "null": None, "outliers": None}
     square = heat.rows[0][1]
     assert (square.cell.source, square.cell.target) == ("smollm2-L20", "qwen05-L16")
@@ -32,9 +31,8 @@ def test_a_computed_run_can_be_seen_every_way(tmp_path: Path) -> None:
     assert (square.without_outliers.n_scored, square.cell.n_scored) == (115, 117)
 
 
-def test_what_published_figures_do_not_hold_says_why(tmp_path: Path) -> None:
-    import_published(PUBLISHED, tmp_path / "run.duckdb")
-    heat = heat_of(tmp_path / "run.duckdb")
+def test_what_published_figures_do_not_hold_says_why(published_run: Path) -> None:
+    heat = heat_of(published_run)
     assert absences(heat) == {
         "value": None,
         "ceiling": None,
@@ -55,8 +53,8 @@ def test_a_run_that_has_only_begun_can_be_seen_one_way_and_says_why(tmp_path: Pa
     }
 
 
-def test_a_cell_leads_to_its_items_or_to_itself_when_there_are_none(tmp_path: Path) -> None:
-    with_items = heat_of(write_computed_run(tmp_path / "run.duckdb")).rows[0][1]
+def test_a_cell_leads_to_its_items_or_to_itself_when_there_are_none(computed_run: Path, tmp_path: Path) -> None:
+    with_items = heat_of(computed_run).rows[0][1]
     assert with_items.href == "browse.html#cell=smollm2-L20~qwen05-L16"
     cells = [Cell(s.pair_id, t.pair_id, "all", 9, 0, 0.5, 0.4, 0.6, *[None] * 6) for s in PAIRS for t in PAIRS]
     create_run_file(tmp_path / "bare.duckdb", replace(run_row(), kind="imported", experiment_yaml=None), PAIRS, cells)

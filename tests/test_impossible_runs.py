@@ -10,7 +10,6 @@ from typing import Any
 import duckdb
 import pytest
 from click.testing import CliRunner, Result
-from support.made_runs import write_computed_run
 
 from nlareport.cli import cli
 from nlareport.review.sources import import_figures
@@ -19,11 +18,6 @@ from nlareport.store.bundle.bundle import export_bundle
 
 def called(*arguments: object) -> Result:
     return CliRunner().invoke(cli, list(map(str, arguments)))
-
-
-@pytest.fixture(scope="module")
-def computed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_computed_run(tmp_path_factory.mktemp("computed") / "run.duckdb")
 
 
 def rounded(value: Any, decimals: int) -> Any:
@@ -48,9 +42,9 @@ def rounded_copy(run: Path, folder: Path, decimals: int) -> Path:
 
 @pytest.mark.parametrize("decimals", [3, 5])
 def test_a_run_rounded_to_some_decimals_is_sound_and_a_value_moved_further_is_told(
-    decimals: int, computed: Path, tmp_path: Path
+    decimals: int, computed_run: Path, tmp_path: Path
 ) -> None:
-    copy = rounded_copy(computed, tmp_path, decimals)
+    copy = rounded_copy(computed_run, tmp_path, decimals)
     found = called("check", copy)
     assert [line for line in found.stderr.splitlines() if "audit" in line] == []
     moved = 20 * 10**-decimals
@@ -82,9 +76,9 @@ IMPOSSIBLE = {
 }
 
 
-def test_impossible_numbers_of_a_strangers_run_are_told_and_break_no_page(computed: Path, tmp_path: Path) -> None:
+def test_impossible_numbers_of_a_strangers_run_are_told_and_break_no_page(computed_run: Path, tmp_path: Path) -> None:
     copy = tmp_path / "run.duckdb"
-    shutil.copyfile(computed, copy)
+    shutil.copyfile(computed_run, copy)
     with duckdb.connect(str(copy)) as connection:
         for statement in IMPOSSIBLE.values():
             connection.execute(statement)

@@ -5,12 +5,11 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from support.made_runs import PUBLISHED, write_computed_run
+from support.made_runs import write_computed_run
 from support.reports import write_report
 
 from nlareport.review.known_figures import run_figures
 from nlareport.rows.cell_rows import Cell
-from nlareport.store.published.published_run import import_published
 from nlareport.store.reader import DuckDBReader
 
 AUDITS = (
@@ -112,9 +111,8 @@ def test_a_run_of_an_older_version_says_quietly_what_it_does_not_hold(tmp_path: 
     assert re.search(r"\+0\.\d{3}", section(page, "writers"))
 
 
-def test_published_figures_give_fractions_and_effects_and_a_sentence_for_the_rest(tmp_path: Path) -> None:
-    import_published(PUBLISHED, tmp_path / "run.duckdb")
-    page = page_of(tmp_path / "run.duckdb", tmp_path / "out")
+def test_published_figures_give_fractions_and_effects_and_a_sentence_for_the_rest(published_report: Path) -> None:
+    page = (published_report / "index.html").read_text(encoding="utf-8")
     assert re.search(r"\d\d% 0\.\d{3}", section(page, "ceilings"))
     assert re.search(r"\+0\.\d{3}", section(page, "writers"))
     for anchor in ("comparable", "graded", "outliers"):

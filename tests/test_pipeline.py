@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,7 +18,6 @@ from support.scripted_runs import everything, run, scripted_content, write_corpu
 
 from nlareport.errors import CorpusChanged, CorpusTooShort, RunIncomplete, RunOfAnotherExperiment
 from nlareport.publish import publish_run
-from nlareport.review.sources import import_figures
 from nlareport.rows.item_rows import Score
 from nlareport.statistics.geometry import best_constant_mse, centre, unit_rows
 from nlareport.statistics.resampling import bootstrap_means, bootstrap_variances, document_codes, percentile_interval
@@ -34,9 +34,15 @@ def scripted(tmp_path: Path) -> Path:
     return write_experiment(tmp_path, scripted_content(9))
 
 
-def test_a_run_fills_every_table(scripted: Path, tmp_path: Path) -> None:
-    run(scripted, tmp_path / "run.duckdb")
-    rows = read_run(tmp_path / "run.duckdb")
+@pytest.fixture
+def finished(scripted_run: Path, tmp_path: Path) -> Path:
+    """A copy of the finished run, with its vectors, experiment and corpus."""
+    shutil.copytree(scripted_run.parent, tmp_path, dirs_exist_ok=True)
+    return tmp_path / scripted_run.name
+
+
+def test_a_run_fills_every_table(scripted_run: Path) -> None:
+    rows = read_run(scripted_run)
     assert len(rows.items) == 9
     assert len(rows.alignments) == 9 * 2
     assert len(rows.explanations) == 9 * 2
@@ -60,28 +66,21 @@ def test_a_run_fills_every_table(scripted: Path, tmp_path: Path) -> None:
     assert all(pair.variance_nrm is not None for pair in rows.pairs)
 
 
-def test_running_twice_changes_nothing(scripted: Path, tmp_path: Path) -> None:
-    db = tmp_path / "run.duckdb"
-    run(scripted, db)
-    before = everything(db)
-    run(scripted, db)
-    assert everything(db) == before
+def test_running_twice_changes_nothing(finished: Path, scripted_run: Path) -> None:
+    run(finished.with_name("experiment.yaml"), finished)
+    assert everything(finished) == everything(scripted_run)
 
 
-def test_a_run_widened_later_equals_a_wide_one(scripted: Path, tmp_path: Path) -> None:
+def test_a_run_widened_later_equals_a_wide_one(scripted: Path, scripted_run: Path, tmp_path: Path) -> None:
     # Batches end where the limit does, so that both runs cut them at the same places.
     run(scripted, tmp_path / "grown.duckdb", limit=8)
     run(scripted, tmp_path / "grown.duckdb")
-    run(scripted, tmp_path / "whole.duckdb")
-    assert everything(tmp_path / "grown.duckdb") == everything(tmp_path / "whole.duckdb")
+    assert everything(tmp_path / "grown.duckdb") == everything(scripted_run)
 
 
-def test_a_smaller_limit_throws_nothing_away(scripted: Path, tmp_path: Path) -> None:
-    db = tmp_path / "run.duckdb"
-    run(scripted, db)
-    before = everything(db)
-    run(scripted, db, limit=4)
-    assert everything(db) == before
+def test_a_smaller_limit_throws_nothing_away(finished: Path, scripted_run: Path) -> None:
+    run(finished.with_name("experiment.yaml"), finished, limit=4)
+    assert everything(finished) == everything(scripted_run)
 
 
 def test_documents_with_several_positions_are_taken_whole(scripted: Path, tmp_path: Path) -> None:
@@ -246,28 +245,26 @@ def test_a_corpus_that_gives_no_run_says_why_and_advises_no_limit(
     assert "--limit" not in str(refusal.value)
 
 
-def test_another_experiment_does_not_mix_into_a_run_file(scripted: Path, tmp_path: Path) -> None:
-    run(scripted, tmp_path / "run.duckdb")
+def test_another_experiment_does_not_mix_into_a_run_file(finished: Path) -> None:
     content = scripted_content(9)
     content["sampling"]["seed"] = 4
     with pytest.raises(RunOfAnotherExperiment, match=r"other values of sampling\.seed"):
-        run(write_experiment(tmp_path, content), tmp_path / "run.duckdb")
+        run(write_experiment(finished.parent, content), finished)
 
 
-def test_published_figures_are_not_computed_into(scripted: Path, tmp_path: Path) -> None:
-    import_figures(Path("data/published/18-cross-family.yaml"), tmp_path / "published.duckdb")
+def test_published_figures_are_not_computed_into(scripted: Path, published_run: Path, tmp_path: Path) -> None:
+    shutil.copy(published_run, tmp_path / "published.duckdb")
     with pytest.raises(RunOfAnotherExperiment, match="holds published figures"):
         run(scripted, tmp_path / "published.duckdb")
 
 
-def test_other_scoring_choices_score_the_same_answers_again(scripted: Path, tmp_path: Path) -> None:
-    db = tmp_path / "run.duckdb"
-    run(scripted, db)
+def test_other_scoring_choices_score_the_same_answers_again(finished: Path) -> None:
+    db = finished
     before = read_run(db)
     content = scripted_content(9)
     content["scoring"]["variance"] = "resampled"
     content["ablations"] = ["quotes_blanked"]
-    run(write_experiment(tmp_path, content), db)
+    run(write_experiment(db.parent, content), db)
     after = read_run(db)
     assert after.explanations == before.explanations
     assert [score.mse_nrm for score in after.scores] == [score.mse_nrm for score in before.scores]
@@ -326,19 +323,9 @@ def _audit(db: Path, name: str) -> int:
 AUDITS = [name.removeprefix("audits/") for name in DuckDBReader.query_names() if name.startswith("audits/")]
 
 
-@pytest.fixture(scope="module")
-def sound(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """A computed and an imported run. Read them only."""
-    folder = tmp_path_factory.mktemp("sound")
-    write_corpus(folder, 20)
-    run(write_experiment(folder, scripted_content(9)), folder / "run.duckdb")
-    import_figures(Path("data/published/18-cross-family.yaml"), folder / "published.duckdb")
-    return [folder / "run.duckdb", folder / "published.duckdb"]
-
-
 @pytest.mark.parametrize("name", AUDITS)
-def test_a_computed_and_an_imported_run_pass_every_audit(name: str, sound: list[Path]) -> None:
-    assert [_audit(db, name) for db in sound] == [0, 0]
+def test_a_computed_and_an_imported_run_pass_every_audit(name: str, scripted_run: Path, published_run: Path) -> None:
+    assert [_audit(db, name) for db in (scripted_run, published_run)] == [0, 0]
 
 
 @pytest.mark.parametrize(
@@ -349,8 +336,8 @@ def test_a_computed_and_an_imported_run_pass_every_audit(name: str, sound: list[
         ("cell_beside_its_scores", {"fve_nrm": -17.0}),
     ],
 )
-def test_an_audit_finds_a_planted_fault(name: str, change: dict, scripted: Path, tmp_path: Path) -> None:
-    run(scripted, tmp_path / "run.duckdb")
+def test_an_audit_finds_a_planted_fault(name: str, change: dict, scripted_run: Path, tmp_path: Path) -> None:
+    shutil.copy(scripted_run, tmp_path)
     with RunFile.open(tmp_path / "run.duckdb") as run_file:
         run_file.put([replace(run_file.rows(Score)[5], **change)])
     assert _audit(tmp_path / "run.duckdb", name) >= 1

@@ -9,11 +9,9 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from support.made_runs import write_computed_run
 from support.sites import served
 
 from nlareport.files.written_folders import Terms, written_folder
-from nlareport.publish import publish_run
 from nlareport.render.report.query_rows import RunHead
 from nlareport.render.report_folder import ReportFolder, SitePlace
 from nlareport.store.reader import DuckDBReader
@@ -47,20 +45,8 @@ class Served:
 
 
 @pytest.fixture(scope="module")
-def run_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_computed_run(tmp_path_factory.mktemp("run") / "run.duckdb")
-
-
-@pytest.fixture(scope="module")
-def report(run_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("report")
-    publish_run(run_file, folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def address(report: Path) -> Iterator[str]:
-    with served(report) as address:
+def address(computed_report: Path) -> Iterator[str]:
+    with served(computed_report) as address:
         yield address.rstrip("/")
 
 
@@ -96,8 +82,8 @@ def test_nothing_of_the_engine_is_asked_for_before_the_button_is_pressed(console
     assert console.page.locator("#named").input_value() == "matrix"
 
 
-def test_the_matrix_query_gives_the_figures_of_the_report(loaded: Served, run_file: Path) -> None:
-    with DuckDBReader.open(run_file) as reader:
+def test_the_matrix_query_gives_the_figures_of_the_report(loaded: Served, computed_run: Path) -> None:
+    with DuckDBReader.open(computed_run) as reader:
         matrix = reader.frame("matrix", subset="all")
     loaded.page.select_option("#named", "matrix")
     loaded.run()
@@ -111,10 +97,10 @@ def test_the_matrix_query_gives_the_figures_of_the_report(loaded: Served, run_fi
         assert f"{value:.3f}" in index
 
 
-def test_every_query_answers_in_the_browser_or_says_beforehand_why_not(loaded: Served, run_file: Path) -> None:
+def test_every_query_answers_in_the_browser_or_says_beforehand_why_not(loaded: Served, computed_run: Path) -> None:
     starting_points = loaded.page.evaluate("window.consoleData.queries")
     refused = []
-    with DuckDBReader.open(run_file) as reader:
+    with DuckDBReader.open(computed_run) as reader:
         for name, query in starting_points.items():
             loaded.page.select_option("#named", name)
             loaded.run()
@@ -221,7 +207,7 @@ def test_values_of_every_kind_are_shown_as_text(loaded: Served) -> None:
     assert loaded.rows() == [expected]
 
 
-def test_the_whole_run_brings_the_texts(loaded: Served, run_file: Path) -> None:
+def test_the_whole_run_brings_the_texts(loaded: Served, computed_run: Path) -> None:
     loaded.page.check("input[value=whole]")
     loaded.page.click("#load")
     expect(loaded.page.locator("#load-status")).to_contain_text("with every text", timeout=LOADING_MS)
@@ -261,9 +247,9 @@ def test_a_link_fills_the_editor_and_runs_nothing(address: str, browser: Browser
     page.close()
 
 
-def test_opened_from_disk_the_page_says_what_to_do(report: Path, browser: Browser) -> None:
+def test_opened_from_disk_the_page_says_what_to_do(computed_report: Path, browser: Browser) -> None:
     page = browser.new_page()
-    page.goto((report / "console.html").as_uri())
+    page.goto((computed_report / "console.html").as_uri())
     expect(page.locator("#from-disk")).to_contain_text("nlareport serve FILE")
     assert not page.locator("#load").is_visible()
     expect(page.locator("#sql")).to_have_value(re.compile("SELECT"))
@@ -293,8 +279,8 @@ def test_pages_fit_every_width(name: str, scheme: str, address: str, browser: Br
     context.close()
 
 
-def test_reports_of_one_site_share_an_engine(run_file: Path, tmp_path: Path) -> None:
-    with DuckDBReader.open(run_file) as reader:
+def test_reports_of_one_site_share_an_engine(computed_run: Path, tmp_path: Path) -> None:
+    with DuckDBReader.open(computed_run) as reader:
         head = reader.rows(RunHead, "report_run")[0]
     with written_folder(tmp_path / "reports", Terms("site")) as reports:
         site = SitePlace(home="../../index.html", shared=reports.below("engine"))
