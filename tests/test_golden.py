@@ -150,8 +150,8 @@ def test_a_block_that_is_off_by_one_is_told(experiment: Path, golden: Path, monk
 def test_a_reconstructor_without_its_bos_is_told(
     experiment: Path, golden: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = TransformersReconstructor._prompt_token_ids
-    monkeypatch.setattr(TransformersReconstructor, "_prompt_token_ids", lambda self, text: whole(self, text)[1:])
+    whole = TransformersReconstructor.prompt_ids
+    monkeypatch.setattr(TransformersReconstructor, "prompt_ids", lambda self, text: whole(self, text)[1:])
     result = check(experiment, "--golden", golden)
     assert result.exit_code == 1
     assert "the activations' norms agree" in result.stderr

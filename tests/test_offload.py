@@ -40,12 +40,12 @@ def place(patch: pytest.MonkeyPatch, device: str) -> None:
 
 
 @contextmanager
-def memory_of(n_bytes: int) -> Iterator[None]:
+def memory_of(n_bytes: int) -> Iterator[pytest.MonkeyPatch]:
     """Inside, models are spread as over several devices, and all but `n_bytes` of a model wait on disk."""
     with pytest.MonkeyPatch.context() as patch:
         place(patch, "auto")
         patch.setattr("transformers.integrations.accelerate.get_max_memory", lambda max_memory=None: {"cpu": n_bytes})
-        yield
+        yield patch
 
 
 def waiting(model: Any) -> set[str]:
@@ -112,8 +112,9 @@ def test_a_gpu_that_is_too_small_is_helped_out_and_one_sentence_says_so(
         return real(model_class, *arguments, device_map=device_map, **named)
 
     monkeypatch.setattr(PreTrainedModel, "from_pretrained", classmethod(too_large_for_the_gpu))
-    with memory_of(90_000):
-        place(monkeypatch, "cuda")
+    with memory_of(90_000) as patch:
+        # Not by `monkeypatch`, which would put this function's own patch back at its end.
+        place(patch, "cuda")
         capsys.readouterr()
         found = answers(pair)
     out, err = capsys.readouterr()

@@ -19,8 +19,10 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from nlareport.checkpoints.prompts import explanation_in, verbalizer_prompt_ids
 from nlareport.checkpoints.sidecar import read_sidecar
 from nlareport.errors import CheckpointMissing
+from nlareport.models.injection import embed_with_vectors, rescale
+from nlareport.models.quiet import quiet
 from nlareport.pairs import packages, practice
-from nlareport.pairs.adapters import merged
+from nlareport.pairs.adapters import merge_adapter
 from nlareport.pairs.bases import build_base
 from nlareport.pairs.building import ADAPTER_NAME, build_pair
 from nlareport.pairs.cards import model_card
@@ -35,7 +37,6 @@ from nlareport.pairs.catalog import (
     Sampling,
 )
 from nlareport.pairs.locating import adapters_folder
-from nlareport.pairs.noise import quiet
 from nlareport.pairs.practice import Attempt, all_written, english_words, favourites, is_readable, practise, repetitive
 from nlareport.pairs.targets import (
     Topics,
@@ -47,7 +48,7 @@ from nlareport.pairs.targets import (
 )
 from nlareport.pairs.training import train_pair
 from nlareport.pairs.training_loop import Halves, Texts, Trainee, kept_at, train
-from nlareport.pairs.verbalizer_training import injected, named_again, repeated, train_verbalizer
+from nlareport.pairs.verbalizer_training import named_again, repeated, train_verbalizer
 from nlareport.pairs.writing import EndLoops, PracticeWriter, keep_vocabulary
 from nlareport.store.whole_run import read_run
 
@@ -384,13 +385,14 @@ def test_topics_named_again_are_told_by_their_first_tokens() -> None:
 
 def _likelihood(halves: Halves, adapter: Path, answer: Texts, place: int) -> float:
     """Probability of the answer's token that reaches beyond a place in it."""
-    model = merged(AutoModelForCausalLM.from_pretrained(halves.base, dtype=torch.float32), adapter)
+    model = merge_adapter(AutoModelForCausalLM.from_pretrained(halves.base, dtype=torch.float32), adapter)
     tokenizer = AutoTokenizer.from_pretrained(halves.base)
     prompt, marker = verbalizer_prompt_ids(tokenizer, halves.writing)
     encoded = tokenizer(answer.explanations[0], add_special_tokens=False, return_offsets_mapping=True)
     ids = encoded["input_ids"]
     scale = halves.writing.injection_scale
-    embeddings = injected(model, torch.tensor([[*prompt, *ids]]), marker, answer.vectors, scale)
+    vectors = torch.from_numpy(rescale(answer.vectors, scale))
+    embeddings = embed_with_vectors(model, torch.tensor([[*prompt, *ids]]), marker, vectors)
     with torch.inference_mode():
         predicted = model(inputs_embeds=embeddings).logits[0, len(prompt) - 1 : -1].softmax(-1)
     token = next(token for token, (_, end) in enumerate(encoded["offset_mapping"]) if end > place)

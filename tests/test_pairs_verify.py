@@ -13,11 +13,11 @@ from support.scripted_runs import run, scripted_content, write_corpus, write_exp
 from transformers import AutoModelForCausalLM
 
 from nlareport.cli import cli
-from nlareport.pairs.adapters import with_adapter
+from nlareport.models.quiet import quiet
+from nlareport.models.trainable import open_cut_model
+from nlareport.pairs.adapters import add_adapter
 from nlareport.pairs.building import build_pair
 from nlareport.pairs.catalog import PAIRS
-from nlareport.pairs.examples import truncated_model
-from nlareport.pairs.noise import quiet
 from nlareport.rows.item_rows import Item, Score
 from nlareport.store.run_file import RunFile
 
@@ -185,7 +185,7 @@ def commit_pocket_pair(checkout: Path, tiny: Any) -> dict[str, Any]:
     with quiet():
         for role, origin, model in (
             ("av", tiny.verbalizer, AutoModelForCausalLM.from_pretrained(tiny.base)),
-            ("ar", tiny.reconstructor, truncated_model(tiny.base, spec.block_index, torch.float32)),
+            ("ar", tiny.reconstructor, open_cut_model(tiny.base, spec.block_index, "float32").model),
         ):
             write_adapter(model, adapters / role)
             shutil.copy(origin / "nla_meta.yaml", adapters / role)
@@ -197,7 +197,7 @@ def commit_pocket_pair(checkout: Path, tiny: Any) -> dict[str, Any]:
 
 def write_adapter(model: Any, folder: Path) -> None:
     torch.manual_seed(5)
-    adapted = with_adapter(model, rank=2)
+    adapted = add_adapter(model, rank=2)
     # A fresh adapter changes nothing; one that does shows whether it was merged.
     for name, weight in adapted.named_parameters():
         if "lora_B" in name:

@@ -212,7 +212,7 @@ def test_a_reconstructor_that_reads_the_token_before_the_last_is_told(
     def step_back(reconstructor: Any) -> None:
         reader = reconstructor._reader
         read_at = reader.read_at
-        reader.read_at = lambda batch, places: read_at(batch, [place - 1 for place in places])
+        reader.read_at = lambda batch, places: read_at(batch, [(row, token - 1) for row, token in places])
 
     assert failing(reconstructor_findings(tiny_pairs["llama"], "bfloat16", step_back)) == {"plain_pass": True}
 
@@ -295,7 +295,7 @@ def test_what_is_wrong_stops_a_run_before_anything_is_stored(
     experiment: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     db = tmp_path / "run.duckdb"
-    monkeypatch.setattr(TransformersReconstructor, "_prompt_token_ids", lambda _self, text: [len(text) % 7, 3])
+    monkeypatch.setattr(TransformersReconstructor, "prompt_ids", lambda _self, text: [len(text) % 7, 3])
     with pytest.raises(SelfTestFailed, match=r"Pair tiny-qwen2: its reconstructor fails the self-test plain_pass, so"):
         run(experiment, db, "transformers")
     assert not list((tmp_path / "run.activations").glob("reconstructions/*/*.parquet"))

@@ -12,10 +12,10 @@ from support.tiny_checkpoints import Architecture, TinyPair
 
 from nlareport.backends.streams import keeps_float32, stream_choice
 from nlareport.backends.transformers_local import TransformersVerbalizer
-from nlareport.backends.transformers_writing import rescaled
 from nlareport.cli import cli
 from nlareport.errors import RunOfAnotherExperiment
 from nlareport.experiment import Decoding, Stream
+from nlareport.models.injection import rescale
 from nlareport.rows.item_rows import Explanation
 from nlareport.rows.run_rows import Choice
 from nlareport.store.reader import DuckDBReader
@@ -78,7 +78,7 @@ def test_every_stream_is_told_beside_the_public_servers(asked: tuple[Stream, flo
 
 
 def test_the_two_streams_carry_the_same_vector_in_other_numbers(tiny_pairs: dict[Architecture, TinyPair]) -> None:
-    exact = torch.from_numpy(rescaled(vectors(2), 60_000.0))
+    exact = torch.from_numpy(rescale(vectors(2), 60_000.0))
     seen: dict[str, list[torch.Tensor]] = {}
     for stream in STREAMS:
         with TransformersVerbalizer(

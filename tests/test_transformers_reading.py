@@ -136,7 +136,7 @@ def test_the_beginning_of_a_reconstructor_prompt_is_its_bos(
     tiny_pairs: dict[Architecture, TinyPair], architecture: Architecture
 ) -> None:
     with TransformersReconstructor(tiny_pairs[architecture].reconstructor, dtype="float32") as reconstructor:
-        first = reconstructor._prompt_token_ids("text")[0]
+        first = reconstructor.prompt_ids("text")[0]
     tokenizer = tiny_tokenizer(architecture)
     assert (first == tokenizer.bos_token_id) == (architecture != "qwen2")
 

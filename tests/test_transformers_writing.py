@@ -9,9 +9,9 @@ import torch
 from support.tiny_checkpoints import ARCHITECTURES, D_MODEL, Architecture, TinyPair, set_stop_ids, write_sidecar
 
 from nlareport.backends.transformers_local import TransformersVerbalizer
-from nlareport.backends.transformers_writing import rescaled
 from nlareport.checkpoints.sidecar import read_sidecar
 from nlareport.errors import CheckpointDrift, CheckpointMissing, ZeroVector
+from nlareport.models.injection import embed_with_vectors, rescale
 from nlareport.models.quiet import quiet
 
 torch.set_num_threads(1)
@@ -52,7 +52,7 @@ def marker_inputs(verbalizer: TransformersVerbalizer, values: np.ndarray) -> tup
 def plain_greedy(verbalizer: TransformersVerbalizer, vector: np.ndarray, n_tokens: int) -> list[int]:
     """Greedy decoding by hand: no cache, no generate."""
     model, sidecar = verbalizer._model, verbalizer.sidecar
-    scaled = torch.from_numpy(rescaled(vector[None], sidecar.injection_scale))
+    scaled = torch.from_numpy(rescale(vector[None], sidecar.injection_scale))
     with torch.inference_mode():
         embeds = model.get_input_embeddings()(verbalizer._prompt_ids)
         embeds[:, verbalizer._marker_index] = scaled
@@ -114,7 +114,7 @@ def test_generation_stops_at_any_stop_id_and_says_so(
 
 def test_a_large_injection_reaches_the_first_block_in_float32(tiny_pairs: dict[Architecture, TinyPair]) -> None:
     values = vectors()
-    exact = rescaled(values, 60_000.0)
+    exact = rescale(values, 60_000.0)
     assert np.abs(exact - torch.from_numpy(exact).bfloat16().float().numpy()).max() > 10
     with TransformersVerbalizer(tiny_pairs["gemma3"].verbalizer, dtype="bfloat16", max_new_tokens=3) as verbalizer:
         entering, leaving = marker_inputs(verbalizer, values)
@@ -144,7 +144,8 @@ def test_gemmas_prompt_embeddings_are_scaled_as_the_model_scales_them(
     tiny_pairs: dict[Architecture, TinyPair],
 ) -> None:
     with TransformersVerbalizer(tiny_pairs["gemma3_multimodal"].verbalizer, dtype="float32") as verbalizer:
-        embeds = verbalizer._prompt_embeds(torch.from_numpy(vectors(1)))
+        values = torch.from_numpy(vectors(1))
+        embeds = embed_with_vectors(verbalizer._model, verbalizer._prompt_ids, verbalizer._marker_index, values)
         weight = verbalizer._model.get_input_embeddings().weight
         first = int(verbalizer._prompt_ids[0, 0])
         torch.testing.assert_close(embeds[0, 0], weight[first] * D_MODEL**0.5)
@@ -162,7 +163,7 @@ def test_generation_warns_and_logs_nothing(
 
 def test_a_vector_without_direction_is_refused() -> None:
     with pytest.raises(ZeroVector, match=r"Vector 1 of the batch has norm 0"):
-        rescaled(np.array([[1.0, 0.0], [0.0, 0.0]], dtype=np.float32), 150.0)
+        rescale(np.array([[1.0, 0.0], [0.0, 0.0]], dtype=np.float32), 150.0)
 
 
 def test_a_marker_the_tokenizer_does_not_know_is_drift(

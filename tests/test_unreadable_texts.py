@@ -136,7 +136,7 @@ def test_a_text_that_overflows_is_an_items_fault_and_a_plain_sentence_that_does_
     save_file(weights, path, metadata={"format": "pt"})
     with TransformersReconstructor(directory, device="cpu", dtype="float16") as reconstructor:
         word = reconstructor._tokenizer.decode([loud])
-        assert loud in reconstructor._prompt_token_ids(word)
+        assert loud in reconstructor.prompt_ids(word)
         plain, overflowing = np.isfinite(reconstructor.reconstruct(["plain", word]))
         assert plain.all()
         assert not overflowing.all()

@@ -20,7 +20,7 @@ from nlareport.checkpoints.prompts import reconstructor_prompt
 from nlareport.checkpoints.sidecar import Sidecar
 from nlareport.checks import Finding
 from nlareport.models.block_proof import BlockProof
-from nlareport.models.blocks import BlockReader, input_device
+from nlareport.models.block_reader import BlockReader, input_device
 from nlareport.models.value_head import load_value_head
 from nlareport.statistics.reading_tolerance import (
     READING,
@@ -226,9 +226,9 @@ def reader_findings(
 
 def _plain_vector(reader: BlockReader, ids: torch.Tensor) -> Float[np.ndarray, "1 d_model"]:
     seen: list[torch.Tensor] = []
-    block, last = reader.blocks.modules[reader.block_index], ids.shape[1] - 1
-    hook = block.register_forward_hook(
-        lambda _module, _given, output: seen.append(reader.vectors(output, [last])[0].double())
+    last = [(0, ids.shape[1] - 1)]
+    hook = reader.blocks.modules[reader.block_index].register_forward_hook(
+        lambda _module, _given, output: seen.append(reader.vectors(output, 1, last)[0].double())
     )
     try:
         reader.model(input_ids=ids.to(input_device(reader.model)))

@@ -19,17 +19,16 @@ from nlareport.backends.contract import (
 from nlareport.backends.hub import checkpoint_directory
 from nlareport.backends.self_tests import block_finding, reader_findings
 from nlareport.batches import UNREAD, ReadingLimits, Tokenization
-from nlareport.checkpoints.prompts import reconstructor_prompt
 from nlareport.checks import Finding
 from nlareport.errors import CheckpointMissing, ContextTooShort, NonFiniteWeights
 from nlareport.experiment import overflow_advice
 from nlareport.models.block_proof import BlockProof, open_blocks
-from nlareport.models.blocks import BlockReader
+from nlareport.models.block_reader import BlockReader
 from nlareport.models.checkpoint_files import VALUE_HEAD_NAME
 from nlareport.models.configuration import context_tokens, load_text_config
 from nlareport.models.loading import OpenModel
 from nlareport.models.memory import BatchSize
-from nlareport.models.tokenizers import load_tokenizer, special_ids
+from nlareport.models.tokenizers import open_tokenizer, reconstructor_prompt_ids, special_ids
 from nlareport.models.value_head import load_value_head
 
 _PLAIN_SENTENCE = "A snippet of text."
@@ -47,7 +46,7 @@ class TransformersTokenizer:
             CheckpointDrift: it is another model's.
         """
         directory = checkpoint_directory(checkpoint, with_weights=False)
-        self._tokenizer = load_tokenizer(directory, load_text_config(directory).vocab_size)
+        self._tokenizer = open_tokenizer(directory)
         if not self._tokenizer.is_fast:
             raise CheckpointMissing(
                 f"{checkpoint}: its tokenizer gives no character offsets. Put its tokenizer.json beside it."
@@ -214,7 +213,7 @@ class TransformersReconstructor(_OpenBlocks):
         Raises:
             MemoryTooSmall: one text alone does not fit into memory.
         """
-        token_ids = [self._prompt_token_ids(explanation) for explanation in explanations]
+        token_ids = [self.prompt_ids(explanation) for explanation in explanations]
         readable = [place for place, ids in enumerate(token_ids) if not self._limits.why_unreadable(ids)]
         hidden = self._last_vectors([token_ids[place] for place in readable])
         vectors = np.full((len(explanations), self.sidecar.d_model), UNREAD, dtype=np.float32)
@@ -230,7 +229,7 @@ class TransformersReconstructor(_OpenBlocks):
     def _refuse_overflow(self, name: str, dtype: str) -> None:
         """Pass when a plain sentence gives a finite vector: then one that does not is an item's own fault."""
         if not np.isfinite(self.reconstruct([_PLAIN_SENTENCE])).all():
-            inside = self._last_vectors([self._prompt_token_ids(_PLAIN_SENTENCE)])
+            inside = self._last_vectors([self.prompt_ids(_PLAIN_SENTENCE)])
             is_head = bool(inside.isfinite().all())
             what = self.directory / VALUE_HEAD_NAME if is_head else self.directory
             wider = "" if is_head else overflow_advice(dtype)
@@ -239,12 +238,6 @@ class TransformersReconstructor(_OpenBlocks):
                 + (wider or "Fetch it again, or give another reconstructor.")
             )
 
-    def _prompt_token_ids(self, explanation: str) -> list[int]:
-        prompt = reconstructor_prompt(self.sidecar, explanation)
-        # With special tokens: without its BOS Gemma reads almost nothing.
-        token_ids = list(self._tokenizer.encode(prompt, add_special_tokens=True, verbose=False))
-        if token_ids:
-            return token_ids
-        # A template of nothing but the explanation, an empty explanation and no BOS leave no token to read.
-        tokenizer = self._tokenizer
-        return [next(id_ for id_ in (tokenizer.bos_token_id, tokenizer.eos_token_id, 0) if id_ is not None)]
+    def prompt_ids(self, explanation: str) -> list[int]:
+        """The token ids that are read of an explanation."""
+        return reconstructor_prompt_ids(self._tokenizer, self.sidecar, explanation)

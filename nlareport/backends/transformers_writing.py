@@ -20,9 +20,10 @@ from nlareport.backends.self_tests import OpenWriter, Written, writer_findings
 from nlareport.backends.streams import keeps_float32
 from nlareport.batches import Completion
 from nlareport.checks import Finding
-from nlareport.errors import NonFiniteWeights, ZeroVector
+from nlareport.errors import NonFiniteWeights
 from nlareport.experiment import Stream, overflow_advice
-from nlareport.models.blocks import input_device
+from nlareport.models.block_reader import input_device
+from nlareport.models.injection import embed_with_vectors, rescale
 from nlareport.models.loading import OpenModel, load_writer
 from nlareport.models.memory import BatchSize
 from nlareport.models.quiet import quiet
@@ -101,7 +102,7 @@ class TransformersVerbalizer(OpenModel):
             MemoryTooSmall: one vector alone does not fit into memory.
             NonFiniteWeights: the model overflows in its dtype.
         """
-        injected = torch.from_numpy(rescaled(vectors, self.sidecar.injection_scale))
+        injected = torch.from_numpy(rescale(vectors, self.sidecar.injection_scale))
         return self._batch.answered(range(len(injected)), lambda places: self._write(injected, list(places)))
 
     def self_tests(self, vectors: Float[np.ndarray, "item d_model"]) -> list[Finding]:
@@ -136,7 +137,7 @@ class TransformersVerbalizer(OpenModel):
         """What it writes of one vector, once for each of the forced ids, but for what their processor changes."""
         config = copy(self._generation_config)
         config.max_new_tokens = n_tokens
-        injected = torch.from_numpy(rescaled(vector[None].numpy(), self.sidecar.injection_scale))
+        injected = torch.from_numpy(rescale(vector[None].numpy(), self.sidecar.injection_scale))
         return self._batch.answered(
             forced, lambda ids: self._generated(injected.repeat(len(ids), 1), config, processor(list(ids)))
         )
@@ -146,7 +147,8 @@ class TransformersVerbalizer(OpenModel):
         self, vectors: torch.Tensor, config: GenerationConfig, *processors: LogitsProcessor
     ) -> list[list[int]]:
         """Token ids written from vectors at their injection norm; rows that ended early are padded."""
-        embeds = self._prompt_embeds(vectors)
+        prompts = self._prompt_ids.to(input_device(self._model)).expand(len(vectors), -1)
+        embeds = embed_with_vectors(self._model, prompts, self._marker_index, vectors)
         # Every prompt is the same but for one vector, so there is no padding to mask.
         mask = torch.ones(embeds.shape[:2], dtype=torch.long, device=embeds.device)
         overflow = _Overflow()
@@ -165,13 +167,6 @@ class TransformersVerbalizer(OpenModel):
         rows: list[list[int]] = written.tolist()
         return rows
 
-    def _prompt_embeds(self, vectors: torch.Tensor) -> torch.Tensor:
-        # The embedding module, not its weights: Gemma's multiplies by the root of d_model.
-        embedding = self._model.get_input_embeddings()
-        embeds: torch.Tensor = embedding(self._prompt_ids.to(input_device(self._model))).repeat(len(vectors), 1, 1)
-        embeds[:, self._marker_index] = vectors.to(embeds.device, embeds.dtype)
-        return embeds
-
     def _precision(self, device_type: str) -> AbstractContextManager[Any]:
         # Autocast multiplies in the weights' dtype and leaves the float32 residual stream as it is; feeding float32
         # to bf16 weights without it stops at the first linear layer.
@@ -188,25 +183,6 @@ class TransformersVerbalizer(OpenModel):
     def _text(self, token_ids: list[int]) -> str:
         text: str = self._tokenizer.decode(token_ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
         return text
-
-
-def rescaled(vectors: Float[np.ndarray, "item d_model"], scale: float | None) -> Float[np.ndarray, "item d_model"]:
-    """The vectors in float32, each at norm `scale`; at their own norm when it is None.
-
-    Raises:
-        ZeroVector: a vector has norm 0.
-    """
-    in_float32 = vectors.astype(np.float32)
-    if scale is None:
-        return in_float32
-    norms = np.linalg.norm(in_float32, axis=1, keepdims=True)
-    if not norms.all():
-        raise ZeroVector(
-            f"Vector {int(np.argmin(norms[:, 0]))} of the batch has norm 0 and cannot be injected at norm {scale}. "
-            "Extract the activations again."
-        )
-    scaled: np.ndarray = in_float32 * (np.float32(scale) / norms)
-    return scaled
 
 
 def _in_float32(_module: Any, _ids: Any, embedded: torch.Tensor) -> torch.Tensor:

@@ -10,19 +10,20 @@ from typing import Any
 import torch
 
 from nlareport.errors import FamilyUnsupported
-from nlareport.models.blocks import Batch, BlockReader, run
+from nlareport.models.block_reader import Batch, BlockReader, last_places, run
 from nlareport.models.configuration import context_tokens
 
 _LENGTHS = (23, 12, 17)
 
 
+@torch.inference_mode()
 def received(reader: BlockReader, batch: Batch) -> tuple[list[torch.Tensor], torch.Tensor]:
     """What Transformers lists as hidden states of the model, if it does, and what the next block receives."""
-    places = [len(sequence) - 1 for sequence in batch]
+    places = last_places(batch)
     inputs_of_next: list[torch.Tensor] = []
 
     def take(_module: Any, inputs: tuple[Any, ...], named: dict[str, Any]) -> None:
-        inputs_of_next.append(reader.vectors(inputs[0] if inputs else named["hidden_states"], places))
+        inputs_of_next.append(reader.vectors(inputs[0] if inputs else named["hidden_states"], len(batch), places))
 
     after = reader.blocks.modules[reader.block_index + 1]
     handle = after.register_forward_pre_hook(take, with_kwargs=True)
@@ -34,7 +35,7 @@ def received(reader: BlockReader, batch: Batch) -> tuple[list[torch.Tensor], tor
     for states in listed:
         # The last may be what a final projection made of it.
         with suppress(FamilyUnsupported):
-            found.append(reader.vectors(states, places))
+            found.append(reader.vectors(states, len(batch), places))
     return found, inputs_of_next[0]
 
 

@@ -25,7 +25,8 @@ from nlareport.checkpoints.sidecar import checkpoint_sha256
 from nlareport.errors import BlockUnproven, FamilyUnsupported, MemoryTooSmall, NlareportError
 from nlareport.files.user_cache import keep, kept
 from nlareport.models.block_probe import distance, largest, least, probe_of, received
-from nlareport.models.blocks import BlockReader, family_refused, find_blocks
+from nlareport.models.block_reader import BlockReader
+from nlareport.models.blocks import family_refused, find_blocks
 from nlareport.models.checkpoint_files import n_weights, refuse_damaged_weights
 from nlareport.models.loading import (
     DTYPES,
@@ -263,7 +264,7 @@ class _Opening:
         by_batching = distance(reader.read(self.probe), alone) or 0.0
         # Early, so that much stands behind; two rows of one batch, so that products have the same shapes.
         stem, other, place = self.probe[0], probe_of(self.config, seed=1)[0], len(self.probe[0]) // 4
-        first, second = reader.read_at([stem, [*stem[: place + 1], *other[place + 1 :]]], [place, place])
+        first, second = reader.read_at([stem, [*stem[: place + 1], *other[place + 1 :]]], [(0, place), (1, place)])
         by_what_follows = distance(first[None], second[None]) or 0.0
         # Where rounding decides which experts are asked, a batch shows by how much.
         rounding = min(2 * by_batching, BATCHING[self.dtype])

@@ -1,25 +1,17 @@
-"""The decoder blocks of a model, found by structure, and what one of them gives.
+"""The decoder blocks of a Hugging Face model: found by structure, and cut away behind the last one that is needed.
 
-Enter a Transformers model and token ids; leaves the block's own output, taken where the block hands it on: no later
-block, final norm or projection has touched it, whatever its family calls them. Where a block gives several streams
-(Gemma-3n's AltUp), the stream that its attention and MLP computed is meant, ``altup_active_idx``. A model whose blocks
-are not to be found, or give anything but one vector a token, is refused by its family's name.
+Takes a Transformers model or model class; returns its list of blocks, or a class of models with fewer of them. A model
+whose blocks are not to be found is refused by its family's name.
 """
 
-import inspect
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 from transformers import PreTrainedModel
 
 from nlareport.errors import FamilyUnsupported
-from nlareport.models.quiet import quiet
-
-Batch = Sequence[list[int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,82 +97,14 @@ def blocks_of(model: Any) -> BlockList:
     return BlockList(model.block_list_name, model.get_submodule(model.block_list_name))
 
 
-class BlockReader:
-    """Runs a model and takes what one of its blocks gives."""
+def shorten_to_blocks(model: Any) -> None:
+    """Makes of a language model that was cut one of its own: its configuration counts the blocks that are left.
 
-    def __init__(self, model: Any, blocks: BlockList, block_index: int, config: Any, directory: Path) -> None:
-        self.model, self.blocks, self.block_index = model, blocks, block_index
-        self.config, self.directory = config, directory
-
-    def read(self, batch: Batch) -> torch.Tensor:
-        """The block's output at each sequence's last token, float32 on the CPU, ``[item, d_model]``.
-
-        Raises:
-            FamilyUnsupported: the block gives something else than one vector a token, or is not run exactly once.
-        """
-        return self.read_at(batch, [len(sequence) - 1 for sequence in batch])
-
-    def read_at(self, batch: Batch, places: Sequence[int]) -> torch.Tensor:
-        """The block's output at these places, one of each sequence; as `read`."""
-        taken: list[torch.Tensor] = []
-        block = self.blocks.modules[self.block_index]
-
-        def take(_module: Any, _inputs: Any, output: Any) -> None:
-            # Copied at once: what comes later may write into the same tensor.
-            taken.append(self.vectors(output, places))
-
-        handle = block.register_forward_hook(take)
-        try:
-            run(self.model, batch)
-        finally:
-            handle.remove()
-        if len(taken) != 1:
-            raise family_refused(self.directory, self.config, f"which runs its block {len(taken)} times for one text")
-        return taken[0]
-
-    def vectors(self, output: Any, places: Sequence[int]) -> torch.Tensor:
-        """What a block hands on at these places, one of each sequence, float32 on the CPU.
-
-        Raises:
-            FamilyUnsupported: it is something else than one vector a token.
-        """
-        hidden = output[0] if isinstance(output, tuple | list) else output
-        stream = getattr(self.config, "altup_active_idx", None)
-        if isinstance(hidden, torch.Tensor) and hidden.ndim == 4 and stream is not None:
-            hidden = hidden[stream]
-        d_model = self.config.hidden_size
-        if not isinstance(hidden, torch.Tensor) or hidden.ndim != 3 or hidden.shape[::2] != (len(places), d_model):
-            shape = list(hidden.shape) if isinstance(hidden, torch.Tensor) else type(hidden).__name__
-            raise family_refused(
-                self.directory, self.config, f"whose blocks give {shape} where {d_model} numbers a token were expected"
-            )
-        rows = torch.arange(len(places), device=hidden.device)
-        last: torch.Tensor = hidden[rows, torch.tensor(places, device=hidden.device)]
-        return last.float().cpu()
-
-
-@torch.inference_mode()
-def run(model: Any, batch: Batch, **asked: Any) -> Any:
-    """What the model returns for sequences of different lengths."""
-    lengths = torch.tensor([len(sequence) for sequence in batch])
-    # Right padding: we index from the start, left padding would shift it. The mask hides whatever id pads.
-    padded = torch.zeros(len(batch), int(lengths.max()), dtype=torch.long)
-    for row, sequence in enumerate(batch):
-        padded[row, : len(sequence)] = torch.tensor(sequence)
-    mask = (torch.arange(padded.shape[1]) < lengths[:, None]).long()
-    device = input_device(model)
-    given = {"input_ids": padded.to(device), "attention_mask": mask.to(device), "use_cache": False, **asked}
-    known = inspect.signature(type(model).forward).parameters
-    takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values())
-    with quiet():
-        return model(**{name: value for name, value in given.items() if takes_any or name in known})
-
-
-def input_device(model: Any) -> torch.device:
-    """Where a model wants its inputs: the device it computes on, also when its embedding waits elsewhere."""
-    places = (getattr(model, "hf_device_map", None) or {}).values()
-    for place in places:
-        if place not in ("cpu", "disk"):
-            return torch.device(place)
-    device: torch.device = model.get_input_embeddings().weight.device
-    return torch.device("cpu") if device.type == "meta" else device
+    It has no final norm, so that what leaves its last block is what the block gives. For models that call that norm
+    ``norm``, as Llama and Gemma do.
+    """
+    n_blocks = len(blocks_of(model).modules)
+    model.base_model.norm = nn.Identity()
+    model.config.num_hidden_layers = n_blocks
+    if getattr(model.config, "layer_types", None):
+        model.config.layer_types = model.config.layer_types[:n_blocks]

@@ -13,7 +13,11 @@ from weakref import finalize
 
 import torch
 from transformers import AutoModel, AutoModelForCausalLM, GenerationConfig
-from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING, MODEL_MAPPING
+from transformers.models.auto.modeling_auto import (
+    MODEL_FOR_CAUSAL_LM_MAPPING,
+    MODEL_FOR_MASKED_LM_MAPPING,
+    MODEL_MAPPING,
+)
 
 from nlareport.errors import CheckpointDrift, CheckpointMissing, DeviceMissing, MemoryTooSmall
 from nlareport.models.blocks import BlockList, blocks_of, cut_class, family_refused
@@ -123,11 +127,14 @@ def load_blocks(
     dtype: str,
     used_elsewhere: frozenset[str] | None = None,
     spreads: bool = True,
+    keeps_head: bool = False,
 ) -> tuple[Any, BlockList]:
     """Embedding and the first `n_blocks` decoder blocks, and where the blocks are; later ones are not read.
 
     Of a base model the files may hold other parts as well. Where `used_elsewhere` is given they may hold nothing that
-    is not used, but for a language-model head and what reads images; weights of these names are used elsewhere.
+    is not used, but for a language-model head and what reads images; weights of these names are used elsewhere. With
+    `keeps_head` it is a language model with its head, whose weights are named as in its files: to be trained and saved.
+
     Raises:
         CheckpointMissing: the directory holds no safetensors weights.
         CheckpointDrift: it has fewer blocks, or a weight is missing, superfluous or of another shape.
@@ -136,7 +143,7 @@ def load_blocks(
     """
     refuse_unreadable_family(directory, config)
     refuse_unknown_block(directory, config, n_blocks - 1)
-    model_class = MODEL_MAPPING[type(config)]
+    model_class = (MODEL_FOR_CAUSAL_LM_MAPPING if keeps_head else MODEL_MAPPING)[type(config)]
     model_class = model_class[0] if isinstance(model_class, tuple) else model_class
     cut = cut_class(model_class, config, n_blocks, directory)
     model, faults = _load(
@@ -164,8 +171,8 @@ def load_whole(directory: Path, *, device: str, dtype: str) -> Any:
     return model
 
 
-def load_writer(directory: Path, config: Any, stop_ids: list[int], *, device: str, dtype: str) -> Any:
-    """The whole language model, which will decode greedily and stop at these ids.
+def load_language_model(directory: Path, config: Any, *, device: str, dtype: str, **how: Any) -> Any:
+    """The whole language model, with its head; `how` are further arguments of Transformers.
 
     Raises:
         CheckpointMissing: the directory holds no safetensors weights.
@@ -180,8 +187,15 @@ def load_writer(directory: Path, config: Any, stop_ids: list[int], *, device: st
         config=config,
         key_mapping=_LANGUAGE_MODEL_KEYS,
         trust_remote_code=False,
+        **how,
     )
     refuse_faults(directory, faults)
+    return model
+
+
+def load_writer(directory: Path, config: Any, stop_ids: list[int], *, device: str, dtype: str) -> Any:
+    """The whole language model, which decodes greedily and stops at these ids; errors as `load_language_model`."""
+    model = load_language_model(directory, config, device=device, dtype=dtype)
     # Replaced whole: a checkpoint's sampling flags and penalties would otherwise come back as defaults.
     model.generation_config = GenerationConfig(
         do_sample=False, num_beams=1, eos_token_id=stop_ids, pad_token_id=stop_ids[0]

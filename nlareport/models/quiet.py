@@ -9,7 +9,7 @@ from transformers.utils import logging as transformers_logging
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """No progress bars and no talk from Transformers inside; what matters of it is checked and raised instead."""
+    """No progress bars and no talk from Transformers inside; also a decorator, as ``@quiet()``."""
     verbosity, bars = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
     # It says for every model that parts of it wait off the device.
     accelerate = logging.getLogger("accelerate")

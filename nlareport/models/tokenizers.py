@@ -11,8 +11,10 @@ from typing import Any
 from transformers import AutoTokenizer
 
 from nlareport.checkpoints.bos import bos_twice
+from nlareport.checkpoints.prompts import PromptContract, reconstructor_prompt
 from nlareport.errors import CheckpointDamaged, CheckpointDrift, CheckpointMissing
 from nlareport.models.checkpoint_files import INDEX_NAME, PUT_BACK, json_object, small_text
+from nlareport.models.configuration import load_text_config
 from nlareport.models.quiet import quiet
 from nlareport.models.wall import foreign_errors
 
@@ -30,6 +32,11 @@ _PROBE = "The river rose by 14 metres. Die Brücke hielt. Река поднял�
 """Words of several scripts: any tokenizer of a language model knows some of them."""
 
 
+def open_tokenizer(directory: Path) -> Any:
+    """The tokenizer of a checkpoint whose configuration is not read yet; errors as `load_tokenizer` and that."""
+    return load_tokenizer(directory, load_text_config(directory).vocab_size)
+
+
 def load_tokenizer(directory: Path, vocab_size: int) -> Any:
     """The checkpoint's own tokenizer; `vocab_size` is how many tokens its model has an embedding of.
 
@@ -45,6 +52,23 @@ def load_tokenizer(directory: Path, vocab_size: int) -> Any:
             del _OPENED[next(iter(_OPENED))]
         _OPENED[key] = _sound_tokenizer(directory, vocab_size)
     return _OPENED[key]
+
+
+def copy_tokenizer(directory: Path, destination: Path) -> None:
+    """Saves the tokenizer of a checkpoint into another checkpoint's directory."""
+    # Opened for this alone and without arguments: a tokenizer saves those too, and one in use how it last cut.
+    AutoTokenizer.from_pretrained(directory).save_pretrained(destination)
+
+
+def reconstructor_prompt_ids(tokenizer: Any, sidecar: PromptContract, explanation: str) -> list[int]:
+    """The token ids that a reconstructor reads of an explanation, at least one."""
+    prompt = reconstructor_prompt(sidecar, explanation)
+    # With special tokens: without its BOS Gemma reads almost nothing.
+    token_ids = list(tokenizer.encode(prompt, add_special_tokens=True, verbose=False))
+    if token_ids:
+        return token_ids
+    # A template of nothing but the explanation, an empty explanation and no BOS leave no token to read.
+    return [next(id_ for id_ in (tokenizer.bos_token_id, tokenizer.eos_token_id, 0) if id_ is not None)]
 
 
 def special_ids(directory: Path, tokenizer: Any) -> frozenset[int]:

@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from nlareport.errors import CheckpointDrift
-from nlareport.models.blocks import BlockList, family_refused, run
+from nlareport.models.block_reader import run
+from nlareport.models.blocks import BlockList, family_refused
 from nlareport.models.checkpoint_files import VALUE_HEAD_NAME, json_object, refuse_cut, weight_paths
 
 _VISION = re.compile(r"vision_tower|multi_modal_projector")
@@ -101,6 +103,7 @@ class _Done(Exception):
     """The last block has run."""
 
 
+@torch.inference_mode()
 def _needed(model: Any, blocks: BlockList, missing: list[str]) -> list[str]:
     """Those of the missing weights that belong to a block, or to a module that runs before the last block is done.
 
@@ -132,8 +135,9 @@ def _needed(model: Any, blocks: BlockList, missing: list[str]) -> list[str]:
 
 def _is_later_block(name: str, model: Any, blocks: BlockList, config: Any) -> bool:
     """Whether a weight is of a block that the model has, and that is not read."""
-    block = _without_prefix(name, model).removeprefix(f"{blocks.name}.").partition(".")[0]
-    is_of_a_block = _without_prefix(name, model).startswith(f"{blocks.name}.") and block.isdecimal()
+    within, list_name = _without_prefix(name, model), _without_prefix(blocks.name, model)
+    block = within.removeprefix(f"{list_name}.").partition(".")[0]
+    is_of_a_block = within.startswith(f"{list_name}.") and block.isdecimal()
     return is_of_a_block and len(blocks.modules) <= int(block) < config.num_hidden_layers
 
 
@@ -144,7 +148,7 @@ def has_other_parts(directory: Path, config: Any) -> bool:
 
 def _is_within(model: Any, name: str) -> bool:
     """Whether a weight without a place would lie within what is read: its vectors would be others with it."""
-    return any(part == _without_prefix(name, model).partition(".")[0] for part, _ in model.named_children())
+    return any(part == _without_prefix(name, model).partition(".")[0] for part, _ in model.base_model.named_children())
 
 
 def _is_beside(model: Any, name: str, directory: Path) -> bool:

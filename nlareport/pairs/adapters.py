@@ -3,6 +3,9 @@
 Says what to do where the library is not installed.
 """
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from transformers import PreTrainedModel
@@ -15,16 +18,17 @@ except ModuleNotFoundError as error:
     raise ExtraMissing('The pocket pairs need PEFT. Run: pip install "peft>=0.21"') from error
 
 
-def with_adapter(model: PreTrainedModel, rank: int, start: Path | None = None) -> PeftModel:
+def add_adapter(model: PreTrainedModel, rank: int, start: Path | None = None) -> PeftModel:
     """The model with LoRA on every linear map of every block, scaled so that the rank does not change the step.
 
     The adapter is fresh, or the trained one of the folder `start`. The base weights are frozen; the adapter is float32
     whatever they are. `model` itself is changed.
     """
-    if start is not None:
-        return PeftModel.from_pretrained(model, start, is_trainable=True)
-    config = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear", lora_dropout=0.0)
-    return get_peft_model(model, config)
+    with _without_known_warning():
+        if start is not None:
+            return PeftModel.from_pretrained(model, start, is_trainable=True)
+        config = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear", lora_dropout=0.0)
+        return get_peft_model(model, config)
 
 
 def save_adapter(model: PeftModel, folder: Path) -> None:
@@ -33,6 +37,15 @@ def save_adapter(model: PeftModel, folder: Path) -> None:
     model.save_pretrained(folder, save_embedding_layers=False)
 
 
-def merged(model: PreTrainedModel, adapter: Path) -> PreTrainedModel:
-    """The model with a trained adapter's folder merged into its weights."""
-    return PeftModel.from_pretrained(model, adapter).merge_and_unload()
+def merge_adapter(model: PreTrainedModel, adapter: Path) -> PreTrainedModel:
+    """The model itself, with a trained adapter's folder merged into its weights."""
+    with _without_known_warning():
+        return PeftModel.from_pretrained(model, adapter).merge_and_unload()
+
+
+@contextmanager
+def _without_known_warning() -> Iterator[None]:
+    with warnings.catch_warnings():
+        # PEFT 0.21 asks Transformers 5 for an attribute under its old name.
+        warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*", category=FutureWarning)
+        yield

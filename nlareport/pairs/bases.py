@@ -7,14 +7,15 @@ import hashlib
 from pathlib import Path
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedModel
+from transformers import GenerationConfig
 
 from nlareport.errors import DownloadFailed
 from nlareport.files.atomic_files import whole_folder
 from nlareport.files.user_cache import cache_folder
+from nlareport.models.gguf import open_gguf
+from nlareport.models.quiet import quiet
 from nlareport.pairs.catalog import PocketBase
 from nlareport.pairs.checkpoint_places import base_place
-from nlareport.pairs.noise import quiet
 from nlareport.pairs.packages import fetch, member_ending
 
 
@@ -50,20 +51,12 @@ def _write_gguf(base: PocketBase, path: Path) -> None:
 
 
 def _convert(base: PocketBase, directory: Path) -> None:
-    tokenizer = AutoTokenizer.from_pretrained(directory, gguf_file="model.gguf")
+    model, tokenizer = open_gguf(directory / "model.gguf")
     tokenizer.chat_template = base.chat_template
     tokenizer.padding_side = "right"
-    model = AutoModelForCausalLM.from_pretrained(directory, gguf_file="model.gguf", dtype=torch.float32)
-    _forget_quantization(model)
     stop_ids = tokenizer.convert_tokens_to_ids(list(base.stop_tokens))
     model.generation_config = GenerationConfig(
         bos_token_id=model.config.bos_token_id, eos_token_id=stop_ids, pad_token_id=model.config.pad_token_id
     )
     model.to(torch.bfloat16).save_pretrained(directory)
     tokenizer.save_pretrained(directory)
-
-
-def _forget_quantization(model: PreTrainedModel) -> None:
-    # Transformers refuses to save a model that still says it came from GGUF, though its weights are plain by now.
-    del model.config.quantization_config
-    model.hf_quantizer = None

@@ -8,20 +8,22 @@ import shutil
 from pathlib import Path
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+from transformers import PreTrainedModel
 
 from nlareport.checkpoints.sidecar import SIDECAR_NAME
 from nlareport.errors import CheckpointMissing
 from nlareport.files.atomic_files import whole_folder
-from nlareport.pairs.adapters import merged
+from nlareport.models.blocks import shorten_to_blocks
+from nlareport.models.checkpoint_files import VALUE_HEAD_NAME
+from nlareport.models.quiet import quiet
+from nlareport.models.tokenizers import copy_tokenizer
+from nlareport.models.trainable import open_cut_model, open_whole_model
+from nlareport.pairs.adapters import merge_adapter
 from nlareport.pairs.bases import build_base
 from nlareport.pairs.catalog import PocketPair
 from nlareport.pairs.checkpoint_places import BuiltPair, pair_place
-from nlareport.pairs.examples import truncated_model
-from nlareport.pairs.noise import quiet
 
 ADAPTER_NAME = "adapter_model.safetensors"
-VALUE_HEAD_NAME = "value_head.safetensors"
 
 
 @quiet()
@@ -43,10 +45,11 @@ def build_pair(pair: PocketPair, data_folder: Path, *, anew: bool = False) -> Bu
     base = build_base(pair.base)
     built = pair_place(pair, data_folder)
     if anew or not built.verbalizer.exists():
-        verbalizer = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
+        verbalizer = open_whole_model(base, "float32")
         _write_checkpoint(verbalizer, adapters / "av", base, built.verbalizer, anew)
     if anew or not built.reconstructor.exists():
-        reconstructor = truncated_model(base, pair.block_index, torch.float32)
+        reconstructor = open_cut_model(base, pair.block_index, "float32").model
+        shorten_to_blocks(reconstructor)
         _write_checkpoint(reconstructor, adapters / "ar", base, built.reconstructor, anew)
     return built
 
@@ -54,8 +57,8 @@ def build_pair(pair: PocketPair, data_folder: Path, *, anew: bool = False) -> Bu
 def _write_checkpoint(model: PreTrainedModel, adapter: Path, base: Path, destination: Path, anew: bool) -> None:
     """Merge in float32, keep bfloat16."""
     with whole_folder(destination, replaces=anew) as scratch:
-        merged(model, adapter).to(torch.bfloat16).save_pretrained(scratch)
-        AutoTokenizer.from_pretrained(base).save_pretrained(scratch)
+        merge_adapter(model, adapter).to(torch.bfloat16).save_pretrained(scratch)
+        copy_tokenizer(base, scratch)
         for name in (SIDECAR_NAME, VALUE_HEAD_NAME):
             if (adapter / name).exists():
                 shutil.copyfile(adapter / name, scratch / name)

@@ -12,10 +12,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Float
-from torch import nn
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from nlareport.files.atomic_files import whole_file, write_whole
+from nlareport.models.block_proof import open_blocks
+from nlareport.models.configuration import load_text_config
+from nlareport.models.tokenizers import open_tokenizer
 from nlareport.pairs.catalog import Recipe
 from nlareport.ports import Progress
 
@@ -53,18 +54,6 @@ def read_examples(
     return {block: Examples(contexts, continuations, np.load(_vectors_file(folder, block))) for block in blocks}
 
 
-def truncated_model(base: Path, block_index: int, dtype: torch.dtype = torch.bfloat16) -> PreTrainedModel:
-    """The base model cut after its block, its final norm passing everything on, in evaluation mode."""
-    model = AutoModelForCausalLM.from_pretrained(base, dtype=dtype)
-    decoder = model.model
-    decoder.layers = decoder.layers[: block_index + 1]
-    decoder.norm = nn.Identity()
-    model.config.num_hidden_layers = block_index + 1
-    if getattr(model.config, "layer_types", None):
-        model.config.layer_types = model.config.layer_types[: block_index + 1]
-    return model.eval()
-
-
 def _vectors_file(folder: Path, block: int) -> Path:
     return folder / f"vectors-B{block}.npy"
 
@@ -72,16 +61,14 @@ def _vectors_file(folder: Path, block: int) -> Path:
 def _read_articles(
     articles: list[str], base: Path, blocks: list[int], recipe: Recipe, folder: Path, progress: Progress
 ) -> None:
-    tokenizer = AutoTokenizer.from_pretrained(base)
-    model = truncated_model(base, blocks[-1])
+    reading = _Reading(base, blocks, recipe)
     progress.stage("read training articles", len(articles), 0)
-    generator = random.Random(recipe.seed)
     found: list[_Found] = []
     for start in range(0, len(articles), ARTICLES_AT_ONCE):
         batch = articles[start : start + ARTICLES_AT_ONCE]
-        found += _read_batch(batch, start, blocks, tokenizer, model, recipe, generator)
+        found += reading.read(batch, start)
         progress.advance(len(batch))
-    found = generator.sample(found, len(found))
+    found = reading.generator.sample(found, len(found))
     places = json.dumps([(place.article, place.char_end) for place in found])
     write_whole(folder / PLACES_NAME, places.encode())
     # The vectors are written last: a file that is there says that all before it is whole.
@@ -90,35 +77,29 @@ def _read_articles(
             np.save(aside, np.stack([place.vectors[row] for place in found]))
 
 
-@torch.inference_mode()
-def _read_batch(
-    articles: list[str],
-    first: int,
-    blocks: list[int],
-    tokenizer: PreTrainedTokenizerBase,
-    model: PreTrainedModel,
-    recipe: Recipe,
-    generator: random.Random,
-) -> list[_Found]:
-    encoded = tokenizer(
-        articles,
-        return_offsets_mapping=True,
-        truncation=True,
-        max_length=recipe.context_tokens,
-        padding=True,
-        padding_side="right",
-        return_tensors="pt",
-    )
-    output = model.model(
-        input_ids=encoded["input_ids"], attention_mask=encoded["attention_mask"], output_hidden_states=True
-    )
-    # The first hidden state is the embedding: block k's output stands at k + 1.
-    hidden = [output.hidden_states[block + 1] for block in blocks]
-    found = []
-    for row in range(len(articles)):
-        candidates = range(MIN_LEFT_CONTEXT, int(encoded["attention_mask"][row].sum()))
-        for position in generator.sample(candidates, min(recipe.positions_per_article, len(candidates))):
-            char_end = int(encoded["offset_mapping"][row, position, 1])
-            vectors = torch.stack([states[row, position] for states in hidden]).float().numpy()
-            found.append(_Found(first + row, char_end, vectors))
-    return found
+class _Reading:
+    """The base model up to the last of some blocks, opened as it is to be measured, and a seeded choice of places."""
+
+    def __init__(self, base: Path, blocks: list[int], recipe: Recipe) -> None:
+        self.blocks, self.recipe = blocks, recipe
+        self.tokenizer = open_tokenizer(base)
+        self.reader, _ = open_blocks(base, load_text_config(base), blocks[-1], device="cpu", dtype="bfloat16")
+        self.generator = random.Random(recipe.seed)
+
+    def read(self, articles: list[str], first: int) -> list[_Found]:
+        """Places in some articles, of which the first has the index `first`, with the vectors of every block."""
+        encoded = self.tokenizer(
+            articles, return_offsets_mapping=True, truncation=True, max_length=self.recipe.context_tokens
+        )
+        batch: list[list[int]] = encoded["input_ids"]
+        places = [(row, token) for row, token_ids in enumerate(batch) for token in self._drawn(len(token_ids))]
+        vectors = torch.stack(self.reader.read_blocks_at(batch, places, self.blocks), dim=1).numpy()
+        return [
+            _Found(first + row, encoded["offset_mapping"][row][token][1], vectors[place])
+            for place, (row, token) in enumerate(places)
+        ]
+
+    def _drawn(self, n_tokens: int) -> list[int]:
+        """Places in a text of so many tokens."""
+        candidates = range(MIN_LEFT_CONTEXT, n_tokens)
+        return self.generator.sample(candidates, min(self.recipe.positions_per_article, len(candidates)))

@@ -17,17 +17,16 @@ import torch
 from jaxtyping import Float
 from safetensors.torch import load_file
 from torch import Tensor, nn
-from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from nlareport.checkpoints.prompts import reconstructor_prompt
 from nlareport.files.atomic_files import write_whole
-from nlareport.pairs.adapters import merged
-from nlareport.pairs.building import VALUE_HEAD_NAME
+from nlareport.models.checkpoint_files import VALUE_HEAD_NAME
+from nlareport.models.quiet import quiet
+from nlareport.models.tokenizers import open_tokenizer, reconstructor_prompt_ids
+from nlareport.models.trainable import open_cut_model
+from nlareport.pairs.adapters import merge_adapter
 from nlareport.pairs.catalog import Sampling
-from nlareport.pairs.examples import truncated_model
-from nlareport.pairs.noise import quiet
 from nlareport.pairs.targets import completion_of, names_a_topic_twice
-from nlareport.pairs.training_loop import Halves, Texts, pad_right
+from nlareport.pairs.training_loop import Halves, Texts
 from nlareport.pairs.writing import PracticeWriter
 from nlareport.ports import Progress, in_batches
 
@@ -154,21 +153,16 @@ class _Reader:
     """Scores texts with the reconstructor's adapter merged in."""
 
     def __init__(self, halves: Halves):
-        model = truncated_model(halves.base, halves.reading.named_block, torch.float32)
-        self.model: PreTrainedModel = merged(model, halves.reconstructor).to(torch.bfloat16).eval()
+        reader = open_cut_model(halves.base, halves.reading.named_block, "float32")
+        merge_adapter(reader.model, halves.reconstructor).to(torch.bfloat16).eval()
+        self.reader = reader
         self.head = load_file(halves.reconstructor / VALUE_HEAD_NAME)["weight"]
-        self.tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(halves.base)
+        self.tokenizer = open_tokenizer(halves.base)
         self.sidecar = halves.reading
 
-    @torch.inference_mode()
     def mse_nrm(self, explanations: list[str], gold: Float[Tensor, "item d_model"]) -> list[float]:
-        prompts = [reconstructor_prompt(self.sidecar, explanation) for explanation in explanations]
-        ids: list[list[int]] = self.tokenizer(prompts, add_special_tokens=True)["input_ids"]
-        lengths = torch.tensor([len(prompt) for prompt in ids])
-        token_ids = pad_right(ids, 0)
-        mask = (torch.arange(token_ids.shape[1]) < lengths[:, None]).long()
-        hidden = self.model.model(input_ids=token_ids, attention_mask=mask, use_cache=False).last_hidden_state
-        read = hidden[torch.arange(len(ids)), lengths - 1].float() @ self.head.T
+        prompts = [reconstructor_prompt_ids(self.tokenizer, self.sidecar, text) for text in explanations]
+        read = self.reader.read(prompts) @ self.head.T
         errors: list[float] = (2 * (1 - nn.functional.cosine_similarity(read, gold, dim=1))).tolist()
         return errors
 

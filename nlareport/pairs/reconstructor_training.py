@@ -9,16 +9,16 @@ import torch
 from jaxtyping import Float
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from nlareport.checkpoints.prompts import reconstructor_prompt
 from nlareport.checkpoints.sidecar import Sidecar
 from nlareport.files.atomic_files import whole_folder
-from nlareport.pairs.adapters import save_adapter, with_adapter
-from nlareport.pairs.building import VALUE_HEAD_NAME
+from nlareport.models.block_reader import BlockReader
+from nlareport.models.checkpoint_files import VALUE_HEAD_NAME
+from nlareport.models.tokenizers import open_tokenizer, reconstructor_prompt_ids
+from nlareport.models.trainable import open_cut_model
+from nlareport.pairs.adapters import add_adapter, save_adapter
 from nlareport.pairs.catalog import Lesson
-from nlareport.pairs.examples import truncated_model
-from nlareport.pairs.training_loop import Texts, Trainee, batch_rows, kept_at, pad_right, train
+from nlareport.pairs.training_loop import Texts, Trainee, batch_rows, kept_at, train
 
 
 def train_reconstructor(trainee: Trainee, name: str, texts: Texts, lesson: Lesson, start: Path | None) -> Path:
@@ -31,15 +31,15 @@ def train_reconstructor(trainee: Trainee, name: str, texts: Texts, lesson: Lesso
     if destination.exists():
         return destination
     torch.manual_seed(lesson.seed)
-    model = truncated_model(trainee.base, sidecar.named_block)
-    peft_model = with_adapter(model, trainee.rank, start)
+    reader = open_cut_model(trainee.base, sidecar.named_block, "bfloat16")
+    peft_model = add_adapter(reader.model, trainee.rank, start)
     head = nn.Linear(sidecar.d_model, sidecar.d_model, bias=False)
     if start is None:
         # The base model already has the item's vector where it read the item's own token: start from passing it on.
         nn.init.eye_(head.weight)
     else:
         head.load_state_dict(load_file(start / VALUE_HEAD_NAME))
-    task = _ReconstructorTask(model, head, AutoTokenizer.from_pretrained(trainee.base), sidecar, texts, lesson)
+    task = _ReconstructorTask(reader, head, sidecar, texts, lesson)
     trainable: dict[str, nn.Parameter] = {
         name: parameter for name, parameter in peft_model.named_parameters() if parameter.requires_grad
     }
@@ -54,28 +54,16 @@ def train_reconstructor(trainee: Trainee, name: str, texts: Texts, lesson: Lesso
 class _ReconstructorTask:
     """Batches of explanations and the error of the vectors read from them."""
 
-    def __init__(
-        self,
-        model: PreTrainedModel,
-        head: nn.Linear,
-        tokenizer: PreTrainedTokenizerBase,
-        sidecar: Sidecar,
-        texts: Texts,
-        lesson: Lesson,
-    ):
-        self.model, self.head, self.lesson = model, head, lesson
-        prompts = [reconstructor_prompt(sidecar, explanation) for explanation in texts.explanations]
-        self.prompts: list[list[int]] = tokenizer(prompts, add_special_tokens=True)["input_ids"]
+    def __init__(self, reader: BlockReader, head: nn.Linear, sidecar: Sidecar, texts: Texts, lesson: Lesson):
+        self.reader, self.head, self.lesson = reader, head, lesson
+        tokenizer = open_tokenizer(reader.directory)
+        self.prompts = [reconstructor_prompt_ids(tokenizer, sidecar, text) for text in texts.explanations]
         self.gold = torch.from_numpy(texts.vectors)
 
     def loss_at(self, step: int) -> Float[Tensor, ""]:
         """Mean ``mse_nrm = 2 (1 - cos)`` over the batch."""
         rows = batch_rows(step, len(self.prompts), self.lesson)
-        lengths = torch.tensor([len(self.prompts[row]) for row in rows])
-        token_ids = pad_right([self.prompts[row] for row in rows], 0)
-        mask = (torch.arange(token_ids.shape[1]) < lengths[:, None]).long()
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            hidden = self.model.model(input_ids=token_ids, attention_mask=mask, use_cache=False).last_hidden_state
-        last = hidden[torch.arange(len(rows)), lengths - 1].float()
+            last = self.reader.read_for_training([self.prompts[row] for row in rows])
         cosine = nn.functional.cosine_similarity(self.head(last), self.gold[rows], dim=1)
         return 2 * (1 - cosine).mean()

@@ -3,11 +3,12 @@
 from pathlib import Path
 from typing import Literal
 
-from transformers import AutoTokenizer, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 
 from nlareport.checkpoints.bos import adds_bos, bos_id
 from nlareport.checkpoints.sidecar import Sidecar
 from nlareport.errors import CheckpointDrift
+from nlareport.models.tokenizers import open_tokenizer
 from nlareport.pairs.catalog import RECONSTRUCTOR_TEMPLATE, VERBALIZER_TEMPLATE, PocketPair
 
 
@@ -17,7 +18,7 @@ def pocket_sidecar(pair: PocketPair, base: Path, role: Literal["av", "ar"]) -> S
     Raises:
         CheckpointDrift: the injection character is not one token of its own in the prompt.
     """
-    tokenizer = AutoTokenizer.from_pretrained(base)
+    tokenizer = open_tokenizer(base)
     token_id, left, right = _marker(tokenizer, pair.base.injection_char)
     return Sidecar(
         role=role,

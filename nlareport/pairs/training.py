@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from safetensors.torch import load_file, save_file
 
 from nlareport.checkpoints.sidecar import SIDECAR_NAME, Sidecar, sidecar_content
@@ -20,13 +19,15 @@ from nlareport.errors import CheckpointMissing
 from nlareport.files.atomic_files import whole_file, whole_folder, write_whole
 from nlareport.files.user_cache import cache_folder
 from nlareport.files.yaml_files import text_of
+from nlareport.models.checkpoint_files import VALUE_HEAD_NAME
+from nlareport.models.injection import rescale
+from nlareport.models.quiet import quiet
 from nlareport.pairs.bases import build_base
-from nlareport.pairs.building import ADAPTER_NAME, VALUE_HEAD_NAME
+from nlareport.pairs.building import ADAPTER_NAME
 from nlareport.pairs.cards import CARD_NAME, model_card
 from nlareport.pairs.catalog import PocketBase, PocketPair, Practice, Recipe, Sampling, pairs_of
 from nlareport.pairs.checkpoint_places import adapters_digest
 from nlareport.pairs.examples import Examples, read_examples
-from nlareport.pairs.noise import quiet
 from nlareport.pairs.packages import training_articles
 from nlareport.pairs.practice import Attempt, all_written, english_words, favourites, practise, repetitive, unclosed
 from nlareport.pairs.reconstructor_training import train_reconstructor
@@ -181,12 +182,12 @@ class _School:
 
     def _final(self, passages: _Passages) -> Texts:
         examples = passages.examples[self._pocket_base.lesson_block]
-        vectors = scaled(examples.vectors, self._pocket_base.lesson_scale)
+        vectors = rescale(examples.vectors, self._pocket_base.lesson_scale)
         return Texts([final_words(context) for context in examples.contexts], vectors)
 
     def _whole(self, passages: _Passages) -> Texts:
         pairs = pairs_of(self._pocket_base)
-        vectors = [scaled(passages.examples[pair.block_index].vectors, pair.injection_scale) for pair in pairs]
+        vectors = [rescale(passages.examples[pair.block_index].vectors, pair.injection_scale) for pair in pairs]
         return Texts(passages.explanations * len(pairs), np.concatenate(vectors))
 
 
@@ -216,13 +217,6 @@ def _joined(*parts: Texts) -> Texts:
     return Texts(
         [text for part in parts for text in part.explanations], np.concatenate([part.vectors for part in parts])
     )
-
-
-def scaled(vectors: Float[np.ndarray, "item d_model"], norm: float) -> Float[np.ndarray, "item d_model"]:
-    """The vectors, all of one norm."""
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    resized: np.ndarray = vectors * (norm / norms).astype(np.float32)
-    return resized
 
 
 def _publish(adapter: Path, base_model: str, sidecar: Sidecar, destination: Path) -> None:

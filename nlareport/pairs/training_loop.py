@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from nlareport.checkpoints.sidecar import Sidecar
@@ -104,12 +104,6 @@ def batch_rows(step: int, n_examples: int, lesson: Lesson) -> list[int]:
     epoch, place = divmod(step, per_epoch)
     order = random.Random(f"{lesson.seed}|{epoch}").sample(range(n_examples), n_examples)
     return sorted(order[place * lesson.batch_size : (place + 1) * lesson.batch_size])
-
-
-def pad_right(sequences: list[list[int]], filler: int) -> Int[Tensor, "item token"]:
-    """The sequences as one array, filled up on the right."""
-    width = max(map(len, sequences))
-    return torch.tensor([ids + [filler] * (width - len(ids)) for ids in sequences])
 
 
 def _schedule(step: int, n_steps: int) -> float:

@@ -12,15 +12,19 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from nlareport.checkpoints.prompts import explanation_in, verbalizer_prompt_ids
 from nlareport.checkpoints.sidecar import Sidecar
 from nlareport.files.atomic_files import whole_folder
-from nlareport.pairs.adapters import save_adapter, with_adapter
+from nlareport.models.block_reader import pad_right
+from nlareport.models.injection import embed_with_vectors, rescale
+from nlareport.models.tokenizers import open_tokenizer
+from nlareport.models.trainable import open_whole_model
+from nlareport.pairs.adapters import add_adapter, save_adapter
 from nlareport.pairs.catalog import Lesson
 from nlareport.pairs.targets import completion_of, topics_named
-from nlareport.pairs.training_loop import Texts, Trainee, batch_rows, kept_at, pad_right, train
+from nlareport.pairs.training_loop import Texts, Trainee, batch_rows, kept_at, train
 
 BATCHES_SORTED = 16
 """So many batches are drawn at once, sorted by length and cut."""
@@ -45,32 +49,16 @@ def train_verbalizer(
     if destination.exists():
         return destination
     torch.manual_seed(lesson.seed)
-    tokenizer = AutoTokenizer.from_pretrained(trainee.base)
+    tokenizer = open_tokenizer(trainee.base)
     # Plain attention is a fifth faster here: the sequences are short, and the fused kernel's backward pass is slow.
-    model = AutoModelForCausalLM.from_pretrained(trainee.base, dtype=torch.bfloat16, attn_implementation="eager")
-    peft_model = with_adapter(model, trainee.rank, start)
+    model = open_whole_model(trainee.base, "bfloat16", attn_implementation="eager")
+    peft_model = add_adapter(model, trainee.rank, start)
     task = _VerbalizerTask(model, tokenizer, trainee.sidecar, texts, lesson, faulty)
     trainable = {name: parameter for name, parameter in peft_model.named_parameters() if parameter.requires_grad}
     train(f"train {name}", trainable, task.loss_at, lesson, destination.with_suffix(".state"), trainee.progress)
     with whole_folder(destination) as folder:
         save_adapter(peft_model, folder)
     return destination
-
-
-def injected(
-    model: PreTrainedModel,
-    token_ids: Int[Tensor, "item token"],
-    marker: int,
-    vectors: Float[np.ndarray, "item d_model"],
-    scale: float | None,
-) -> Float[Tensor, "item token d_model"]:
-    """The tokens' embeddings, float32, with each item's vector, scaled to the norm `scale`, in the marker's place."""
-    embeddings: Tensor = model.get_input_embeddings()(token_ids).float()
-    values = torch.from_numpy(np.ascontiguousarray(vectors))
-    if scale is not None:
-        values = values * (scale / values.norm(dim=1, keepdim=True))
-    embeddings[:, marker] = values
-    return embeddings
 
 
 def repeated(token_ids: list[int]) -> list[int]:
@@ -186,7 +174,8 @@ class _VerbalizerTask:
         """The last hidden state at the places that predict each label."""
         prompt = torch.tensor(self.prompt_ids).expand(len(rows), -1)
         token_ids = torch.cat([prompt, labels.clamp(min=0)], dim=1)
-        embeddings = injected(self.model, token_ids, self.marker, self.vectors[rows], self.scale)
+        vectors = torch.from_numpy(rescale(self.vectors[rows], self.scale))
+        embeddings = embed_with_vectors(self.model, token_ids, self.marker, vectors, torch.float32)
         mask = torch.cat([torch.ones_like(prompt), (labels != -100).long()], dim=1)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             output = self.model.model(inputs_embeds=embeddings, attention_mask=mask, use_cache=False)

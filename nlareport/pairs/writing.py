@@ -10,8 +10,6 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from transformers import (
-    AutoModelForCausalLM,
-    AutoTokenizer,
     PreTrainedModel,
     PreTrainedTokenizerBase,
     StoppingCriteria,
@@ -20,11 +18,13 @@ from transformers import (
 
 from nlareport.checkpoints.prompts import explanation_in, verbalizer_prompt_ids
 from nlareport.checkpoints.sidecar import Sidecar
-from nlareport.pairs.adapters import merged
+from nlareport.models.injection import embed_with_vectors, rescale
+from nlareport.models.tokenizers import open_tokenizer
+from nlareport.models.trainable import open_whole_model
+from nlareport.pairs.adapters import merge_adapter
 from nlareport.pairs.catalog import Sampling
 from nlareport.pairs.targets import completion_of
 from nlareport.pairs.training_loop import Halves
-from nlareport.pairs.verbalizer_training import injected
 
 MAX_NEW_TOKENS = 100
 LOOP_TOKENS = range(4, 25)
@@ -35,9 +35,9 @@ class PracticeWriter:
     """Writes explanations with the verbalizer's adapter merged in, in tokens that `texts` use; None: in any."""
 
     def __init__(self, halves: Halves, texts: Collection[str] | None):
-        model = AutoModelForCausalLM.from_pretrained(halves.base, dtype=torch.float32)
-        self._model: PreTrainedModel = merged(model, halves.verbalizer).to(torch.bfloat16).eval()
-        self._tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(halves.base)
+        model = open_whole_model(halves.base, "float32")
+        self._model: PreTrainedModel = merge_adapter(model, halves.verbalizer).to(torch.bfloat16).eval()
+        self._tokenizer: PreTrainedTokenizerBase = open_tokenizer(halves.base)
         self._sidecar: Sidecar = halves.writing
         prompt_ids, self._marker = verbalizer_prompt_ids(self._tokenizer, self._sidecar)
         stops = self._model.generation_config.eos_token_id
@@ -63,7 +63,8 @@ class PracticeWriter:
         """The whole answers, tags and all, those of one vector together."""
         torch.manual_seed(seed)
         prompt = self._prompt.expand(len(vectors), -1)
-        embeddings = injected(self._model, prompt, self._marker, vectors, self._sidecar.injection_scale)
+        entering = torch.from_numpy(rescale(vectors, self._sidecar.injection_scale))
+        embeddings = embed_with_vectors(self._model, prompt, self._marker, entering, torch.float32)
         choice = {"do_sample": True, "temperature": sampling.temperature, "top_k": 0, "top_p": 1.0}
         with torch.autocast("cpu", dtype=torch.bfloat16):
             written = self._model.generate(
