@@ -10,12 +10,16 @@ import click
 import numpy as np
 
 from nlareport.batches import ActivationBatch
+from nlareport.rows.cell_rows import CellKey
 from nlareport.rows.item_rows import Explanation, Item, NullScore, Score
 from nlareport.rows.run_rows import Pair, PairId
-from nlareport.statistics import additive_effects, identification
+from nlareport.statistics.additive_effects import effects
+from nlareport.statistics.ceiling_fractions import ceiling_measures
 from nlareport.statistics.cells import summarize
+from nlareport.statistics.document_draws import DocumentDraws
+from nlareport.statistics.drawn_cells import draw_cells
 from nlareport.statistics.geometry import centre
-from nlareport.statistics.resemblance import CentredGolds, resemble
+from nlareport.statistics.identification import CentredGolds, measure_cells, resemble
 from nlareport.statistics.scores import measure_pair, null_scores, score_cell
 
 
@@ -54,17 +58,16 @@ def main(n_items: int, n_pairs: int, d_model: int, draws: int) -> None:
             nulls += null_scores(source, target, gold, answer, documents, 1, 0)
             begun = time.perf_counter()
             found_here = resemble(source, centred, answer)
-            rows[source, target], floors[source, target] = found_here.rows, found_here.others_cosine
+            key = CellKey(source, target)
+            rows[key], floors[key] = found_here.rows, found_here.others_cosine
             resembling += time.perf_counter() - begun
     scored = time.perf_counter() - resembling
-    cells = summarize(pairs, items, scores, nulls, draws, 0)
+    drawn_from = DocumentDraws.of(items, draws, 0, pairs)
+    cells = summarize(pairs, items, scores, nulls, drawn_from)
     done = time.perf_counter() - resembling
-    document_of = dict(enumerate(documents.tolist()))
-    drawn = additive_effects.draw_cells(scores, document_of, draws, 0, {})
-    n_measures = len(
-        identification.measure_cells(rows, floors, document_of, draws, 0) + additive_effects.ceiling_fractions(drawn)
-    )
-    additive_effects.effects(ids, drawn)
+    drawn = draw_cells(scores, drawn_from)
+    n_measures = len(measure_cells(rows, floors, drawn_from) + ceiling_measures(drawn))
+    effects(ids, drawn.values, drawn.drawn)
     related = time.perf_counter() - resembling
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     click.echo(

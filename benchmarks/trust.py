@@ -20,15 +20,17 @@ from jaxtyping import Int64
 from nlareport.backends import EngineSettings, load_engine
 from nlareport.batches import ActivationBatch
 from nlareport.experiment import parse_experiment
+from nlareport.rows.cell_rows import CellKey
 from nlareport.rows.item_rows import Activation, Alignment, Item, PlainReading, Score
 from nlareport.rows.run_rows import Pair, PairId
 from nlareport.run import identity
 from nlareport.run.baseline_scoring import score_baselines
-from nlareport.run.context import CellName, Work
+from nlareport.run.context import Work
 from nlareport.run.measure_scoring import grade_items, measure_cells
 from nlareport.statistics.cells import summarize
+from nlareport.statistics.document_draws import DocumentDraws
 from nlareport.statistics.geometry import Centred, centre
-from nlareport.statistics.resemblance import CellResemblance, CentredGolds, resemble
+from nlareport.statistics.identification import CellResemblance, CentredGolds, resemble
 from nlareport.statistics.scores import measure_pair
 from nlareport.store.connections import SCHEMA_VERSION
 from nlareport.store.run_file import RunFile
@@ -107,7 +109,7 @@ def peak_gb() -> float:
 
 def resemblances(
     golds: dict[PairId, ActivationBatch], centred: dict[PairId, Centred], documents: Int64[np.ndarray, " item"]
-) -> tuple[dict[CellName, CellResemblance], float]:
+) -> tuple[dict[CellKey, CellResemblance], float]:
     """Every cell beside its target's golds, and the seconds that took: scoring has the vectors at hand anyway."""
     generator = np.random.default_rng(1)
     found, wall = {}, 0.0
@@ -118,7 +120,7 @@ def resemblances(
             noise = generator.standard_normal(gold.vectors.shape, dtype=np.float32)
             answers = replace(gold, vectors=gold.vectors + gold.vectors.std() * noise)
             started = time.perf_counter()
-            found[source, target] = resemble(source, others, answers)
+            found[CellKey(source, target)] = resemble(source, others, answers)
             wall += time.perf_counter() - started
     click.echo(f"resemblances: {wall:.1f} s; peak so far {peak_gb():.2f} GB")
     return found, wall
@@ -149,19 +151,18 @@ def main(n_items: int, n_pairs: int, d_model: int) -> None:
             run_file.replace({PlainReading: readings})
             store = ActivationStore(db)
             work = Work(experiment, experiment.pairs[0], Path(folder), run_file, store, engine, Silence())
+            draws = DocumentDraws.of(items, DRAWS, experiment.sampling.seed, pairs)
             before = peak_gb()
             centred, centring = measured(
                 "centring", lambda: {name: centre(gold.vectors) for name, gold in golds.items()}
             )
             grades, grading = measured("grades", lambda: grade_items(golds, centred, places))
             beside, resembling = resemblances(golds, centred, np.arange(n_items))
-            rows, measuring = measured("measures", lambda: measure_cells(work, pairs, items, scores, beside, None))
-            _, without = measured("cells without grades", lambda: summarize(pairs, items, scores, [], DRAWS, 0))
-            _, graded = measured(
-                "cells with them", lambda: summarize(pairs, items, scores, [], DRAWS, 0, None, grades.members)
-            )
+            rows, measuring = measured("measures", lambda: measure_cells(pairs, scores, beside, draws))
+            _, without = measured("cells without grades", lambda: summarize(pairs, items, scores, [], draws))
+            _, graded = measured("cells with them", lambda: summarize(pairs, items, scores, [], draws, grades.members))
             (baselines, _), fitting = measured(
-                "baselines", lambda: score_baselines(work, pairs, items, scores, centred, None)
+                "baselines", lambda: score_baselines(work, pairs, items, scores, centred, draws)
             )
             _, storing = measured("storing", lambda: run_file.replace({**rows, Activation: grades.activations}))
     wall, added = centring + graded - without + storing + grading + resembling + measuring + fitting, peak_gb() - before

@@ -82,14 +82,14 @@ class Replication:
     is_paired: bool
     n_here: int | None
     n_needed: int | None
-    """Items, as many a document as now, at which no difference at all would be told from one of the tolerance, 4 times
-    in 5. None when that many cannot be said, or no number would do."""
+    """Items, as many a document as now, that show equivalence at 80% power when there is no difference. None when the
+    number is not known, or no number is enough."""
     tolerance: float
     """How far the two values may be apart."""
-    smallest_seen: float | None
-    """The smallest true difference whose 95% interval would leave out 0 in 4 runs of 5. None without an interval."""
+    minimum_detectable_difference: float | None
+    """At 80% power: a true difference that large has an interval that excludes 0 in 4 runs of 5. None without one."""
     power: float | None
-    """How often, 0 to 1, a true difference of the tolerance would have an interval that leaves out 0."""
+    """How often, 0 to 1, a true difference of the tolerance has an interval that excludes 0."""
     because: str | None = None
     """Why it is undecided."""
 

@@ -84,8 +84,8 @@ class CellDifference:
     """Shared items scored in one of the runs only; they count in no shared mean."""
     n_documents: int
     """Documents the `n_items` come from."""
-    smallest_seen: float | None = None
-    """The smallest true difference whose paired interval would leave out 0 in 4 runs of 5. None without one."""
+    minimum_detectable_difference: float | None = None
+    """At 80% power: for so large a true difference the paired interval excludes 0 in 4 runs of 5. None without one."""
 
     @property
     def is_diagonal(self) -> bool:

@@ -3,6 +3,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support.drawn_documents import draws_of
 
 from nlareport.errors import TooFewItems
 from nlareport.rows.cell_rows import AblationCell
@@ -10,6 +11,7 @@ from nlareport.rows.item_rows import Ablation, Item, Score
 from nlareport.rows.run_rows import Pair, PairId
 from nlareport.statistics.ablation_cells import ChangedCell, ablation_cells, changed_cell
 from nlareport.statistics.cells import summarize
+from nlareport.statistics.document_draws import DocumentDraws, VarianceScale
 
 A = PairId("a")
 V = 0.5
@@ -19,6 +21,10 @@ DRAWS, SEED = 400, 5
 def score(item_id: int, mse: float | None) -> Score:
     fve = None if mse is None else 1 - mse / V
     return Score(item_id, A, A, mse, fve, None if mse is not None else "not clean")
+
+
+def draws(documents: list[int], variance_draws: np.ndarray | None = None) -> DocumentDraws:
+    return draws_of(documents, DRAWS, SEED, {A: VarianceScale(V, variance_draws)})
 
 
 def cell(written: list[float | None], changed: list[float | None], documents: list[int], **more: Any) -> AblationCell:
@@ -31,7 +37,7 @@ def cell(written: list[float | None], changed: list[float | None], documents: li
         **more,
     }
     pairs = changed_cell(A, "words_shuffled", 1, given["scores"], given["ablations"], given["readable"])
-    (row,) = ablation_cells(A, [pairs], V, dict(enumerate(documents)), DRAWS, SEED, given["variance_draws"])
+    (row,) = ablation_cells(A, [pairs], draws(documents, given["variance_draws"]))
     return row
 
 
@@ -74,7 +80,11 @@ def test_texts_that_lose_nothing_have_the_cells_own_value_and_interval() -> None
     documents = [4, 4, 0, 1, 1, 1, 2, 3, 3, 5]
     items = [Item(item_id, f"d{document}", 1, "x", None, "prose", False) for item_id, document in enumerate(documents)]
     scores = [score(item_id, mse) for item_id, mse in enumerate(written)]
-    known = next(found for found in summarize([pair], items, scores, [], DRAWS, SEED) if found.subset == "all")
+    known = next(
+        found
+        for found in summarize([pair], items, scores, [], DocumentDraws.of(items, DRAWS, SEED, [pair]))
+        if found.subset == "all"
+    )
     # Numbered by first appearance, as the run's documents are everywhere.
     codes = [0, 0, 1, 2, 2, 2, 3, 4, 4, 5]
     found = cell(written, written, codes)
@@ -113,12 +123,12 @@ def test_rows_in_any_order_give_the_same_cell() -> None:
 
 
 def test_cells_of_one_target_drawn_together_are_what_each_is_alone() -> None:
-    documents = dict(enumerate([0, 1, 1, 2, 3]))
+    documents = [0, 1, 1, 2, 3]
     whole = ChangedCell(A, "first_8_tokens", 0, {0: (0.1, 0.3), 1: (0.2, 0.8), 2: (0.4, 0.4), 4: (0.3, 0.2)})
     fewer = ChangedCell(PairId("b"), "first_8_tokens", 0, {1: (0.5, 0.9), 3: (0.1, 0.7)})
     nothing = ChangedCell(A, "digits_masked", 1, {})
-    together = ablation_cells(A, [whole, fewer, nothing], V, documents, DRAWS, SEED)
-    alone = [ablation_cells(A, [one], V, documents, DRAWS, SEED)[0] for one in (whole, fewer, nothing)]
+    together = ablation_cells(A, [whole, fewer, nothing], draws(documents))
+    alone = [ablation_cells(A, [one], draws(documents))[0] for one in (whole, fewer, nothing)]
     assert [(row.source, row.target, row.method, row.n_scored) for row in together] == [
         ("a", "a", "first_8_tokens", 4),
         ("b", "a", "first_8_tokens", 2),
@@ -131,8 +141,8 @@ def test_cells_of_one_target_drawn_together_are_what_each_is_alone() -> None:
 def test_a_target_without_variance_is_refused() -> None:
     one = ChangedCell(A, "digits_masked", 0, {0: (0.1, 0.3), 1: (0.2, 0.8)})
     with pytest.raises(TooFewItems, match="all golds point the same way"):
-        ablation_cells(A, [one], 0.0, {0: 0, 1: 1}, DRAWS, SEED)
+        ablation_cells(A, [one], draws_of([0, 1], DRAWS, SEED, {A: VarianceScale(0.0)}))
 
 
 def test_no_cell_gives_no_row() -> None:
-    assert ablation_cells(A, [], V, {0: 0, 1: 1}, DRAWS, SEED) == []
+    assert ablation_cells(A, [], draws([0, 1])) == []

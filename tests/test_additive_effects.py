@@ -3,11 +3,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.drawn_documents import draws_of
 
+from nlareport.rows.cell_rows import Effect
 from nlareport.rows.item_rows import Score
 from nlareport.rows.run_rows import PairId
-from nlareport.statistics.additive_effects import ceiling_fractions, draw_cells, effects
-from nlareport.statistics.resampling import bootstrap_columns, percentile_interval
+from nlareport.statistics.additive_effects import effects
+from nlareport.statistics.drawn_cells import draw_cells
 from nlareport.store import sql_files
 
 IDS = [PairId(name) for name in "abcd"]
@@ -18,42 +20,10 @@ def scores(cells: dict[tuple[PairId, PairId], list[float | None]]) -> list[Score
     return [Score(n, *key, None, fve, None) for key, column in cells.items() for n, fve in enumerate(column)]
 
 
-def drawn(cells: dict[tuple[PairId, PairId], list[float | None]], draws: int = 500, **more):
+def fitted(ids: list[PairId], cells: dict[tuple[PairId, PairId], list[float | None]], draws: int = 500) -> list[Effect]:
     n_items = max(len(column) for column in cells.values())
-    return draw_cells(scores(cells), {n: n for n in range(n_items)}, draws, 3, more.get("ratios", {}))
-
-
-def test_a_fraction_is_the_cell_over_the_diagonal_each_over_its_own_scored_items():
-    found = ceiling_fractions(drawn({(A, A): [0.8, 0.6, None, 1.0], (B, A): [0.4, None, 0.2, 0.3]}))
-    ((fraction,)) = found
-    assert (fraction.source, fraction.target, fraction.n_scored, fraction.chance) == (B, A, 3, None)
-    assert fraction.value == pytest.approx(0.3 / 0.8)
-    assert fraction.ci_low < fraction.value < fraction.ci_high
-
-
-def test_the_interval_of_a_fraction_is_narrower_than_an_unpaired_one_when_cell_and_ceiling_move_together():
-    rng = np.random.default_rng(5)
-    ease = rng.normal(0.6, 0.3, 80)
-    ceiling, cell = ease + 0.1, ease + rng.normal(0, 0.02, 80)
-    (found,) = ceiling_fractions(drawn({(A, A): ceiling.tolist(), (B, A): cell.tolist()}))
-    documents = np.arange(80)
-    one = bootstrap_columns([(cell, documents)], 80, 500, 11)[:, 0]
-    other = bootstrap_columns([(ceiling, documents)], 80, 500, 12)[:, 0]
-    low, high = percentile_interval(one / other)
-    assert found.ci_high - found.ci_low < (high - low) / 3
-
-
-def test_a_ceiling_that_is_0_in_some_draw_leaves_no_interval_and_one_below_0_no_fraction():
-    (unsure,) = ceiling_fractions(drawn({(A, A): [1.0, -0.9, 0.1], (B, A): [0.1, 0.2, 0.3]}))
-    assert (unsure.ci_low, unsure.ci_high) == (None, None)
-    assert ceiling_fractions(drawn({(A, A): [-0.1, -0.2], (B, A): [0.1, 0.2]})) == []
-    assert ceiling_fractions(drawn({(B, A): [0.1, 0.2]})) == []
-
-
-def test_a_drawn_v_moves_cell_and_ceiling_alike():
-    cells = {(A, A): [0.8, 0.6, 0.9], (B, A): [0.8, 0.6, 0.9]}
-    (found,) = ceiling_fractions(drawn(cells, ratios={A: np.linspace(0.8, 1.2, 500)}))
-    assert (found.ci_low, found.value, found.ci_high) == pytest.approx((1.0, 1.0, 1.0))
+    found = draw_cells(scores(cells), draws_of(range(n_items), draws, 3))
+    return effects(ids, found.values, found.drawn)
 
 
 def matrix_of(values: np.ndarray) -> dict[tuple[PairId, PairId], list[float | None]]:
@@ -70,7 +40,7 @@ def matrix_of(values: np.ndarray) -> dict[tuple[PairId, PairId], list[float | No
 def test_effects_recover_a_planted_additive_matrix(data, n):
     side = st.lists(st.floats(-0.5, 0.5), min_size=n, max_size=n).map(np.array)
     source, target = data.draw(side), data.draw(side)
-    found = effects(IDS[:n], drawn(matrix_of(0.5 + source[:, np.newaxis] + target), draws=50))
+    found = fitted(IDS[:n], matrix_of(0.5 + source[:, np.newaxis] + target), draws=50)
     assert [(row.role, row.pair_id) for row in found] == [(r, i) for r in ("source", "target") for i in IDS[:n]]
     expected = [*(source - source.mean()), *(target - target.mean())]
     assert [row.effect for row in found] == pytest.approx(expected, abs=1e-9)
@@ -81,7 +51,7 @@ def test_effects_recover_a_planted_additive_matrix(data, n):
 def test_effects_are_those_of_the_query_and_their_intervals_hold_them():
     rng = np.random.default_rng(8)
     cells = {(s, t): rng.normal(0.5, 0.2, 40).tolist() for s in IDS for t in IDS}
-    found = effects(IDS, drawn(cells))
+    found = fitted(IDS, cells)
     with duckdb.connect() as connection:
         connection.execute(sql_files.schema())
         for number, pair_id in enumerate(IDS):
@@ -103,6 +73,6 @@ def test_effects_are_those_of_the_query_and_their_intervals_hold_them():
 
 def test_effects_need_three_pairs_and_every_cross_model_cell():
     whole = matrix_of(np.arange(9.0).reshape(3, 3))
-    assert len(effects(IDS[:3], drawn(whole))) == 6
-    assert effects(IDS[:2], drawn(matrix_of(np.arange(4.0).reshape(2, 2)))) == []
-    assert effects(IDS[:3], drawn({key: column for key, column in whole.items() if key != (A, B)})) == []
+    assert len(fitted(IDS[:3], whole)) == 6
+    assert fitted(IDS[:2], matrix_of(np.arange(4.0).reshape(2, 2))) == []
+    assert fitted(IDS[:3], {key: column for key, column in whole.items() if key != (A, B)}) == []

@@ -110,7 +110,7 @@ def test_a_cell_by_hand() -> None:
     assert cell.difference == pytest.approx(0.2 / 3)
     assert (cell.low, cell.high) == pytest.approx((-0.2, 0.2))
     # By hand: 2.802 of the standard errors of which 1.960 make 0.2.
-    assert cell.smallest_seen == pytest.approx(0.2859, abs=1e-4)
+    assert cell.minimum_detectable_difference == pytest.approx(0.2859, abs=1e-4)
     assert (cell.n_items, cell.n_scored_once, cell.n_documents) == (3, 1, 2)
     assert cell.fve_a == pytest.approx(0.6)
     assert cell.excludes_zero is False

@@ -1,4 +1,5 @@
 import random
+from collections.abc import Collection
 from dataclasses import replace
 
 import numpy as np
@@ -11,9 +12,11 @@ from nlareport.batches import ActivationBatch
 from nlareport.rows.cell_rows import Cell
 from nlareport.rows.item_rows import Item, NullScore, Score, Stratum
 from nlareport.rows.run_rows import Pair, PairId
-from nlareport.statistics.cells import SUBSETS, resampled_variances, summarize
+from nlareport.statistics.cells import SUBSETS
+from nlareport.statistics.cells import summarize as summarize_drawn
+from nlareport.statistics.document_draws import DocumentDraws, VarianceScale
 from nlareport.statistics.geometry import variance_nrm
-from nlareport.statistics.resampling import bootstrap_means, percentile_interval
+from nlareport.statistics.resampling import bootstrap_columns, percentile_interval
 
 A, B = PairId("a"), PairId("b")
 STRATA: list[Stratum] = ["digits", "punctuation", "prose"]
@@ -34,6 +37,27 @@ def score(item_id: int, mse: float | None, source: PairId = A, target: PairId = 
     if mse is None:
         return Score(item_id, source, target, None, None, "no explanation was written")
     return Score(item_id, source, target, mse, 1 - mse / variance)
+
+
+def summarize(
+    pairs: list[Pair],
+    items: list[Item],
+    scores: list[Score],
+    nulls: list[NullScore],
+    draws: int,
+    seed: int,
+    variance_draws: dict[PairId, np.ndarray] | None = None,
+    graded: dict[PairId, dict[str, Collection[int]]] | None = None,
+) -> list[Cell]:
+    """The cells, with intervals from draws of these items alone."""
+    drawn = DocumentDraws.of(items, draws, seed, pairs)
+    scales = {row.pair_id: VarianceScale(row.variance_nrm, (variance_draws or {}).get(row.pair_id)) for row in pairs}
+    return summarize_drawn(pairs, items, scores, nulls, replace(drawn, scales=scales), graded)
+
+
+def means_of(values: list[float], documents: list[int], draws: int, seed: int, n_documents: int) -> np.ndarray:
+    """The mean of values on every draw of documents, drawn without a run."""
+    return bootstrap_columns([(np.array(values), np.array(documents))], n_documents, draws, seed)[:, 0]
 
 
 def cell(cells: list[Cell], source: PairId = A, target: PairId = A, subset: str = "all") -> Cell:
@@ -141,8 +165,7 @@ def test_the_interval_is_the_bootstrap_over_documents_of_the_items_fve_nrm():
     items, scores, nulls = run_of(40)
     found = cell(summarize(PAIRS, items, scores, nulls, draws=300, seed=5), A, B)
     mine = [row for row in scores if (row.source, row.target) == (A, B) and row.fve_nrm is not None]
-    documents = np.array([row.item_id // 2 for row in mine])
-    means = bootstrap_means(np.array([row.fve_nrm for row in mine]), documents, 300, 5, n_documents=20)
+    means = means_of([row.fve_nrm for row in mine], [row.item_id // 2 for row in mine], 300, 5, n_documents=20)
     low, high = percentile_interval(means)
     assert (found.ci_low, found.ci_high) == pytest.approx((low, high))
 
@@ -190,8 +213,11 @@ def test_a_resampled_v_moves_intervals_and_not_values():
     items = [item(n, document=n // 2) for n in range(30)]
     order = rng.permutation(30)
     variance = variance_nrm(vectors)
-    draws = resampled_variances(ActivationBatch(A, order, vectors[order]), items, draws=200, seed=4)
-    assert draws == pytest.approx(resampled_variances(ActivationBatch(A, np.arange(30), vectors), items, 200, 4))
+    a = pair(A, 0, variance)
+    turned = DocumentDraws.of(items, 200, 4, [a], {A: ActivationBatch(A, order, vectors[order])})
+    straight = DocumentDraws.of(items[::-1], 200, 4, [a], {A: ActivationBatch(A, np.arange(30), vectors)})
+    draws = turned.on_scale(A).drawn
+    assert draws == pytest.approx(straight.on_scale(A).drawn)
     assert draws.min() < variance < draws.max()
     scores = [score(n, mse, variance=variance) for n, mse in enumerate(rng.random(30))]
     fixed = cell(summarize([pair(A, 0, variance)], items, scores, [], draws=200, seed=4))
@@ -224,7 +250,7 @@ def test_a_draw_without_variance_is_left_out_of_the_interval():
     items, scores = [item(n) for n in range(6)], [score(n, 0.1 * n) for n in range(6)]
     some = np.where(np.arange(200) < 100, 0.5, np.nan)
     found = cell(summarize(PAIRS, items, scores, [], draws=200, seed=3, variance_draws={A: some}))
-    means = bootstrap_means(np.array([row.fve_nrm for row in scores]), np.arange(6), 200, 3)
+    means = means_of([row.fve_nrm for row in scores], list(range(6)), 200, 3, n_documents=6)
     assert (found.ci_low, found.ci_high) == pytest.approx(percentile_interval(means[:100]))
 
 
@@ -296,7 +322,7 @@ def test_documents_without_a_score_are_drawn_too():
     items = [item(n) for n in range(3)]
     scores = [score(0, 0.1), score(1, 0.4), score(2, None)]
     found = cell(summarize(PAIRS, items, scores, [], draws=300, seed=9))
-    means = bootstrap_means(np.array([0.8, 0.2]), np.array([0, 1]), 300, 9, n_documents=3)
+    means = means_of([0.8, 0.2], [0, 1], 300, 9, n_documents=3)
     assert np.isnan(means).any()
     assert (found.ci_low, found.ci_high) == pytest.approx(percentile_interval(means))
 

@@ -249,24 +249,24 @@ def test_a_wide_interval_is_no_replication_and_says_how_many_items_would_decide(
     assert "about 1,313 would tell no difference from one of 0.05" in replication_line(found)
 
 
-def test_a_verdict_says_what_its_interval_could_have_seen() -> None:
+def test_a_verdict_gives_the_minimum_detectable_difference_and_the_power_at_the_tolerance() -> None:
     found = verdict((0.54, 0.51, 0.57), (0.54, 0.50, 0.58))
     # By hand: 0.03 and 0.04 make ± 0.05, an error of 0.0255; 2.802 of them are 0.0715. At 0.05, 1.96 errors away, half
     # of all intervals leave out 0.
-    assert found.smallest_seen == pytest.approx(0.0715, abs=1e-4)
+    assert found.minimum_detectable_difference == pytest.approx(0.0715, abs=1e-4)
     assert found.power == pytest.approx(0.5, abs=1e-3)
-    assert "a true difference of 0.071 would show 4 times in 5, one of 0.05 50% of the time" in replication_line(found)
+    assert "minimum detectable difference 0.071 (80% power), power at ±0.05: 50%" in replication_line(found)
     assert replication_summary([found, verdict((0.54, 0.44, 0.64), (0.54, None, None))]) == (
         "1 of 2 cells replicated within 0.05, 0 not, 1 undecided. "
-        "The smallest true difference that would show 4 times in 5: 0.071 to 0.143."
+        "Minimum detectable difference (80% power): 0.071 to 0.143."
     )
 
 
 def test_a_cell_without_an_interval_says_nothing_of_power() -> None:
     cell = CellDifference(QWEN, LLAMA, "", "", 0.5, 0.4, 0.6, 0.5, None, None, None, None, 0.0, None, None, 0, 0, 0)
     (found,) = replication.replications([cell], {}, 0.05)
-    assert (found.smallest_seen, found.power) == (None, None)
-    assert "would show" not in replication_line(found)
+    assert (found.minimum_detectable_difference, found.power) == (None, None)
+    assert "power" not in replication_line(found)
     assert replication_summary([found]) == "0 of 1 cells replicated within 0.05, 0 not, 1 undecided."
 
 
@@ -274,7 +274,7 @@ def test_an_earlier_interval_that_is_too_wide_is_blamed_and_no_number_of_items_i
     found = verdict((0.54, 0.50, 0.58), (0.54, 0.44, 0.64))
     assert found.n_needed is None
     assert found.because is not None
-    assert "no number of items here would do" in found.because
+    assert "whatever the number of items here" in found.because
 
 
 @given(
@@ -341,7 +341,7 @@ def test_a_computed_run_is_held_against_published_figures_of_its_pairs(tmp_path:
     # By hand: two such intervals of one cell reach hypot(below, above) to either side, and 2.802 / 1.960 = 1.4294.
     reaches = [math.hypot(row["ci95"][1] - row["fve_nrm"], row["fve_nrm"] - row["ci95"][0]) for row in figures["cells"]]
     seen = f"{1.4294 * min(reaches):.3f} to {1.4294 * max(reaches):.3f}"
-    assert lines[-1].endswith(f"The smallest true difference that would show 4 times in 5: {seen}.")
+    assert lines[-1].endswith(f"Minimum detectable difference (80% power): {seen}.")
 
 
 def numbers(text: str) -> list[tuple[str, float]]:

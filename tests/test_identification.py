@@ -4,23 +4,22 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.drawn_documents import draws_of
 
 from nlareport.batches import ActivationBatch
-from nlareport.rows.cell_rows import Measure
+from nlareport.rows.cell_rows import CellKey, Measure
 from nlareport.rows.item_rows import Resemblance
 from nlareport.rows.run_rows import PairId
 from nlareport.statistics.geometry import centre
-from nlareport.statistics.identification import identification, measure_cells
-from nlareport.statistics.resemblance import CentredGolds, resemble
+from nlareport.statistics.identification import CentredGolds, identification, measure_cells, resemble
 
 A, B = PairId("a"), PairId("b")
+CELL = CellKey(B, A)
 OF = ("identified_of_2", "identified_of_10", "identified_of_all")
 
 
-def measured(rows: list[Resemblance], document_of: dict[int, int] | None = None, **floors) -> dict[str, Measure]:
-    found = measure_cells(
-        {(B, A): rows}, {(B, A): floors.get("floor")}, document_of or {n: n for n in range(100)}, 300, 1
-    )
+def measured(rows: list[Resemblance], n_documents: int = 100, floor: float | None = None) -> dict[str, Measure]:
+    found = measure_cells({CELL: rows}, {CELL: floor}, draws_of(range(n_documents), 300, 1))
     return {row.measure: row for row in found}
 
 
@@ -63,7 +62,7 @@ def test_a_cell_without_a_reconstruction_has_no_measure():
 def figures(gold: np.ndarray, answers: np.ndarray) -> dict[str, Measure]:
     index = np.arange(len(gold))
     cell = resemble(B, CentredGolds(A, index, index, centre(gold)), ActivationBatch(A, index, answers))
-    return measured(cell.rows, {n: n for n in range(len(gold))}, floor=cell.others_cosine)
+    return measured(cell.rows, len(gold), cell.others_cosine)
 
 
 def test_perfect_reconstructions_are_always_identified():

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.drawn_documents import draws_of
 from support.trials import (
     Design,
     cell_coverage,
@@ -26,8 +27,15 @@ from nlareport.batches import ActivationBatch
 from nlareport.review.replication import difference_interval
 from nlareport.rows.run_rows import PairId
 from nlareport.statistics.baselines import Answers, estimate
+from nlareport.statistics.document_draws import VarianceScale
 from nlareport.statistics.geometry import best_constant_mse, centre, fve_nrm, mean_direction
-from nlareport.statistics.power import Z_INTERVAL, n_for_equivalence, power_to_see, smallest_seen, standard_error
+from nlareport.statistics.power import (
+    Z_INTERVAL,
+    minimum_detectable_difference,
+    n_for_equivalence,
+    power_to_see,
+    standard_error,
+)
 from nlareport.statistics.scores import measure_pair, null_scores
 
 TRIALS, DRAWS = 1000, 1000
@@ -142,8 +150,8 @@ def test_a_run_knows_its_own_power_from_its_interval():
     # By hand: an interval ± 0.098 has the error 0.05; (1.960 + 0.842) · 0.05 = 0.140.
     error = standard_error(-0.0979982, 0.0979982)
     assert error == pytest.approx(0.05)
-    assert smallest_seen(error) == pytest.approx(0.1401, abs=1e-4)
-    assert power_to_see(smallest_seen(error), error) == pytest.approx(0.8, abs=1e-4)
+    assert minimum_detectable_difference(error) == pytest.approx(0.1401, abs=1e-4)
+    assert power_to_see(minimum_detectable_difference(error), error) == pytest.approx(0.8, abs=1e-4)
     assert power_to_see(0.0, error) == pytest.approx(0.05)
     assert (power_to_see(0.1, 0.0), standard_error(None, None)) == (1.0, 0.0)
 
@@ -151,7 +159,7 @@ def test_a_run_knows_its_own_power_from_its_interval():
 @given(st.floats(0.001, 1), st.floats(0.001, 1), st.integers(2, 5000))
 def test_more_items_show_smaller_differences(error, difference, n_items):
     assert power_to_see(difference, error / 2) >= power_to_see(difference, error) - 1e-12
-    assert smallest_seen(error / 2) == pytest.approx(smallest_seen(error) / 2)
+    assert minimum_detectable_difference(error / 2) == pytest.approx(minimum_detectable_difference(error) / 2)
     # At the number asked for, the interval of no difference fits within the tolerance at both ends 9 times in 10.
     needed = n_for_equivalence(n_items, error, 0.0, difference)
     shrunk = error * (n_items / needed) ** 0.5
@@ -201,12 +209,10 @@ def test_the_best_constant_has_fve_meannorm_0(n_items, width, seed, offset):
     vectors = spread_about(np.random.default_rng(seed), [offset] * width, n_items)
     gold = ActivationBatch(CELL, np.arange(n_items), vectors)
     geometry = measure_pair(gold)
-    places = np.arange(n_items)
     everywhere = np.ones(n_items, dtype=np.bool_)
-    answers = Answers(
-        CELL, CELL, "best_constant", best_constant_mse(centre(gold.vectors)), everywhere, geometry.variance_nrm
-    )
-    (row,) = estimate([answers], places, 10, 1)
+    answers = Answers(CELL, CELL, "best_constant", best_constant_mse(centre(gold.vectors)), everywhere)
+    draws = draws_of(range(n_items), 10, 1, {CELL: VarianceScale(geometry.variance_nrm)})
+    (row,) = estimate([answers], draws)
     mean_error = (1 - row.fve_nrm) * geometry.variance_nrm
     assert 1 - mean_error / (2 * (1 - geometry.mean_norm)) == pytest.approx(0, abs=1e-9)
     assert row.fve_nrm <= 1e-12

@@ -20,7 +20,7 @@ from nlareport.errors import CorpusChanged, CorpusTooShort, RunIncomplete, RunOf
 from nlareport.publish import publish_run
 from nlareport.rows.item_rows import Score
 from nlareport.statistics.geometry import best_constant_mse, centre, unit_rows
-from nlareport.statistics.resampling import bootstrap_means, bootstrap_variances, document_codes, percentile_interval
+from nlareport.statistics.resampling import bootstrap_columns, bootstrap_variances, document_codes, percentile_interval
 from nlareport.store.reader import DuckDBReader
 from nlareport.store.run_file import RunFile
 from nlareport.store.vectors.activations import ActivationStore
@@ -275,7 +275,8 @@ def test_other_scoring_choices_score_the_same_answers_again(finished: Path) -> N
     variances = {key: bootstrap_variances(unit_rows(gold), documents, 200, 3) for key, gold in golds.items()}
 
     def interval(errors: list[float | None], target: str) -> tuple[float, float]:
-        return percentile_interval(1 - bootstrap_means(np.array(errors), documents, 200, 3) / variances[target])
+        means = bootstrap_columns([(np.array(errors), documents)], int(documents.max()) + 1, 200, 3)[:, 0]
+        return percentile_interval(1 - means / variances[target])
 
     for cell in (cell for cell in after.cells if cell.subset == "all"):
         key = (cell.source, cell.target)

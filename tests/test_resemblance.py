@@ -4,7 +4,7 @@ import pytest
 from nlareport.batches import ActivationBatch
 from nlareport.rows.run_rows import PairId
 from nlareport.statistics.geometry import centre, unit_rows
-from nlareport.statistics.resemblance import CentredGolds, resemble
+from nlareport.statistics.identification import CentredGolds, resemble
 
 A, B = PairId("a"), PairId("b")
 

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nlareport.statistics.baselines import nearest_of_others, neighbour_errors
 from nlareport.statistics.geometry import (
     Gram,
     best_constant_mse,
@@ -15,7 +16,6 @@ from nlareport.statistics.geometry import (
     unit_rows,
     variance_nrm,
 )
-from nlareport.statistics.nearest_neighbour import nearest_of_others, neighbour_errors
 from nlareport.statistics.ridge import PENALTIES, _weights, fit_ridge, folds, training_sizes
 
 N_ITEMS, D_SOURCE, D_TARGET = 240, 12, 20

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from nlareport.checks import CheckReport, GoldenOutcome, NumberFinding, Replication
 from nlareport.figure_text import interval, percent, plus, signed, signeds
+from nlareport.statistics.power import POWER
 
 VERDICT_WIDTH = 16
 
@@ -42,25 +43,25 @@ def replication_line(cell: Replication) -> str:
     if cell.interval is not None:
         kind = " paired" if cell.is_paired else ""
         line += f", difference {plus(cell.difference)} {interval(*cell.interval)}{kind}"
-    if cell.smallest_seen is not None:
+    if cell.minimum_detectable_difference is not None:
         line += (
-            f"; a true difference of {signed(cell.smallest_seen)} would show 4 times in 5, one of {cell.tolerance:g} "
-            f"{percent(cell.power)} of the time"
+            f"; minimum detectable difference {signed(cell.minimum_detectable_difference)} ({percent(POWER)} power), "
+            f"power at ±{cell.tolerance:g}: {percent(cell.power)}"
         )
     return f"{line}; {cell.because}" if cell.because else line
 
 
 def replication_summary(cells: Sequence[Replication]) -> str:
-    """How many cells have each verdict, and the range of differences that the intervals would have shown."""
+    """How many cells have each verdict, and the range of their minimum detectable differences."""
     times = Counter(cell.verdict for cell in cells)
     line = (
         f"{times['replicated']} of {len(cells)} cells replicated within {cells[0].tolerance:g}, "
         f"{times['not replicated']} not, {times['undecided']} undecided"
     )
-    seen = [cell.smallest_seen for cell in cells if cell.smallest_seen is not None]
+    seen = [cell.minimum_detectable_difference for cell in cells if cell.minimum_detectable_difference is not None]
     if not seen:
         return f"{line}."
-    return f"{line}. The smallest true difference that would show 4 times in 5: {signeds([min(seen), max(seen)])}."
+    return f"{line}. Minimum detectable difference ({percent(POWER)} power): {signeds([min(seen), max(seen)])}."
 
 
 def golden_line(row: GoldenOutcome) -> str:

@@ -1,34 +1,34 @@
-"""Two runs cell by cell and item by item, over the items they share.
+"""Paired differences of two runs: each cell, and each item, over the items both runs measured.
 
-Enter the scores and cells of two runs and their shared items; leave `CellDifference` and `ItemDifference` rows.
+Takes the scores and cells of two runs and their shared items, returns `CellDifference` and `ItemDifference` rows.
 The difference of a cell is that of its items' own differences, so what items share does not widen its interval;
-all items of a document move together. It never looks at how the runs were made.
+all items of a document move together. How the runs were made plays no part.
 
 A score is a fraction of V, and V is measured on a run's own items. Where the golds are the same but the runs' items
 are not, the same errors would score differently by V alone; so both are then held against one V (`target_scales`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
 from jaxtyping import Bool, Float64, Int64
 
 from nlareport.comparison import CellDifference, ItemDifference, SharedItems, TargetScale
-from nlareport.rows.cell_rows import Cell
+from nlareport.rows.cell_rows import Cell, CellKey
 from nlareport.rows.run_rows import Pair, PairId
-from nlareport.statistics.power import smallest_seen, standard_error
-from nlareport.statistics.resampling import bootstrap_ratios, percentile_interval
+from nlareport.statistics.document_draws import Column, DocumentDraws, Interval
+from nlareport.statistics.geometry import rescaled_fve
+from nlareport.statistics.power import minimum_detectable_difference, standard_error
 
 NORM_TOLERANCE = 0.01
-"""How far, in parts of itself, an activation's norm may be from the other run's to be the same activation: batches,
-devices and numbers of threads round bfloat16 otherwise."""
+"""How far apart, as a share of the larger, two runs' norms of one activation may be: batches, devices and numbers of
+threads round bfloat16 differently."""
 ALIKE = 0.95
-"""Of so many of the shared items it must be, in parts of all: rounding takes single ones further (of Gemma-3-270M
-three in 120, by 1.4% at most, with one thread against two), another block or another model nearly all."""
-
-Interval = tuple[float, float]
+"""The share of the shared items at which it must: rounding takes single ones further (of Gemma-3-270M three in 120, by
+1.4% at most, with one thread against two), another block or another model nearly all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,14 @@ class Measured:
     norms: pl.DataFrame
     """`item_id`, `pair_id`, `activation_norm`."""
     n_items: int
+
+
+class _Stated(NamedTuple):
+    """What a run itself says of a cell; nothing where it has none."""
+
+    fve: float | None = None
+    low: float | None = None
+    high: float | None = None
 
 
 def target_scales(a: Measured, b: Measured, shared: SharedItems) -> list[TargetScale]:
@@ -70,33 +78,43 @@ def compare_cells(
 
     Without shared items the cells are compared by the runs' own values and have no interval.
     """
-    keys = [(source.pair_id, target.pair_id) for source in a.pairs for target in a.pairs]
+    keys = _keys(a)
     fve_a = _on_scale(_fve_columns(a.scores, shared.frame["item_a"], keys), keys, _ratios(scales, "a"))
     fve_b = _on_scale(_fve_columns(b.scores, shared.frame["item_b"], keys), keys, _ratios(scales, "b"))
     differences = fve_b - fve_a
     documents = shared.frame["document"].to_numpy()
-    intervals = _intervals(differences, documents, draws, seed)
+    intervals = _intervals(differences, DocumentDraws(documents, draws, seed))
     labels = {pair.pair_id: pair.label for pair in a.pairs}
-    stated_a, stated_b = ({(cell.source, cell.target): cell for cell in run.cells} for run in (a, b))
+    stated_a, stated_b = _stated(a), _stated(b)
     cells = [
         _cell(
-            (labels[source], labels[target]),
-            (_stated(stated_a, source, target), _stated(stated_b, source, target)),
+            key,
+            (labels[key.source], labels[key.target]),
+            (stated_a.get(key, _Stated()), stated_b.get(key, _Stated())),
             (fve_a[:, column], fve_b[:, column]),
             documents,
-            intervals.get(column),
+            intervals[column],
         )
-        for column, (source, target) in enumerate(keys)
+        for column, key in enumerate(keys)
     ]
     return cells, _items(differences, shared.frame)
 
 
 def compare_items(a: Measured, b: Measured, shared: SharedItems) -> list[ItemDifference]:
     """Every shared item scored in both runs, each against its own run's V, ordered from fall to rise."""
-    keys = [(source.pair_id, target.pair_id) for source in a.pairs for target in a.pairs]
+    keys = _keys(a)
     fve_a = _fve_columns(a.scores, shared.frame["item_a"], keys)
     fve_b = _fve_columns(b.scores, shared.frame["item_b"], keys)
     return _items(fve_b - fve_a, shared.frame)
+
+
+def _keys(run: Measured) -> list[CellKey]:
+    """Every cell of its pairs, row by row."""
+    return [CellKey(source.pair_id, target.pair_id) for source in run.pairs for target in run.pairs]
+
+
+def _stated(run: Measured) -> dict[CellKey, _Stated]:
+    return {CellKey(cell.source, cell.target): _Stated(cell.fve_nrm, cell.ci_low, cell.ci_high) for cell in run.cells}
 
 
 def _same_norms(norms_a: pl.DataFrame, norms_b: pl.DataFrame, items: pl.DataFrame) -> dict[PairId, bool]:
@@ -123,20 +141,24 @@ def _ratios(scales: Sequence[TargetScale], side: str) -> dict[PairId, float]:
 
 
 def _on_scale(
-    fve: Float64[np.ndarray, "item cell"], keys: Sequence[tuple[PairId, PairId]], ratios: Mapping[PairId, float]
+    fve: Float64[np.ndarray, "item cell"], keys: Sequence[CellKey], ratios: dict[PairId, float]
 ) -> Float64[np.ndarray, "item cell"]:
-    """The same errors under another V: `1 - mse/V'` is `1 - (1 - fve) V/V'`, which needs no `mse_nrm`."""
-    ratio = np.array([ratios.get(target, 1.0) for _, target in keys])
-    return np.where(ratio == 1.0, fve, 1.0 - (1.0 - fve) * ratio)
+    """The same errors as shares of the V that both runs are held against."""
+    scaled = fve.copy()
+    for column, key in enumerate(keys):
+        # A ratio of 1 would still round.
+        if (ratio := ratios.get(key.target, 1.0)) != 1.0:
+            scaled[:, column] = rescaled_fve(fve[:, column], ratio)
+    return scaled
 
 
 def _fve_columns(
-    scores: pl.DataFrame, item_ids: pl.Series, keys: Sequence[tuple[PairId, PairId]]
+    scores: pl.DataFrame, item_ids: pl.Series, keys: Sequence[CellKey]
 ) -> Float64[np.ndarray, "item cell"]:
     """One row per shared item in the order given, one column per cell; NaN where the run has no score."""
     places = pl.DataFrame({"item_id": item_ids, "place": range(len(item_ids))}, schema_overrides={"place": pl.Int64})
     columns = pl.DataFrame(
-        {"source": [source for source, _ in keys], "target": [target for _, target in keys], "column": range(len(keys))}
+        {"source": [key.source for key in keys], "target": [key.target for key in keys], "column": range(len(keys))}
     )
     placed = scores.drop_nulls("fve_nrm").join(places, on="item_id").join(columns, on=["source", "target"])
     values = np.full((len(item_ids), len(keys)), np.nan)
@@ -144,61 +166,54 @@ def _fve_columns(
     return values
 
 
-def _intervals(
-    differences: Float64[np.ndarray, "item cell"], documents: Int64[np.ndarray, " item"], draws: int, seed: int
-) -> dict[int, Interval]:
-    """95% intervals of the columns with values in at least two documents; all from the same drawn documents."""
+def _intervals(differences: Float64[np.ndarray, "item cell"], draws: DocumentDraws) -> list[Interval]:
+    """The 95% interval of each cell's mean difference; all from the same drawn documents."""
     known = np.isfinite(differences)
-    chosen = [column for column in range(differences.shape[1]) if len(np.unique(documents[known[:, column]])) >= 2]
-    if not chosen:
-        return {}
-    n_documents = int(documents.max()) + 1
-    values = np.where(known, differences, 0.0)
-    sums = [np.bincount(documents, weights=values[:, column], minlength=n_documents) for column in chosen]
-    counts = [np.bincount(documents[known[:, column]], minlength=n_documents) for column in chosen]
-    drawn = bootstrap_ratios(np.stack(sums, axis=1), np.stack(counts, axis=1).astype(np.float64), draws, seed)
-    return {column: percentile_interval(means) for column, means in zip(chosen, drawn.T, strict=True)}
-
-
-def _stated(cells: Mapping[tuple[PairId, PairId], Cell], source: PairId, target: PairId) -> Cell:
-    """The run's own cell; one without a value where the run has none."""
-    return cells.get((source, target), Cell(source, target, "all", None, None, *[None] * 9))
+    return draws.intervals(
+        [
+            Column(column[is_known], draws.documents[is_known])
+            for column, is_known in zip(differences.T, known.T, strict=True)
+        ]
+    )
 
 
 def _cell(
+    key: CellKey,
     labels: tuple[str, str],
-    stated: tuple[Cell, Cell],
+    stated: tuple[_Stated, _Stated],
     fve: tuple[Float64[np.ndarray, " item"], Float64[np.ndarray, " item"]],
     documents: Int64[np.ndarray, " item"],
-    interval: Interval | None,
+    interval: Interval,
 ) -> CellDifference:
     (a, b), (fve_a, fve_b) = stated, fve
     scored_a, scored_b = np.isfinite(fve_a), np.isfinite(fve_b)
     both: Bool[np.ndarray, " item"] = scored_a & scored_b
-    difference = None if a.fve_nrm is None or b.fve_nrm is None else b.fve_nrm - a.fve_nrm
+    difference = None if a.fve is None or b.fve is None else b.fve - a.fve
     if both.any():
         # The mean of the items' own differences, not the difference of means: exactly 0 where nothing moved.
         difference = float((fve_b - fve_a)[both].mean())
     return CellDifference(
-        source=a.source,
-        target=a.target,
+        source=key.source,
+        target=key.target,
         source_label=labels[0],
         target_label=labels[1],
-        fve_a=a.fve_nrm,
-        low_a=a.ci_low,
-        high_a=a.ci_high,
-        fve_b=b.fve_nrm,
-        low_b=b.ci_low,
-        high_b=b.ci_high,
+        fve_a=a.fve,
+        low_a=a.low,
+        high_a=a.high,
+        fve_b=b.fve,
+        low_b=b.low,
+        high_b=b.high,
         shared_a=float(fve_a[both].mean()) if both.any() else None,
         shared_b=float(fve_b[both].mean()) if both.any() else None,
         difference=difference,
-        low=None if interval is None else interval[0],
-        high=None if interval is None else interval[1],
+        low=interval[0],
+        high=interval[1],
         n_items=int(both.sum()),
         n_scored_once=int((scored_a ^ scored_b).sum()),
         n_documents=len(np.unique(documents[both])),
-        smallest_seen=None if interval is None else smallest_seen(standard_error(*interval)),
+        minimum_detectable_difference=(
+            None if interval[0] is None else minimum_detectable_difference(standard_error(*interval))
+        ),
     )
 
 

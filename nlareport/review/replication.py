@@ -1,12 +1,12 @@
 """Whether a run replicates an earlier one, cell by cell: a test of equivalence within a tolerance.
 
-Enter cells of both runs as a comparison left them; leaves a verdict each. A cell is replicated when the whole 95%
-interval of the difference lies within ± the tolerance, not replicated when it lies wholly outside, else undecided: an
-interval too wide is no evidence either way.
+Takes the cells of a comparison, returns a verdict each. A cell is replicated when the whole 95% interval of the
+difference lies within ± the tolerance, not replicated when it lies wholly outside, else undecided: an interval too wide
+is no evidence either way.
 
 Where runs share items the interval is the paired one. Otherwise it is made of the two runs' own intervals (Zou and
 Donner 2008, "MOVER"), as of two runs on different documents. An earlier value published without an interval counts
-as exact. Beside each verdict stands what the interval could have seen, whatever it did see.
+as exact. Each verdict comes with the minimum detectable difference of its interval and the power at the tolerance.
 """
 
 import math
@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from nlareport.checks import Replication, ReplicationVerdict
 from nlareport.comparison import CellDifference
 from nlareport.rows.run_rows import PairId
-from nlareport.statistics.power import n_for_equivalence, power_to_see, smallest_seen, standard_error
+from nlareport.statistics.power import minimum_detectable_difference, n_for_equivalence, power_to_see, standard_error
 
 
 def replications(
@@ -80,7 +80,7 @@ def _replication(cell: CellDifference, n_here: int | None, tolerance: float) -> 
         n_here,
         needed,
         tolerance,
-        None if error is None else smallest_seen(error),
+        None if error is None else minimum_detectable_difference(error),
         None if error is None else power_to_see(tolerance, error),
         because,
     )
@@ -99,7 +99,10 @@ def _undecided(
         return "the interval of the difference crosses the tolerance, and how many items it is of is not known", None
     needed = n_for_equivalence(n_items, here, there, tolerance)
     if needed is None:
-        return "the earlier run's interval alone is too wide for this tolerance; no number of items here would do", None
+        return (
+            "the earlier run's interval alone is too wide for this tolerance, whatever the number of items here",
+            None,
+        )
     if needed <= n_items:
         return f"the difference lies close to the tolerance, though {n_items:,} items are enough for none", needed
     return f"{n_items:,} items are too few; about {needed:,} would tell no difference from one of {tolerance:g}", needed

@@ -5,12 +5,19 @@ One frozen dataclass per table, fields in column order. What the columns mean to
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from nlareport.rows.run_rows import PairId
 
 MeasureName = Literal["centred_cosine", "identified_of_2", "identified_of_10", "identified_of_all", "ceiling_fraction"]
 Role = Literal["source", "target"]
+
+
+class CellKey(NamedTuple):
+    """Which entry of the matrix."""
+
+    source: PairId
+    target: PairId
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,24 +7,21 @@ that opens a model; what they come to is worked out with the scores.
 from collections import defaultdict
 from collections.abc import Sequence
 
-import numpy as np
-from jaxtyping import Float64
-
 from nlareport.experiment import PairSpec
 from nlareport.rows.ablation_methods import AblationMethod
 from nlareport.rows.cell_rows import AblationCell
 from nlareport.rows.item_rows import Ablation, Explanation, Item, Score
 from nlareport.rows.run_rows import Pair, PairId
-from nlareport.run.context import Work, document_of, item_ids, rows_at, unfinished
+from nlareport.run.context import Work, item_ids, rows_at, unfinished
 from nlareport.run.models import READING_BATCHES
 from nlareport.run.recorded_checkpoints import opened_reconstructor
 from nlareport.run.vector_origins import activations_of, reconstructions_of
 from nlareport.stages import ablate, reconstruct
 from nlareport.statistics import ablation_cells
+from nlareport.statistics.document_draws import DocumentDraws
 
 Batch = tuple[PairId, AblationMethod, list[Explanation]]
 Texts = dict[PairId, dict[int, str]]
-VarianceDraws = dict[PairId, Float64[np.ndarray, " draw"]]
 
 
 def ablate_explanations(work: Work) -> None:
@@ -58,7 +55,7 @@ def summarize_ablations(
     pairs: list[Pair],
     items: list[Item],
     scores: list[Score],
-    variance_draws: VarianceDraws | None,
+    draws: DocumentDraws,
 ) -> list[AblationCell]:
     """One row per cell and method the experiment lists, over the items whose texts were changed.
 
@@ -68,7 +65,6 @@ def summarize_ablations(
     if not work.experiment.ablations:
         return []
     chosen, texts = item_ids(_ablated_items(work, items)), _texts(work)
-    documents = document_of(items)
     written: dict[tuple[PairId, PairId], list[Score]] = defaultdict(list)
     for score in scores:
         if score.item_id in chosen:
@@ -83,15 +79,7 @@ def summarize_ablations(
             for s in (pair.pair_id for pair in pairs)
             for ordinal, method in enumerate(work.experiment.ablations)
         ]
-        cells += ablation_cells.ablation_cells(
-            target,
-            of_target,
-            next(pair.variance_nrm or 0.0 for pair in pairs if pair.pair_id == target),
-            documents,
-            work.experiment.scoring.bootstrap_draws,
-            work.experiment.sampling.seed,
-            None if variance_draws is None else variance_draws[target],
-        )
+        cells += ablation_cells.ablation_cells(target, of_target, draws)
     return cells
 
 

@@ -1,4 +1,4 @@
-"""What answers other than explanations score on every cell, and how a linear map gains from more items.
+"""Baselines: what answers other than explanations score on every cell, and how a linear map gains from more items.
 
 Part of the scoring step. Everything but the plain text is arithmetic of activations in n×n Gram matrices, so that its
 cost hardly depends on d_model.
@@ -8,18 +8,17 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float64, Int
+from jaxtyping import Float64
 
-from nlareport.rows.cell_rows import Baseline, LearningCurve
+from nlareport.rows.cell_rows import Baseline, CellKey, LearningCurve
 from nlareport.rows.item_rows import Item, Score
 from nlareport.rows.run_rows import Pair, PairId
-from nlareport.run.ablation import VarianceDraws
 from nlareport.run.context import Work, scored_items
 from nlareport.run.context_reading import plain_errors
-from nlareport.statistics import nearest_neighbour, ridge
-from nlareport.statistics.baselines import Answers, estimate
+from nlareport.statistics import ridge
+from nlareport.statistics.baselines import Answers, estimate, nearest_of_others, neighbour_errors
+from nlareport.statistics.document_draws import DocumentDraws
 from nlareport.statistics.geometry import Centred, Gram, best_constant_mse, gram
-from nlareport.statistics.resampling import document_codes
 
 Errors = Float64[np.ndarray, " item"]
 AnswersOf = Callable[[PairId, PairId, str, Errors], Answers]
@@ -30,8 +29,7 @@ class _Measured:
     """What all baselines of a run are made from; arrays hold one row per item, in the items' order."""
 
     pairs: list[Pair]
-    document_index: Int[np.ndarray, " item"]
-    seed: int
+    draws: DocumentDraws
     centred: Mapping[PairId, Centred]
     grams: Mapping[PairId, Gram]
 
@@ -42,7 +40,7 @@ def score_baselines(
     items: list[Item],
     scores: list[Score],
     centred: Mapping[PairId, Centred],
-    variance_draws: VarianceDraws | None,
+    draws: DocumentDraws,
 ) -> tuple[list[Baseline], list[LearningCurve]]:
     """Every baseline of every cell, on exactly the items the cell scored, and the linear map's learning curve.
 
@@ -52,16 +50,13 @@ def score_baselines(
         TooFewItems: a pair's V is 0.
         ZeroVector: the mean direction of a pair's activations has norm 0.
     """
-    document_index = document_codes([item.doc_id for item in items])
     grams = {pair_id: gram(gold) for pair_id, gold in centred.items()}
-    measured = _Measured(pairs, document_index, work.experiment.sampling.seed, centred, grams)
+    measured = _Measured(pairs, draws, centred, grams)
     scored = scored_items(pairs, scores)
     is_scored = {cell: np.array([item.item_id in known for item in items]) for cell, known in scored.items()}
-    variances = {pair.pair_id: pair.variance_nrm or 0.0 for pair in pairs}
 
     def answers(source: PairId, target: PairId, method: str, errors: Errors) -> Answers:
-        drawn = None if variance_draws is None else variance_draws[target]
-        return Answers(source, target, method, errors, is_scored[source, target], variances[target], drawn)
+        return Answers(source, target, method, errors, is_scored[CellKey(source, target)])
 
     plain = plain_errors(work, items)
     columns = [*_constants(measured, answers), *_neighbours(measured, answers)]
@@ -72,18 +67,14 @@ def score_baselines(
         for target in pairs
     ]
     curve = list(_ridge(measured, answers))
-    return _rows(columns, curve, document_index, work.experiment.scoring.bootstrap_draws, measured.seed)
+    return _rows(columns, curve, draws)
 
 
 def _rows(
-    columns: list[Answers],
-    curve: list[tuple[int, bool, Answers]],
-    document_index: Int[np.ndarray, " item"],
-    draws: int,
-    seed: int,
+    columns: list[Answers], curve: list[tuple[int, bool, Answers]], draws: DocumentDraws
 ) -> tuple[list[Baseline], list[LearningCurve]]:
     """All figures at once, so that the documents are drawn once."""
-    found = estimate([*columns, *(answer for _, _, answer in curve)], document_index, draws, seed)
+    found = estimate([*columns, *(answer for _, _, answer in curve)], draws)
     plain, fitted = found[: len(columns)], found[len(columns) :]
     baselines = [
         Baseline(answer.source, answer.target, answer.method, *figures)
@@ -107,12 +98,12 @@ def _constants(measured: _Measured, answers: AnswersOf) -> Iterator[Answers]:
 
 def _neighbours(measured: _Measured, answers: AnswersOf) -> Iterator[Answers]:
     """The activation at the item of another document that the source's activation finds most alike."""
-    if measured.document_index.max(initial=0) == 0:
+    if measured.draws.documents.max(initial=0) == 0:
         return
     for source in measured.pairs:
-        nearest = nearest_neighbour.nearest_of_others(measured.grams[source.pair_id], measured.document_index)
+        nearest = nearest_of_others(measured.grams[source.pair_id], measured.draws.documents)
         for target in measured.pairs:
-            errors = nearest_neighbour.neighbour_errors(measured.grams[target.pair_id], nearest)
+            errors = neighbour_errors(measured.grams[target.pair_id], nearest)
             yield answers(source.pair_id, target.pair_id, "nearest_neighbour", errors)
 
 
@@ -121,11 +112,11 @@ def _ridge(measured: _Measured, answers: AnswersOf) -> Iterator[tuple[int, bool,
 
     From a pair to itself the map is the identity and says nothing.
     """
-    sizes = ridge.training_sizes(measured.document_index)
+    sizes = ridge.training_sizes(measured.draws.documents)
     for source in measured.pairs:
         targets = [pair.pair_id for pair in measured.pairs if pair is not source]
         for size in sizes:
-            parts = ridge.folds(measured.document_index, size, measured.seed)
+            parts = ridge.folds(measured.draws.documents, size, measured.draws.seed)
             target_grams = [measured.grams[target] for target in targets]
             fit = ridge.fit_ridge(measured.grams[source.pair_id], target_grams, parts)
             for target, errors in zip(targets, fit.errors, strict=True):

@@ -13,14 +13,11 @@ from nlareport.batches import ActivationBatch
 from nlareport.errors import RunIncomplete
 from nlareport.experiment import Experiment, PairSpec
 from nlareport.ports import Progress, in_batches
+from nlareport.rows.cell_rows import CellKey
 from nlareport.rows.item_rows import AnswerMark, Explanation, Item, Mark, Score
 from nlareport.rows.run_rows import Pair, PairId
-from nlareport.statistics.resampling import document_codes
 from nlareport.store.run_file import RunFile
 from nlareport.store.vectors.activations import ActivationStore
-
-CellName = tuple[PairId, PairId]
-"""Source and target."""
 
 HasItem = TypeVar("HasItem", Item, Explanation)
 
@@ -97,17 +94,11 @@ def among(batch: ActivationBatch, chosen: set[int]) -> ActivationBatch:
     return replace(batch, item_ids=batch.item_ids[is_chosen], vectors=batch.vectors[is_chosen])
 
 
-def document_of(items: Sequence[Item]) -> dict[int, int]:
-    """The number of each item's document, the same wherever a statistic of the run is drawn."""
-    codes = document_codes([item.doc_id for item in items])
-    return dict(zip([item.item_id for item in items], codes.tolist(), strict=True))
-
-
-def scored_items(pairs: Iterable[Pair], scores: Iterable[Score]) -> dict[CellName, set[int]]:
+def scored_items(pairs: Iterable[Pair], scores: Iterable[Score]) -> dict[CellKey, set[int]]:
     """The items with an error, of every cell; a cell without one is there too."""
     names = [pair.pair_id for pair in pairs]
-    scored: dict[CellName, set[int]] = {(source, target): set() for source in names for target in names}
+    scored: dict[CellKey, set[int]] = {CellKey(source, target): set() for source in names for target in names}
     for row in scores:
         if row.mse_nrm is not None:
-            scored[row.source, row.target].add(row.item_id)
+            scored[CellKey(row.source, row.target)].add(row.item_id)
     return scored

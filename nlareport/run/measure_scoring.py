@@ -1,6 +1,6 @@
-"""What stands beside the cells: items graded by a target's properties, measures that need no V, effects.
+"""Measures of the cells: items graded by a target's properties, identification, ceiling fractions, additive effects.
 
-A part of the score step, which stores what it returns.
+Part of the scoring step, which stores what this returns.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,15 +9,16 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from nlareport.batches import ActivationBatch
-from nlareport.rows.cell_rows import Effect, Measure, SubsetRange
-from nlareport.rows.item_rows import Activation, Alignment, Item, Resemblance, Score
+from nlareport.rows.cell_rows import CellKey, Effect, Measure, SubsetRange
+from nlareport.rows.item_rows import Activation, Alignment, Resemblance, Score
 from nlareport.rows.run_rows import Pair, PairId
-from nlareport.run.ablation import VarianceDraws
-from nlareport.run.context import CellName, Work, document_of
-from nlareport.statistics import additive_effects, graded_subsets, identification
+from nlareport.statistics import graded_subsets, identification
+from nlareport.statistics.additive_effects import effects
+from nlareport.statistics.ceiling_fractions import ceiling_measures
+from nlareport.statistics.document_draws import DocumentDraws
+from nlareport.statistics.drawn_cells import draw_cells
 from nlareport.statistics.geometry import Centred
-from nlareport.statistics.resampling import variance_ratios
-from nlareport.statistics.resemblance import CellResemblance
+from nlareport.statistics.identification import CellResemblance
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,26 +60,17 @@ def grade_items(
 
 
 def measure_cells(
-    work: Work,
     pairs: Sequence[Pair],
-    items: Sequence[Item],
     scores: Sequence[Score],
-    resemblances: Mapping[CellName, CellResemblance],
-    variance_draws: VarianceDraws | None,
+    resemblances: Mapping[CellKey, CellResemblance],
+    draws: DocumentDraws,
 ) -> dict[type, Sequence[object]]:
     """The rows of `resemblance`, `measure` and `effect`, by row type."""
-    draws, seed = work.experiment.scoring.bootstrap_draws, work.experiment.sampling.seed
-    # The same documents under the same numbers as everywhere in the run, so that all statistics share their draws.
-    documents = document_of(items)
     rows = {key: found.rows for key, found in resemblances.items()}
     floors = {key: found.others_cosine for key, found in resemblances.items()}
-    ratios = variance_ratios({pair.pair_id: pair.variance_nrm for pair in pairs}, variance_draws)
-    cells = additive_effects.draw_cells(scores, documents, draws, seed, ratios)
+    cells = draw_cells(scores, draws)
     return {
         Resemblance: [row for of_cell in rows.values() for row in of_cell],
-        Measure: [
-            *identification.measure_cells(rows, floors, documents, draws, seed),
-            *additive_effects.ceiling_fractions(cells),
-        ],
-        Effect: additive_effects.effects([pair.pair_id for pair in pairs], cells),
+        Measure: [*identification.measure_cells(rows, floors, draws), *ceiling_measures(cells)],
+        Effect: effects([pair.pair_id for pair in pairs], cells.values, cells.drawn),
     }

@@ -13,24 +13,24 @@ from nlareport.claims.reading import read_claims
 from nlareport.errors import RunIncomplete
 from nlareport.experiment import Experiment
 from nlareport.ports import Row
-from nlareport.rows.cell_rows import AblationCell, Baseline, Cell, LearningCurve, SubsetRange
+from nlareport.rows.cell_rows import AblationCell, Baseline, Cell, CellKey, LearningCurve, SubsetRange
 from nlareport.rows.item_rows import Activation, Alignment, Explanation, Item, NullScore, Outlier, Score
 from nlareport.rows.run_rows import Claim, Pair, PairId
 from nlareport.run import measure_scoring
-from nlareport.run.ablation import VarianceDraws, n_outstanding, summarize_ablations
+from nlareport.run.ablation import n_outstanding, summarize_ablations
 from nlareport.run.baseline_scoring import score_baselines
 from nlareport.run.checkpoint_changes import weights_by_pair
-from nlareport.run.context import CellName, Work, among, rows_at
+from nlareport.run.context import Work, among, rows_at
 from nlareport.run.context_reading import n_unread
 from nlareport.run.recorded_checkpoints import stored_making
 from nlareport.run.vector_checks import lacks_vectors
 from nlareport.run.vector_origins import activations_of, reconstructions_of
 from nlareport.stages import reconstruct
 from nlareport.statistics import outliers
-from nlareport.statistics.cells import resampled_variances, summarize
+from nlareport.statistics.cells import summarize
+from nlareport.statistics.document_draws import DocumentDraws
 from nlareport.statistics.geometry import Centred, centre
-from nlareport.statistics.resampling import document_codes
-from nlareport.statistics.resemblance import CellResemblance, CentredGolds, resemble
+from nlareport.statistics.identification import CellResemblance, CentredGolds, resemble
 from nlareport.statistics.scores import measure_pair, null_scores, score_cell
 from nlareport.store.run_file import RunFile
 from nlareport.store.vectors.activations import ActivationStore
@@ -128,14 +128,13 @@ def _score(work: Work, items: list[Item]) -> None:
     flagged = {row.item_id for row in found}
     items = [replace(item, is_outlier=item.item_id in flagged) for item in items]
     centred = {pair_id: centre(gold.vectors) for pair_id, gold in golds.items()}
-    scores, nulls, resemblances = _score_cells(work, pairs, items, golds, centred, explanations)
-    variance_draws = _variance_draws(work, pairs, items, golds)
-    draws, seed = work.experiment.scoring.bootstrap_draws, work.experiment.sampling.seed
+    draws = _draws(work, pairs, items, golds)
+    scores, nulls, resemblances = _score_cells(work, pairs, golds, centred, explanations, draws)
     grades = measure_scoring.grade_items(golds, centred, alignments)
-    cells = summarize(pairs, items, scores, nulls, draws, seed, variance_draws, grades.members)
-    beside = measure_scoring.measure_cells(work, pairs, items, scores, resemblances, variance_draws)
-    baselines, curves = score_baselines(work, pairs, items, scores, centred, variance_draws)
-    drops = summarize_ablations(work, pairs, items, scores, variance_draws)
+    cells = summarize(pairs, items, scores, nulls, draws, grades.members)
+    beside = measure_scoring.measure_cells(pairs, scores, resemblances, draws)
+    baselines, curves = score_baselines(work, pairs, items, scores, centred, draws)
+    drops = summarize_ablations(work, pairs, items, scores, draws)
     with work.run_file.transaction():
         work.run_file.put(pairs, items)
         work.run_file.replace(
@@ -159,17 +158,23 @@ def _measured(pair: Pair, gold: ActivationBatch) -> Pair:
     return replace(pair, variance_nrm=geometry.variance_nrm, mean_norm=geometry.mean_norm)
 
 
+def _draws(work: Work, pairs: list[Pair], items: list[Item], golds: dict[PairId, ActivationBatch]) -> DocumentDraws:
+    """What every interval of the run is drawn from, V too unless the experiment holds it fixed."""
+    scoring, seed = work.experiment.scoring, work.experiment.sampling.seed
+    drawn = golds if scoring.variance == "resampled" else {}
+    return DocumentDraws.of(items, scoring.bootstrap_draws, seed, pairs, drawn)
+
+
 def _score_cells(
     work: Work,
     pairs: list[Pair],
-    items: list[Item],
     golds: dict[PairId, ActivationBatch],
     centred: dict[PairId, Centred],
     explanations: dict[PairId, list[Explanation]],
-) -> tuple[list[Score], list[NullScore], dict[CellName, CellResemblance]]:
+    draws: DocumentDraws,
+) -> tuple[list[Score], list[NullScore], dict[CellKey, CellResemblance]]:
     """All that needs a cell's reconstructions, which are read once, one cell at a time."""
-    scoring, seed = work.experiment.scoring, work.experiment.sampling.seed
-    document_index = document_codes([item.doc_id for item in items])
+    scoring = work.experiment.scoring
     marks = {source: work.marks(source) for source in explanations}
     offering = {
         source: {
@@ -181,10 +186,10 @@ def _score_cells(
     }
     scores: list[Score] = []
     nulls: list[NullScore] = []
-    resemblances: dict[CellName, CellResemblance] = {}
+    resemblances: dict[CellKey, CellResemblance] = {}
     for target in pairs:
         gold = golds[target.pair_id]
-        others = CentredGolds(target.pair_id, gold.item_ids, document_index, centred[target.pair_id])
+        others = CentredGolds(target.pair_id, gold.item_ids, draws.documents, centred[target.pair_id])
         for source in pairs:
             answers = reconstructions_of(work, source.pair_id, target.pair_id)
             # The folder may hold answers to texts that no longer count: `scoring.unclean` can change.
@@ -192,19 +197,9 @@ def _score_cells(
             cell = (source.pair_id, target.pair_id, gold, answers)
             of_source, variance = explanations[source.pair_id], target.variance_nrm or 0.0
             scores += score_cell(*cell, of_source, variance, scoring.unclean, marks[source.pair_id])
-            nulls += null_scores(*cell, document_index, scoring.permutations, seed)
-            resemblances[source.pair_id, target.pair_id] = resemble(source.pair_id, others, answers)
+            nulls += null_scores(*cell, draws.documents, scoring.permutations, draws.seed)
+            resemblances[CellKey(source.pair_id, target.pair_id)] = resemble(source.pair_id, others, answers)
     return scores, nulls, resemblances
-
-
-def _variance_draws(
-    work: Work, pairs: list[Pair], items: list[Item], golds: dict[PairId, ActivationBatch]
-) -> VarianceDraws | None:
-    """V of every pair on each bootstrap draw; None where V is held fixed."""
-    if work.experiment.scoring.variance == "fixed":
-        return None
-    draws, seed = work.experiment.scoring.bootstrap_draws, work.experiment.sampling.seed
-    return {pair.pair_id: resampled_variances(golds[pair.pair_id], items, draws, seed) for pair in pairs}
 
 
 def _by(rows: Iterable[Row], key: Callable[[Row], Key]) -> dict[Key, list[Row]]:

@@ -1,20 +1,22 @@
-"""Drops: what changes to the texts leave of a target's scores, and what they take.
+"""Ablation cells: what a change to the explanations leaves of a cell's score, and the paired drop it causes.
 
-Enter scores and the errors of changed texts; leave `AblationCell` rows. Both are taken over the same items, so the
+Takes scores and the errors of changed texts, returns `AblationCell` rows. Both are taken over the same items, so the
 difference is paired, and its interval is that of the items' own differences.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Float64
+from jaxtyping import Float64
 
 from nlareport.rows.cell_rows import AblationCell
 from nlareport.rows.item_rows import Ablation, Score
 from nlareport.rows.run_rows import PairId
+from nlareport.statistics.document_draws import Column, DocumentDraws, interval
 from nlareport.statistics.geometry import fve_nrm
-from nlareport.statistics.resampling import bootstrap_columns, percentile_interval
+
+Drawn = Float64[np.ndarray, " draw"] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,61 +52,39 @@ def changed_cell(
     return ChangedCell(source, method, ordinal, errors)
 
 
-def ablation_cells(
-    target: PairId,
-    changed: Sequence[ChangedCell],
-    variance: float,
-    document_of: Mapping[int, int],
-    draws: int,
-    seed: int,
-    variance_draws: Float[np.ndarray, " draw"] | None = None,
-) -> list[AblationCell]:
-    """One row per changed cell of a target, in their order; `variance` is the target's V.
-
-    `document_of` numbers the documents of all the run's items from 0; every cell shares the run's draws of them.
-    `variance_draws` holds V on each bootstrap draw; without it V is held fixed. No interval with fewer than two
-    documents, and no value without an item scored both ways.
+def ablation_cells(target: PairId, changed: Sequence[ChangedCell], draws: DocumentDraws) -> list[AblationCell]:
+    """One row per changed cell of a target, in their order; no value without an item scored both ways.
 
     Raises:
-        TooFewItems: V is 0.
+        TooFewItems: V of the target is 0.
     """
-    drawn = _drawn_errors(changed, document_of, draws, seed) if changed else np.zeros((draws, 0))
-    denominator = np.array(variance) if variance_draws is None else np.asarray(variance_draws)
-    return [
-        _row(target, cell, variance, denominator, document_of, drawn[:, 2 * place : 2 * place + 2])
-        for place, cell in enumerate(changed)
-    ]
+    columns = [column for cell in changed for column in _columns(cell, draws)]
+    drawn = draws.means(columns)
+    return [_row(target, cell, drawn[2 * place], drawn[2 * place + 1], draws) for place, cell in enumerate(changed)]
 
 
-def _drawn_errors(
-    changed: Sequence[ChangedCell], document_of: Mapping[int, int], draws: int, seed: int
-) -> Float64[np.ndarray, "draw column"]:
-    """Per draw of documents two columns a cell: its mean changed error, and the mean difference from as written."""
-    columns = []
-    for cell in changed:
-        documents = np.array([document_of[item_id] for item_id in cell.errors], dtype=np.int64)
-        written, after = np.array(list(cell.errors.values()), dtype=np.float64).reshape(-1, 2).T
-        columns += [(after, documents), (after - written, documents)]
-    return bootstrap_columns(columns, max(document_of.values()) + 1, draws, seed)
+def _columns(cell: ChangedCell, draws: DocumentDraws) -> tuple[Column, Column]:
+    """A cell's changed errors, and their differences from those as written."""
+    written, changed = _errors(cell)
+    return draws.column(changed, cell.errors), draws.column(changed - written, cell.errors)
 
 
-def _row(
-    target: PairId,
-    cell: ChangedCell,
-    variance: float,
-    denominator: Float[np.ndarray, " draw"] | Float[np.ndarray, ""],
-    document_of: Mapping[int, int],
-    drawn: Float64[np.ndarray, "draw 2"],
-) -> AblationCell:
-    """One cell; `drawn` holds its mean changed error and its mean difference on each draw, V is the denominator."""
-    fve = drop = low = high = drop_low = drop_high = None
+def _errors(cell: ChangedCell) -> tuple[Float64[np.ndarray, " item"], Float64[np.ndarray, " item"]]:
+    """As written, and changed."""
+    written, changed = np.array(list(cell.errors.values()), dtype=np.float64).reshape(-1, 2).T
+    return written, changed
+
+
+def _row(target: PairId, cell: ChangedCell, changed: Drawn, difference: Drawn, draws: DocumentDraws) -> AblationCell:
+    """One cell; `changed` is its mean changed error on each draw, `difference` that from as written."""
+    scale = draws.on_scale(target)
+    fve = drop = None
     if cell.errors:
-        written, changed = np.array(list(cell.errors.values())).T
-        fve = float(fve_nrm(changed, variance).mean())
-        drop = float((changed - written).mean()) / variance
-    if len({document_of[item_id] for item_id in cell.errors}) >= 2:
-        low, high = percentile_interval(1.0 - drawn[:, 0] / denominator)
-        drop_low, drop_high = percentile_interval(drawn[:, 1] / denominator)
+        errors, after = _errors(cell)
+        fve = float(fve_nrm(after, scale.variance or 0.0).mean())
+        drop = float((after - errors).mean()) / (scale.variance or 0.0)
+    low, high = interval(None if changed is None else scale.fve(changed))
+    drop_low, drop_high = interval(None if difference is None else scale.share(difference))
     return AblationCell(
         source=cell.source,
         target=target,

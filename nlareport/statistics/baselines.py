@@ -1,7 +1,8 @@
-"""Baselines to figures: what something that is not an explanation scores on a cell.
+"""Baselines: what something that is not an explanation scores on a cell, and the look-up of the nearest neighbour.
 
-Enter the errors of its answers at all of the run's items; leave values and intervals over the items a cell scored.
-All intervals come from one set of drawn documents, so that columns can be compared.
+Takes the errors of a method's answers at all of the run's items, returns values and intervals over the items a cell
+scored. The nearest neighbour answers with the activation at the item whose source activation is most alike, without
+any fit; it is found in Gram matrices of the same items in two pairs.
 """
 
 from collections.abc import Sequence
@@ -9,11 +10,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int
+from jaxtyping import Bool, Float64, Int, Int64
 
 from nlareport.rows.run_rows import PairId
-from nlareport.statistics.geometry import fve_nrm
-from nlareport.statistics.resampling import bootstrap_columns, percentile_interval
+from nlareport.statistics.document_draws import Column, DocumentDraws, interval
+from nlareport.statistics.geometry import Gram, fve_nrm
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +25,9 @@ class Answers:
     target: PairId
     method: str
     errors: Float64[np.ndarray, " item"]
-    """`mse_nrm` at every item of the run; NaN where the method has no answer."""
+    """`mse_nrm` at every item of the run, in item order; NaN where the method has no answer."""
     is_scored: Bool[np.ndarray, " item"]
     """Which items the cell scored."""
-    variance: float
-    """The target's V."""
-    variance_draws: Float64[np.ndarray, " draw"] | None = None
-    """V on each bootstrap draw; without it V is held fixed."""
 
 
 class Estimate(NamedTuple):
@@ -41,37 +38,47 @@ class Estimate(NamedTuple):
     ci_high: float | None = None
 
 
-def estimate(
-    answers: Sequence[Answers], document_index: Int[np.ndarray, " item"], draws: int, seed: int
-) -> list[Estimate]:
-    """Each method's `fve_nrm` on the items its cell scored; `document_index` numbers the documents from 0.
+def estimate(answers: Sequence[Answers], draws: DocumentDraws) -> list[Estimate]:
+    """Each method's `fve_nrm` on the items its cell scored.
 
     No value without a scored item, or where one of them has no answer: a mean of some would pass for a mean of all.
-    No interval with fewer than two documents.
 
     Raises:
-        TooFewItems: V is 0.
+        TooFewItems: V of a target is 0.
     """
-    found = [Estimate(_value(column)) for column in answers]
-    drawable = [
-        place
-        for place, column in enumerate(answers)
-        if found[place].fve_nrm is not None and len(np.unique(document_index[column.is_scored])) > 1
-    ]
-    if not drawable:
-        return found
-    n_documents = int(document_index.max()) + 1
-    columns = [answers[place] for place in drawable]
-    values = [(column.errors[column.is_scored], document_index[column.is_scored]) for column in columns]
-    drawn = bootstrap_columns(values, n_documents, draws, seed)
-    for place, column, means in zip(drawable, columns, drawn.T, strict=True):
-        variance = column.variance if column.variance_draws is None else column.variance_draws
-        found[place] = Estimate(found[place].fve_nrm, *percentile_interval(1.0 - means / variance))
-    return found
+    values = [_value(answer, draws) for answer in answers]
+    known = [answer for answer, value in zip(answers, values, strict=True) if value is not None]
+    columns = [Column(answer.errors[answer.is_scored], draws.documents[answer.is_scored]) for answer in known]
+    ends = iter(
+        interval(None if means is None else draws.on_scale(answer.target).fve(means))
+        for answer, means in zip(known, draws.means(columns), strict=True)
+    )
+    return [Estimate() if value is None else Estimate(value, *next(ends)) for value in values]
 
 
-def _value(column: Answers) -> float | None:
-    errors = column.errors[column.is_scored]
+def _value(answer: Answers, draws: DocumentDraws) -> float | None:
+    errors = answer.errors[answer.is_scored]
     if not len(errors) or not np.isfinite(errors).all():
         return None
-    return float(fve_nrm(errors, column.variance).mean())
+    return float(fve_nrm(errors, draws.on_scale(answer.target).variance or 0.0).mean())
+
+
+def nearest_of_others(source: Gram, document_index: Int[np.ndarray, " item"]) -> Int64[np.ndarray, " item"]:
+    """For each item the item of another document whose activation, less the mean direction, points most alike.
+
+    There must be two documents.
+    """
+    lengths = np.sqrt(np.maximum(np.diagonal(source.products), np.finfo(np.float32).tiny))
+    # An item's own length changes nothing in who is nearest to it.
+    likeness = source.products / lengths
+    likeness[document_index[:, np.newaxis] == document_index] = -np.inf
+    nearest: Int64[np.ndarray, " item"] = likeness.argmax(axis=1)
+    return nearest
+
+
+def neighbour_errors(target: Gram, nearest: Int64[np.ndarray, " item"]) -> Float64[np.ndarray, " item"]:
+    """`mse_nrm` of answering each item with its neighbour's gold."""
+    squares = np.diagonal(target.products).astype(np.float64)
+    across = target.products[np.arange(len(nearest)), nearest]
+    errors: Float64[np.ndarray, " item"] = np.clip(squares + squares[nearest] - 2.0 * across, 0.0, 4.0)
+    return errors

@@ -1,30 +1,23 @@
-"""Scores to cells: every entry of the matrix, over all items and over subsets of them.
+"""The matrix: one cell per source, target and subset of items, with its mean, interval, null and tails.
 
-Enter the rows of a run; leave `Cell` rows. It reads no vector: where V is drawn again with every bootstrap draw, its
-draws are handed in (`resampled_variances`). V, and |mu|, of a target are those of *all* the run's items, also in a
-subset: so the cells of one target stand on one scale, and a subset's cell is the mean of its items' `fve_nrm`.
+Takes the rows of a run and its draws, returns `Cell` rows; it reads no vector. V, and |mu|, of a target are those of
+*all* the run's items, also in a subset: so the cells of one target stand on one scale, and a subset's cell is the mean
+of its items' `fve_nrm`.
 """
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
-from nlareport.batches import ActivationBatch
-from nlareport.rows.cell_rows import Cell
+from nlareport.rows.cell_rows import Cell, CellKey
 from nlareport.rows.item_rows import Item, NullScore, Score
 from nlareport.rows.run_rows import Pair, PairId
-from nlareport.statistics.geometry import SMALLEST_VARIANCE, fve_meannorm, unit_rows
-from nlareport.statistics.resampling import (
-    bootstrap_columns,
-    bootstrap_variances,
-    document_codes,
-    percentile_interval,
-    variance_ratios,
-)
+from nlareport.statistics.ceiling_fractions import ceiling_fraction
+from nlareport.statistics.document_draws import Column, DocumentDraws, Interval, interval
+from nlareport.statistics.geometry import SMALLEST_VARIANCE, fve_meannorm
 
 SUBSETS = ("all", "without_outliers", "digits", "punctuation", "prose")
 """Those that are the same for every target, in the order the cells are returned; graded ones follow."""
@@ -33,83 +26,55 @@ TRIMMED_SHARE = 0.1
 """Cut from each end before the trimmed mean is taken."""
 
 
-class CellKey(NamedTuple):
-    """Which entry of the matrix."""
-
-    source: PairId
-    target: PairId
-
-
 def summarize(
     pairs: Sequence[Pair],
     items: Sequence[Item],
     scores: Sequence[Score],
     null_scores: Sequence[NullScore],
-    draws: int,
-    seed: int,
-    variance_draws: Mapping[PairId, Float64[np.ndarray, " draw"]] | None = None,
+    draws: DocumentDraws,
     graded: Mapping[PairId, Mapping[str, Collection[int]]] | None = None,
 ) -> list[Cell]:
     """One row per cell that has scores and per subset, in the pairs' order; a subset without a score has no values.
 
     `without_outliers` holds the items judged not to be outliers; `graded` names further subsets of each target, with
-    their items. Intervals share the drawn documents between all
-    cells; a target in `variance_draws` has V drawn with them, any other has V fixed. Equal rows in any order, with an
-    equal seed, give equal cells.
+    their items. `draws` are those of `items`. Equal rows in any order, with equal draws, give equal cells.
     """
-    table = _ItemTable.of(items, graded or {})
+    table = _ItemTable.of(items, draws, graded or {})
     pair_of = {pair.pair_id: pair for pair in pairs}
     columns = _score_columns(scores, table, pair_of)
     nulls = _null_columns(null_scores, table)
-    intervals = _intervals(
-        columns,
-        table,
-        draws,
-        seed,
-        variance_ratios({pair.pair_id: pair.variance_nrm for pair in pairs}, variance_draws),
-    )
+    intervals = _intervals(columns, table, draws)
     cells = {
         (key, subset): _cell(key, subset, members, column, nulls.get(key), pair_of[key.target])
         for key, column in columns.items()
         for subset, members in table.subsets(key.target).items()
     }
     return [
-        _completed(cell, cells.get((CellKey(key.target, key.target), subset)), intervals.get((key, subset)))
+        _completed(
+            cell, cells.get((CellKey(key.target, key.target), subset)), intervals.get((key, subset), (None, None))
+        )
         for (key, subset), cell in cells.items()
     ]
 
 
-def resampled_variances(
-    gold: ActivationBatch, items: Sequence[Item], draws: int, seed: int
-) -> Float64[np.ndarray, " draw"]:
-    """V of one pair on each bootstrap draw of `summarize`, for `variance_draws`; `gold` holds all of `items`.
-
-    Raises:
-        ZeroVector: an activation has norm 0.
-    """
-    table = _ItemTable.of(items, {})
-    rows = np.array([table.place[item_id] for item_id in gold.item_ids.tolist()], dtype=np.int64)
-    return bootstrap_variances(unit_rows(gold.vectors), table.documents[rows], draws, seed)
-
-
 @dataclass(frozen=True, slots=True)
 class _ItemTable:
-    """The run's items by item_id: their place in every array here, their document, and the subsets they are in."""
+    """The run's items in item order: their place in every array here, and the subsets they are in."""
 
-    place: dict[int, int]
-    documents: Int64[np.ndarray, " item"]
+    place: Mapping[int, int]
     shared: dict[str, Bool[np.ndarray, " item"]]
     graded: dict[PairId, dict[str, Bool[np.ndarray, " item"]]]
 
     @classmethod
-    def of(cls, items: Sequence[Item], graded: Mapping[PairId, Mapping[str, Collection[int]]]) -> "_ItemTable":
+    def of(
+        cls, items: Sequence[Item], draws: DocumentDraws, graded: Mapping[PairId, Mapping[str, Collection[int]]]
+    ) -> "_ItemTable":
         """The table of these items, whatever their order."""
         ordered = sorted(items, key=lambda item: item.item_id)
         item_ids = np.array([item.item_id for item in ordered], dtype=np.int64)
         strata = np.array([item.stratum for item in ordered], dtype=np.str_)
         return cls(
-            place={item.item_id: place for place, item in enumerate(ordered)},
-            documents=document_codes([item.doc_id for item in ordered]),
+            place=draws.place_of,
             shared={
                 "all": np.ones(len(ordered), dtype=np.bool_),
                 "without_outliers": np.array([item.is_outlier is False for item in ordered], dtype=np.bool_),
@@ -234,40 +199,23 @@ def _trimmed_mean(values: Float64[np.ndarray, " item"]) -> float:
 
 
 def _intervals(
-    columns: Mapping[CellKey, _Column],
-    table: _ItemTable,
-    draws: int,
-    seed: int,
-    variance_ratios: Mapping[PairId, Float64[np.ndarray, " draw"]],
-) -> dict[tuple[CellKey, str], tuple[float, float]]:
-    """95% intervals of the cells that have values in at least two documents; all from the same drawn documents.
-
-    `variance_ratios` holds V over V of each draw, where V is drawn too.
-    """
-    names, chosen_columns = [], []
+    columns: Mapping[CellKey, _Column], table: _ItemTable, draws: DocumentDraws
+) -> dict[tuple[CellKey, str], Interval]:
+    """95% intervals of the cells whose every score is known."""
+    known = {}
     for key, column in columns.items():
         for subset, members in table.subsets(key.target).items():
             chosen = members & column.is_scored
-            fve, documents = _known(column.fve[chosen]), table.documents[chosen]
-            if fve is not None and (documents != documents[0]).any():
-                names.append((key, subset))
-                chosen_columns.append((fve, documents))
-    if not names:
-        return {}
-    drawn = bootstrap_columns(chosen_columns, int(table.documents.max()) + 1, draws, seed)
+            fve = _known(column.fve[chosen])
+            if fve is not None:
+                known[key, subset] = Column(fve, draws.documents[chosen])
     return {
-        (key, subset): percentile_interval(1.0 - (1.0 - means) * variance_ratios.get(key.target, 1.0))
-        for (key, subset), means in zip(names, drawn.T, strict=True)
+        (key, subset): interval(None if means is None else draws.on_scale(key.target).rescale(means))
+        for (key, subset), means in zip(known, draws.means(list(known.values())), strict=True)
     }
 
 
-def _completed(cell: Cell, diagonal: Cell | None, interval: tuple[float, float] | None) -> Cell:
+def _completed(cell: Cell, diagonal: Cell | None, ends: Interval) -> Cell:
     """The cell with its interval and its share of the target's ceiling."""
-    ceiling = None if diagonal is None else diagonal.fve_nrm
-    fraction = cell.fve_nrm / ceiling if cell.fve_nrm is not None and ceiling is not None and ceiling > 0 else None
-    return replace(
-        cell,
-        ci_low=None if interval is None else interval[0],
-        ci_high=None if interval is None else interval[1],
-        ceiling_fraction=fraction,
-    )
+    fraction = ceiling_fraction(cell.fve_nrm, None if diagonal is None else diagonal.fve_nrm)
+    return replace(cell, ci_low=ends[0], ci_high=ends[1], ceiling_fraction=fraction)

@@ -106,6 +106,16 @@ def fve_nrm(mse: Float[np.ndarray, " item"], variance: float) -> Float64[np.ndar
     return 1.0 - np.asarray(mse, dtype=np.float64) / variance
 
 
+def rescaled_fve(
+    fve: Float64[np.ndarray, "*shape"], ratio: float | Float64[np.ndarray, "*shape"]
+) -> Float64[np.ndarray, "*shape"]:
+    """The same errors under another V': with `ratio` = V/V', `1 - mse/V'` is `1 - (1 - fve) V/V'`.
+
+    It needs no `mse_nrm`, which an imported run may lack.
+    """
+    return 1.0 - (1.0 - fve) * ratio
+
+
 def fve_meannorm(mse: float, mean_norm: float) -> float:
     """`1 - mse / (2(1 - |mu|))` of a mean `mse_nrm`: the best constant guess scores exactly 0.
 

@@ -8,15 +8,12 @@ the same on every platform and in every version, which it does not promise of `G
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from jaxtyping import Float, Float64, Int, Int64
 
 from nlareport.errors import TooFewItems
-
-Key = TypeVar("Key")
 
 _WEIGHTS_AT_ONCE = 2_000_000
 """Entries of one chunk of document weights: 16 MB of random numbers and 16 MB of weights."""
@@ -98,34 +95,6 @@ def percentile_interval(draws: Float[np.ndarray, " draw"]) -> tuple[float, float
     return float(low), float(high)
 
 
-def bootstrap_means(
-    values: Float[np.ndarray, " item"],
-    document_index: Int[np.ndarray, " item"],
-    draws: int,
-    seed: int,
-    n_documents: int | None = None,
-) -> Float64[np.ndarray, " draw"]:
-    """The mean on each resample of documents: all items of a document move together.
-
-    `values` may leave out unscored items. `n_documents` says how many documents the run has, numbered from 0, so that
-    those without a value are drawn too and every statistic of the run shares its draws; a draw without a value is NaN.
-    Without it only the documents that have a value are drawn.
-
-    Raises:
-        TooFewItems: the values come from fewer than two documents.
-    """
-    labels, compressed = np.unique(document_index, return_inverse=True)
-    if len(labels) < 2:
-        raise TooFewItems(
-            f"An interval over documents was asked of {len(labels)} document(s); score items of at least two."
-        )
-    codes = compressed if n_documents is None else document_index
-    size = len(labels) if n_documents is None else n_documents
-    sums = np.bincount(codes, weights=values, minlength=size)[:, np.newaxis]
-    counts = np.bincount(codes, minlength=size)[:, np.newaxis].astype(np.float64)
-    return bootstrap_ratios(sums, counts, draws, seed)[:, 0]
-
-
 def bootstrap_variances(
     unit_gold: Float64[np.ndarray, "item d_model"],
     document_index: Int[np.ndarray, " item"],
@@ -161,13 +130,6 @@ def bootstrap_variances(
         noise = np.maximum(_SMALLEST_VARIANCE, _ROUNDED_SHARE * offset)
         drawn.append(np.where(variances > noise, variances, np.nan))
     return np.concatenate(drawn)
-
-
-def variance_ratios(
-    variances: Mapping[Key, float | None], variance_draws: Mapping[Key, Float64[np.ndarray, " draw"]] | None
-) -> dict[Key, Float64[np.ndarray, " draw"]]:
-    """V over V of each draw, where V is drawn too: `1 - mse/V*` is `1 - (1 - fve) V/V*`, which needs no `mse_nrm`."""
-    return {key: variance / drawn for key, drawn in (variance_draws or {}).items() if (variance := variances[key])}
 
 
 def can_derange(document_index: Int[np.ndarray, " item"]) -> bool:

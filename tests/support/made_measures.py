@@ -4,10 +4,10 @@ from statistics import mean
 
 import numpy as np
 
-from nlareport.rows.cell_rows import Cell, Effect, Measure, SubsetRange
+from nlareport.rows.cell_rows import Cell, CellKey, Effect, Measure, SubsetRange
 from nlareport.rows.item_rows import Activation, Alignment, Item, Outlier, Resemblance, Score
 from nlareport.rows.run_rows import Pair, PairId
-from nlareport.statistics.additive_effects import DrawnCells, effects
+from nlareport.statistics.additive_effects import effects
 from nlareport.statistics.graded_subsets import members, ranges
 
 N_OTHERS = 119
@@ -96,6 +96,6 @@ def _measures(resemblances: list[Resemblance], cells: list[Cell]) -> list[Measur
 
 
 def _effects(pairs: list[Pair], cells: list[Cell]) -> list[Effect]:
-    values = {(cell.source, cell.target): cell.fve_nrm for cell in cells if cell.subset == "all"}
-    fitted = effects([pair.pair_id for pair in pairs], DrawnCells(values, {}, {}))
+    values = {CellKey(cell.source, cell.target): cell.fve_nrm for cell in cells if cell.subset == "all"}
+    fitted = effects([pair.pair_id for pair in pairs], values)
     return [Effect(row.pair_id, row.role, row.effect, row.effect - 0.021, row.effect + 0.019) for row in fitted]

@@ -1,6 +1,6 @@
 """Measurements with a known truth, many times over, through the functions a run uses.
 
-Enter what an item's score is like and how many documents there are; leave intervals, verdicts and shares of trials.
+Takes what an item's score is like and how many documents there are, returns intervals, verdicts and shares of trials.
 Trials are computed in batches that share drawn documents, as the cells of a run do; every batch has its own seed, so
 that no single set of draws decides a result.
 """
@@ -20,7 +20,8 @@ from nlareport.review.replication import replications
 from nlareport.rows.cell_rows import Cell
 from nlareport.rows.item_rows import Explanation, Item, Score
 from nlareport.rows.run_rows import Pair, PairId
-from nlareport.statistics.cells import resampled_variances, summarize
+from nlareport.statistics.cells import summarize
+from nlareport.statistics.document_draws import DocumentDraws
 from nlareport.statistics.resampling import bootstrap_ratios, percentile_interval
 from nlareport.statistics.scores import measure_pair, score_cell
 
@@ -106,7 +107,8 @@ def summarized(fve: np.ndarray, documents: np.ndarray, draws: int, seed: int) ->
         for number, value in enumerate(column)
     ]
     pairs = [pair(pair_id, ordinal) for ordinal, pair_id in enumerate([TARGET, *sources])]
-    cells = summarize(pairs, items_of(documents), scores, [], draws, seed)
+    items = items_of(documents)
+    cells = summarize(pairs, items, scores, [], DocumentDraws.of(items, draws, seed, pairs))
     return [cell for cell in cells if cell.subset == "all"]
 
 
@@ -227,9 +229,9 @@ def vector_trials(n_documents: int, trials: int, draws: int) -> tuple[list[Cell]
         measured = measure_pair(golds)
         scores = score_cell(TARGET, TARGET, golds, answers, texts, measured.variance_nrm, "unscored")
         pairs = [pair(TARGET, 0, measured.variance_nrm, measured.mean_norm)]
-        variances = {TARGET: resampled_variances(golds, items, draws, seed)}
-        fixed += summarize(pairs, items, scores, [], draws, seed)[:1]
-        drawn += summarize(pairs, items, scores, [], draws, seed, variances)[:1]
+        fixed += summarize(pairs, items, scores, [], DocumentDraws.of(items, draws, seed, pairs))[:1]
+        with_v = DocumentDraws.of(items, draws, seed, pairs, {TARGET: golds})
+        drawn += summarize(pairs, items, scores, [], with_v)[:1]
     golds, answers = (rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in _vectors(-1, 400_000))
     truth = 1 - float(((golds - answers) ** 2).sum(axis=1).mean() / (1 - (golds.mean(axis=0) ** 2).sum()))
     return fixed, drawn, truth
