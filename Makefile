@@ -1,56 +1,81 @@
 # Commands for a fresh machine: `make report`, `make test`, `make site`. Each does only what is still missing.
+# `make report TORCH=cpu` installs torch without CUDA, which saves 2.6 GB of downloads on Linux.
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 ITEMS := 120
 RUN := runs/pocket.duckdb
 REPORT := runs/pocket-report
 WORKERS := 2
+TORCH ?= index
 
-.PHONY: report test soak mutants coverage lint site published dist lock audit clean
+.PHONY: report test test-quick browser soak mutants coverage lint site published dist lock audit clean
 
-report: $(VENV)/.installed
+report: $(VENV)/.torch-$(TORCH)
 	$(VENV)/bin/nlareport run data/experiments/pocket.yaml --db $(RUN) --limit $(ITEMS)
 	$(VENV)/bin/nlareport render $(RUN) --out $(REPORT)
 
-published: $(VENV)/.installed
+published: $(VENV)/.torch-$(TORCH)
 	$(VENV)/bin/nlareport import data/published/18-cross-family.yaml --db runs/18-cross-family.duckdb
 	$(VENV)/bin/nlareport render runs/18-cross-family.duckdb --out runs/18-cross-family-report
 
-# One thread a worker: the models of the tests are too small to keep two busy. A worker a core: three on two cores took a
-# sixth longer.
-test: $(VENV)/.test-installed lint
-	OMP_NUM_THREADS=1 $(PYTHON) -m pytest --numprocesses $(WORKERS) --dist worksteal --durations=25
+# One thread per worker: the models of the tests are too small to keep two busy. One worker per core: three on two cores
+# took a sixth longer. The duration of every test is kept in build/tests.xml.
+PYTEST := OMP_NUM_THREADS=1 $(PYTHON) -m pytest --numprocesses $(WORKERS) --dist worksteal
 
-# Faults and trials by the hundred, which `make test` leaves out.
-soak: $(VENV)/.test-installed
-	OMP_NUM_THREADS=1 $(PYTHON) -m pytest --numprocesses $(WORKERS) --dist worksteal -m soak
+test: $(VENV)/.test-installed browser lint
+	$(PYTEST) --durations=25 --junit-xml=build/tests.xml
 
-# Faults put into the arithmetic one at a time: at least 90% of them must fail a test. About half an hour on one core;
-# `python -m benchmarks.mutants --run` goes on where it was stopped; never `mutmut run`, whose timer signals strangers.
+# What needs no model, no browser and no simulation: for the time while you write.
+test-quick: $(VENV)/.test-installed
+	$(PYTEST) --durations=10 -m "not (soak or models or browser or trials)"
+
+# Finds a Chrome or Chromium for the tests, installs one where there is none, and says which it took.
+browser: $(VENV)/.test-installed
+	$(PYTHON) tests/support/browser_search.py
+
+# Hundreds of faults and trials, which `make test` leaves out.
+soak: $(VENV)/.test-installed browser
+	$(PYTEST) -m soak
+
+# Mutation testing of the arithmetic: at least 90% of the mutants must fail a test. About half an hour on one core.
+# `python -m benchmarks.mutants --run` goes on where it was stopped. Never use `mutmut run`: its timer signals processes
+# that are not its own.
 mutants: $(VENV)/.test-installed
 	rm -rf mutants
 	OMP_NUM_THREADS=1 nice $(PYTHON) -m benchmarks.mutants --run
 
-# Which lines of nlareport/ the tests run: fails under 95%. Measuring is slow, so no example of hypothesis has a deadline.
-coverage: $(VENV)/.test-installed
-	OMP_NUM_THREADS=1 $(PYTHON) -m pytest --numprocesses $(WORKERS) --dist worksteal --hypothesis-profile=ci \
-		--cov --cov-report term-missing:skip-covered
+# Which lines of nlareport/ the tests run: fails under 95%. Measuring is slow, so hypothesis has no deadlines.
+coverage: $(VENV)/.test-installed browser
+	$(PYTEST) --hypothesis-profile=ci --cov --cov-report term-missing:skip-covered
 
 lint: $(VENV)/.test-installed
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
+	$(VENV)/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 
 site: $(VENV)/.site-installed
 	$(VENV)/bin/nlareport site
 
-# From locks: exact versions with the hashes of their files. `--no-deps`, since a lock is whole; torch by its exact version
-# alone, since which of its builds is right depends on the machine (a looser range may fetch gigabytes of CUDA libraries).
+# Everything is installed from locks: exact versions with the hashes of their files. `--no-deps`, since a lock is complete.
 INSTALL := $(PYTHON) -m pip install --quiet
 LOCKED := $(INSTALL) --require-hashes --no-deps --requirement .ci/locks
 ITSELF := $(INSTALL) --no-deps --no-build-isolation --editable .
-TORCH := torch==2.13.0
+
+# Only torch is not in the locks, because the right build depends on the machine. TORCH chooses it:
+# `index` takes what the package index serves. PyPI serves Linux the CUDA build, which with its CUDA libraries is 2.8 GB of
+# downloads, and macOS a build without CUDA. Any other word is a folder of PyTorch's own index: `cpu` (0.2 GB), `cu130`, …
+TORCH_RELEASE := torch==2.13.0
+PYTORCH_INDEX := https://download.pytorch.org/whl
+# Builds for macOS carry no suffix such as `+cpu`.
+TORCH_BUILD := $(TORCH_RELEASE)$(if $(filter Darwin,$(shell uname)),,+$(TORCH))
+ifeq ($(TORCH),index)
+install_torch = $(1) -m pip install --quiet $(TORCH_RELEASE)
+else
+install_torch = $(1) -m pip install --quiet --retries 1 --index-url $(PYTORCH_INDEX)/$(TORCH) $(TORCH_BUILD) || \
+	{ echo 'error: $(PYTORCH_INDEX)/$(TORCH) gave no $(TORCH_BUILD); leave TORCH out to take what your package index serves.' >&2; exit 1; }
+endif
 
 # Without torch, which the site does not need; where everything is installed already, this adds nothing.
 $(VENV)/.site-installed: pyproject.toml .ci/locks/site.txt
@@ -62,16 +87,19 @@ $(VENV)/.site-installed: pyproject.toml .ci/locks/site.txt
 $(VENV)/.installed: pyproject.toml .ci/locks/run.txt
 	test -x $(PYTHON) || python3 -m venv $(VENV)
 	$(LOCKED)/run.txt
-	$(INSTALL) $(TORCH)
 	$(ITSELF)
 	touch $@
 
-$(VENV)/.test-installed: $(VENV)/.installed .ci/locks/test.txt
+$(VENV)/.torch-$(TORCH): $(VENV)/.installed
+	$(call install_torch,$(PYTHON))
+	touch $@
+
+$(VENV)/.test-installed: $(VENV)/.torch-$(TORCH) .ci/locks/test.txt
 	$(LOCKED)/test.txt
 	touch $@
 
-# The files that are handed out: built, judged, installed in an environment that has nothing else, and every command tried
-# there from an empty folder.
+# Wheel and sdist: built, checked, installed in an environment that has nothing else, and every command tried there from
+# an empty folder.
 dist: $(VENV)/.test-installed
 	rm -rf dist build/empty
 	$(PYTHON) -m build --no-isolation --outdir dist .
@@ -79,25 +107,26 @@ dist: $(VENV)/.test-installed
 	$(VENV)/bin/check-wheel-contents dist/*.whl
 	python3 -m venv build/empty
 	build/empty/bin/python -m pip install --quiet --require-hashes --no-deps --requirement .ci/locks/run.txt
-	build/empty/bin/python -m pip install --quiet $(TORCH)
+	$(call install_torch,build/empty/bin/python)
 	build/empty/bin/python -m pip install --quiet --no-deps dist/*.whl
 	build/empty/bin/python -m pip check
 	build/empty/bin/python .ci/try_commands.py
 
-# Tools that look after the dependencies live apart from those they look after.
+# The tools that manage dependencies have an environment of their own.
 TOOLS := build/tools
 $(TOOLS)/.installed: pyproject.toml .ci/locks/audit.txt
 	test -x $(TOOLS)/bin/python || python3 -m venv $(TOOLS)
 	$(TOOLS)/bin/python -m pip install --quiet --require-hashes --no-deps --requirement .ci/locks/audit.txt
 	touch $@
 
-# The newest releases that pyproject.toml admits, written down.
+# Locks the newest releases that pyproject.toml allows.
 lock: $(TOOLS)/.installed $(VENV)/.test-installed
 	UV=$(TOOLS)/bin/uv .ci/lock
 	$(MAKE) $(VENV)/.test-installed
 	$(PYTHON) .ci/licences.py
 
-# Do the locks still answer pyproject.toml, are all licences told, and is any known vulnerability among them?
+# Checks that the locks still satisfy pyproject.toml, that every licence is listed, and that no known vulnerability is
+# among the locked releases.
 audit: $(TOOLS)/.installed $(VENV)/.test-installed
 	UV=$(TOOLS)/bin/uv .ci/lock --check
 	$(PYTHON) .ci/licences.py --check

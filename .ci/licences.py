@@ -42,7 +42,7 @@ def table() -> str:
 
 def locked_packages() -> dict[str, tuple[str, list[str]]]:
     """Version and uses of every locked package; torch, which no lock holds, among them."""
-    torch = re.search(r"^TORCH := torch==(\S+)", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    torch = re.search(r"^TORCH_RELEASE := torch==(\S+)", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
     if torch is None:
         raise SystemExit("Makefile: names no version of torch.")
     found = {"torch": (torch[1], ["running", "testing"])}

@@ -16,9 +16,12 @@ from pathlib import Path
 from statistics import median
 
 import click
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
-CHROMIUM = "/usr/bin/chromium"
+sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
+
+from support.browsers import chromium
+
 ENOUGH = "([name, n]) => performance.getEntriesByName(name).length >= n"
 
 
@@ -67,10 +70,8 @@ def measure(n_items: int, folder: Path) -> Measured:
         raise click.ClickException("the report was not rendered")
     render_s = time.perf_counter() - started
     site_mb = sum(path.stat().st_size for path in site.rglob("*") if path.is_file()) / 1e6
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        times = browse(chromium.new_page(), site)
-        chromium.close()
+    with chromium() as browser:
+        times = browse(browser.new_page(), site)
     render_cpu_s = usage.ru_utime + usage.ru_stime
     return Measured(n_items, render_s, render_cpu_s, usage.ru_maxrss / 1e6, site_mb, *times)
 

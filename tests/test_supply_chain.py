@@ -66,7 +66,7 @@ def test_every_package_that_is_asked_for_is_locked_where_it_is_installed() -> No
 
 
 def test_make_installs_torch_in_a_version_that_is_asked_for() -> None:
-    torch = re.search(r"^TORCH := torch==(\S+)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    torch = re.search(r"^TORCH_RELEASE := torch==(\S+)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
     asked = re.search(r'"torch([^"]+)"', (ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     assert torch
     assert asked

@@ -6,15 +6,16 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-CHROMIUM = "/usr/bin/chromium"
+from support.browser_search import find_browser, this_machine
 
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
     """A browser without a window."""
-    assert Path(CHROMIUM).exists(), f"{CHROMIUM} is missing; install chromium"
+    found = find_browser(this_machine())
+    assert found is not None, "no browser for the tests; tests/support/browser_search.py installs one"
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=found.path, args=["--no-sandbox"])
         yield browser
         browser.close()
 
