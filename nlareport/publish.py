@@ -24,7 +24,7 @@ from nlareport.render.site.home import Link, RunCard, read_card
 from nlareport.render.site.reference import write_reference
 from nlareport.render.site.site_build import HOME, REPORTS, build_site, read_site_config
 from nlareport.review.run_differences import compare_runs
-from nlareport.review.sources import opened_run
+from nlareport.review.sources import open_run
 from nlareport.shown import shown
 from nlareport.store.public_copy import write_public_copy
 from nlareport.store.reader import DuckDBReader
@@ -110,7 +110,7 @@ def publish_reports(sources: Sequence[Path], reports: WrittenFolder) -> Publishe
     site, cards, places = SitePlace(home=f"../../{HOME}", shared=reports.below(ENGINE)), [], {}
     names: dict[str, str] = {}
     for source in sources:
-        with opened_run(source) as reader:
+        with open_run(source) as reader:
             run_id = _head(reader).run_id
             if run_id in names:
                 raise SiteBroken(f"{source}: another run of the site has the run_id {shown(run_id)}; leave one out.")
@@ -134,7 +134,7 @@ def diff_runs(a: Path, b: Path, out: Path | None, *, force: bool = False) -> tup
     """
     if out is not None:
         return publish_comparison(a, b, out, is_shared=force)
-    with opened_run(a) as reader_a, opened_run(b) as reader_b:
+    with open_run(a) as reader_a, open_run(b) as reader_b:
         return compare_runs(reader_a, reader_b), None
 
 
@@ -182,13 +182,13 @@ def _compared(
     site: SitePlace | None = None,
 ) -> tuple[Comparison, Path]:
     """The comparison and its page; `known` is where the runs' reports stand."""
-    with opened_run(a) as reader_a, opened_run(b) as reader_b:
+    with open_run(a) as reader_a, open_run(b) as reader_b:
         comparison = compare_runs(reader_a, reader_b)
         return comparison, render_comparison(comparison, (_head(reader_a), _head(reader_b)), place, known, site)
 
 
 def _run_id(source: Path) -> str:
-    with opened_run(source) as reader:
+    with open_run(source) as reader:
         return _head(reader).run_id
 
 

@@ -1,6 +1,6 @@
-"""Asks a run file whatever may be wrong with it, and hands the answers to the stages.
+"""Checks a run: audits, claims, replication of an earlier run, self-tests, and the numbers of somebody's prose.
 
-Enter readers and the page to look through; leaves a `CheckReport` that each step adds to.
+Takes readers and the page to search, returns a `CheckReport` that each step adds to.
 """
 
 from dataclasses import replace
@@ -11,10 +11,10 @@ from nlareport.claims.reading import OTHERWISE, absent_needs, claim_templates, r
 from nlareport.errors import NothingToCompare, ProseUnreadable
 from nlareport.files.given_files import text_given
 from nlareport.ports import RunReader
-from nlareport.review import page_numbers, prose_numbers, replication, stored_claims
+from nlareport.review import prose_numbers, replication, stored_claims
 from nlareport.review.known_figures import pair_names, run_figures
 from nlareport.review.run_differences import compare_runs
-from nlareport.review.sources import opened_run
+from nlareport.review.sources import open_run
 from nlareport.rows.cell_rows import Cell
 from nlareport.rows.run_rows import Claim, Pair, Run
 from nlareport.run.vector_checks import check_vectors
@@ -25,7 +25,7 @@ from nlareport.store.row_tables import PRIMARY_KEYS
 
 MOST_PAGE_BYTES = 20_000_000
 MOST_ROWS = 10
-"""Rows of an audit that are told one by one."""
+"""Rows of an audit that are listed one by one."""
 
 
 def check_run(file: Path, against: Path | None, prose: Path | None, tolerance: float) -> CheckReport:
@@ -35,16 +35,16 @@ def check_run(file: Path, against: Path | None, prose: Path | None, tolerance: f
         ProseUnreadable: the page cannot be read.
         NlareportError: a run file or figures file is missing or damaged.
     """
-    with opened_run(file) as reader:
+    with open_run(file) as reader:
         found = check_vectors(check_self_tests(check_stored(reader), reader), reader)
         if against is not None:
-            with opened_run(against) as earlier:
+            with open_run(against) as earlier:
                 found = check_replication(found, earlier, reader, tolerance)
         return found if prose is None else check_prose(found, prose, reader)
 
 
 def check_stored(reader: DuckDBReader) -> CheckReport:
-    """Audits, the run's own text, and every sentence of its report asked anew."""
+    """Audits, the run's own text, and every claim of its report checked again."""
     for row_type in PRIMARY_KEYS:
         # Every value once: a damaged block is noticed when it is read, and audits do not read them all.
         reader.table(row_type)
@@ -59,7 +59,7 @@ def check_stored(reader: DuckDBReader) -> CheckReport:
 
 
 def check_replication(found: CheckReport, earlier: RunReader, here: RunReader, tolerance: float) -> CheckReport:
-    """Also every cell beside the earlier run's; that the two have nothing in common is one fault more."""
+    """Also every cell against the earlier run's; that the two have nothing in common is one more fault."""
     try:
         comparison = compare_runs(earlier, here)
     except NothingToCompare as error:
@@ -77,13 +77,13 @@ def check_prose(found: CheckReport, page: Path, reader: RunReader) -> CheckRepor
         ProseUnreadable: the page cannot be read.
     """
     text = text_given(page, ProseUnreadable, "Give the path of a Markdown page.", MOST_PAGE_BYTES)
-    numbers = page_numbers.written_numbers(text, pair_names(reader.rows(Pair, "pair_table")))
+    numbers = prose_numbers.written_numbers(text, pair_names(reader.rows(Pair, "pair_table")))
     findings = prose_numbers.judge(numbers, run_figures(reader))
     return replace(found, numbers=findings, faults=found.faults + prose_numbers.prose_faults(findings, str(page)))
 
 
 def check_self_tests(found: CheckReport, reader: RunReader) -> CheckReport:
-    """Also what the run's models said of themselves; nothing of a run that has not asked them."""
+    """Also the self-tests of the run's models; nothing for a run without them."""
     rows = reader.rows(SelfTestRow, "self_tests")
     if not rows:
         return found

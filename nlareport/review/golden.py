@@ -1,7 +1,7 @@
-"""Holds pairs against scores that somebody recorded of them: reads the places again and scores the recorded texts.
+"""Golden scores: measures pairs again at recorded places and texts, and compares with the scores recorded there.
 
-Enter an experiment, which says what a pair is, and a golden file; leaves a `CheckReport`. Opens a pair's base model and
-its AR, one after the other; its AV only to write the texts of a file that is still to be recorded.
+Takes an experiment, which says what a pair is, and a golden file, returns a `CheckReport`. Opens a pair's base model
+and its AR, one after the other; its AV only to write the texts of a file that is still to be recorded.
 """
 
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ YAML_ENDINGS = (".yaml", ".yml")
 def hold_against_golden(
     file: Path, golden: Path, asked: str | None, progress: Progress, device: str, *, record: bool, with_texts: bool
 ) -> CheckReport:
-    """How the pairs of an experiment, or of a run, score what was recorded of them; or that it is recorded now.
+    """How the pairs of an experiment, or of a run, score what was recorded of them; or records it now.
 
     Raises:
         GoldenInvalid: the golden file has faults, or is of no pair of the experiment.

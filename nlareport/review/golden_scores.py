@@ -1,6 +1,6 @@
-"""Recorded scores beside those measured here: which are within rounding, and whether the pair passes.
+"""Verdicts on golden scores: which recorded scores are within rounding of those measured here, and which pairs pass.
 
-Enter cases of a golden file and what was measured; leave outcomes and faults. Pure.
+Takes cases of a golden file and what was measured, returns outcomes and faults.
 """
 
 from collections.abc import Mapping, Sequence

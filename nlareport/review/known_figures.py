@@ -1,6 +1,6 @@
-"""Every number a run file knows, as figures that written numbers can be held against.
+"""Known figures: every number of a run file, for comparison with the numbers of somebody's prose.
 
-Enters a reader; leaves figures, the matrix over all items first, and the names its pairs go by.
+Takes a reader, returns figures, the matrix over all items first, and the names of its pairs.
 """
 
 from collections.abc import Iterator, Sequence

@@ -1,8 +1,8 @@
-"""A pair measured again beside its recorded run: whether it still writes and reads as it did.
+"""Verifies pairs: measures them again on the first items of a recorded run, and says whether the scores agree.
 
-Enter what both runs hold of the same items; leave an `Agreement` per pair, or a refusal where there is nothing to
-compare. Only the pair's own cell is looked at, its texts read by its own reconstructor, and both runs' errors are
-held against the recorded V: V of a few items is another number than V of all of them.
+Takes what both runs hold of the same items, returns an `Agreement` per pair, or refuses where there is nothing to
+compare. Only the pair's own cell is compared, its texts read by its own reconstructor, and both runs' errors are
+divided by the recorded V: V of a few items is another number than V of all of them.
 """
 
 from collections.abc import Collection, Sequence
@@ -29,7 +29,7 @@ from other adapters, or with a wrong scale, is off by far more than `TOLERANCE`.
 
 TOLERANCE = 0.02
 """How far the mean fve_nrm may be from the recorded one. Other machines, batches and library versions round bfloat16
-otherwise; now and then that turns a greedy choice, and the text goes on in other words."""
+differently; now and then that turns a greedy choice, and the text goes on in other words."""
 
 MOST_SCORED_ONCE = 0.05
 """Largest share of the items that may have a score in one of the two runs only, for the same reason. More of them
@@ -84,7 +84,7 @@ class Agreement:
 def verify_pairs(
     path: Path, against: Path, asked: Sequence[str], progress: Progress, device: str, engine_name: str
 ) -> list[Agreement]:
-    """How the experiment's pairs, or those asked for, built anew, measure the first items of a recorded run.
+    """How the experiment's pairs, or those asked for, built again, measure the first items of a recorded run.
 
     The items go through the stages of every run, in a run file that is thrown away; the recorded one is only read.
 
@@ -149,7 +149,7 @@ def refuse_moved(recorded: Sequence[Item], drawn: Sequence[Item], file: Path) ->
         raise ItemsMoved(
             f"{file}: {len(moved)} of its first {len(recorded)} items are not the places the experiment draws; item "
             f"{moved[0].item_id} is {moved[0].token!r} at character {moved[0].char_end} of {moved[0].doc_id}. "
-            "Give the experiment and corpus it was recorded with, or record it anew."
+            "Give the experiment and corpus it was recorded with, or record it again."
         )
 
 

@@ -1,7 +1,7 @@
-"""How two runs were made, and where that differs.
+"""Protocol differences: how two runs were made, and where that differs.
 
-Enter the run's own row and its pairs; leave one text per key, and the keys on which two runs disagree. Keys are those
-of the experiment file, also for published figures, so that either kind can be held against the other. What a run
+Takes a run's own row and its pairs, returns one text per key, and the keys on which two runs disagree. Keys are those
+of the experiment file, also for published figures, so that either kind can be compared with the other. What a run
 measured is no part of it.
 """
 
@@ -15,7 +15,7 @@ from nlareport.experiment import parse_experiment
 from nlareport.rows.run_rows import Pair, PairId, Run
 
 NEVER_OTHERWISE = {"decoding.mode": "greedy", "scoring.metric": "fve_nrm", "scoring.denominator": "raw-mean"}
-"""What every computed run does without being asked; a published page may have done otherwise."""
+"""What every computed run does without being asked; a published page may have done it differently."""
 
 PUBLISHED_KEYS = {
     ("substrate", "corpus"): "corpus.name",

@@ -1,6 +1,6 @@
-"""Reads two run files for a comparison: asks both the same queries, and hands the answers to the stages.
+"""Compares two runs: asks both run files the same queries, and finds what they share and where they differ.
 
-Enters two readers; leaves a `Comparison`. The files themselves stay as they are.
+Takes two readers, returns a `Comparison`. The files themselves stay as they are.
 """
 
 from collections.abc import Sequence, Sized
@@ -138,7 +138,7 @@ def _unpaired_because(runs: tuple[Run, Run], shared: SharedItems) -> str | None:
         holds = "hold" if len(published) == 2 else "holds"
         return (
             f"{' and '.join(published)} {holds} published figures, not the scores of items, so no paired interval can "
-            "be given; the two runs' own intervals stand beside their values."
+            "be given; each run's own interval is shown with its value."
         )
     if shared.contradiction:
         return (

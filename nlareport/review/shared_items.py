@@ -1,8 +1,8 @@
-"""Which items of two runs are the same place in the same text.
+"""Shared items: which items of two runs are the same place in the same text.
 
-Enter the items of two runs; leave those they share. It looks at where items stand, never at what they scored. What
-number a run gave an item says nothing: a corpus in which one document more was skipped numbers all that follow
-otherwise. Only a run that names no documents, as a bundle of bare scores, has nothing but numbers.
+Takes the items of two runs, returns those they share, by where they are and never by what they scored. The number that
+a run gave an item says nothing: where one more document was skipped, all that follow have other numbers. Only a run
+that names no documents, as a bundle of bare scores, has nothing but numbers.
 """
 
 from collections import Counter, defaultdict
@@ -73,7 +73,7 @@ def _named_items(items: pl.DataFrame) -> list[_Named]:
 
 
 def _tail(context: str | None, token: str) -> str | None:
-    """What stands before the token: a page may give the token once more behind its context, or not at all."""
+    """What comes before the token: a page may give the token once more behind its context, or not at all."""
     if context is None:
         return None
     tail, bare = " ".join(context.split()), token.strip()

@@ -1,6 +1,6 @@
-"""Runs as they are handed in: a run file, published figures or a bundle, opened to be read.
+"""Opens what a user names as a run: a run file, published figures or a bundle.
 
-Enters a path; leaves a reader, or a run file made from what stands there.
+Takes a path, returns a reader, or makes a run file of what is there.
 """
 
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ def import_figures(path: Path, db: Path) -> bool:
 
 
 @contextmanager
-def opened_run(source: Path) -> Iterator[DuckDBReader]:
+def open_run(source: Path) -> Iterator[DuckDBReader]:
     """A run file to read, or published figures (YAML) as the run file they make.
 
     Raises:

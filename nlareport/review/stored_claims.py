@@ -1,7 +1,7 @@
-"""What a run file states beside what it bears out: its sentences, its families, the figures of its page.
+"""Stored claims against the run: its sentences, its pairs, and the figures of the page it was imported from.
 
-Enter what is stored and what comes out of the run now; leave faults, one sentence each. It reads the text the run was
-made from; whether its rows fit one another is for the audits.
+Takes what is stored and what the run now gives, returns faults, one sentence each. Whether the rows of the run agree
+with one another is for the audits.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -50,33 +50,33 @@ def claim_faults(checks: Sequence[ClaimCheck], stored: Sequence[Claim], now: Seq
     for claim in stored:
         said = asked.get(claim.claim_id)
         if said is None:
-            found = "this run cannot be asked about it"
+            found = "this run has no data for it"
         elif claim.text != said.text:
-            found = f"the run says {said.text!r}"
+            found = f"the run now gives {said.text!r}"
         elif claim.holds != said.holds:
             found = f"it {'holds' if said.holds else 'does not hold'} on this run"
         elif not _agree(claim.figures, said.figures):
             found = "its stored figures are not those of the run"
         else:
             continue
-        holds = "holding" if claim.holds else "not holding"
+        holds = "holds" if claim.holds else "does not hold"
         faults.append(
-            f"claim {claim.claim_id}: is stored as {holds}: {claim.text!r}, but {found}. "
-            f'Ask "nlareport query FILE {claim.query}", and make the file anew.'
+            f"claim {claim.claim_id}: the stored claim says {claim.text!r} ({holds}), but {found}. "
+            f'Look with "nlareport query FILE {claim.query}", then re-create the run file.'
         )
     return faults
 
 
 def pair_faults(run: Run, pairs: Sequence[Pair]) -> list[str]:
-    """Pairs of the run's own text that the pair table describes otherwise; nothing when the run has no such text."""
+    """Pairs that the run's own text and its pair table describe differently; nothing when the run has no such text."""
     rows: dict[Any, Pair] = {pair.pair_id: pair for pair in pairs}
     faults = []
     for stated in _listed(run, "pairs"):
         row = rows.get(stated.get("pair_id"))
         if row is None:
             faults.append(
-                f"pair {stated.get('pair_id')}: stands in the run's experiment_yaml but not in its pair table; "
-                "make the file anew."
+                f"pair {stated.get('pair_id')}: is in the run's experiment_yaml but not in its pair table; "
+                "re-create the run file."
             )
             continue
         faults += [
@@ -89,7 +89,7 @@ def pair_faults(run: Run, pairs: Sequence[Pair]) -> list[str]:
 
 
 def cell_faults(run: Run, cells: Collection[Cell]) -> list[str]:
-    """Cells of published figures that are not those of the figures file they were carried over from."""
+    """Cells of published figures that differ from the figures file they were imported from."""
     if run.kind != "published":
         return []
     rows: dict[Any, Cell] = {(cell.source, cell.target): cell for cell in cells if cell.subset == "all"}
@@ -102,7 +102,7 @@ def cell_faults(run: Run, cells: Collection[Cell]) -> list[str]:
         if found != given:
             faults.append(
                 f"cell {name[0]} → {name[1]}: is {_cell_text(found)} in the cell table and {_cell_text(given)} in the "
-                "figures it was imported from; import them anew."
+                "figures it was imported from; import them again."
             )
     return faults
 

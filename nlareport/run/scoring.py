@@ -1,6 +1,6 @@
-"""The last step: reconstructions to scores, nulls, baselines, cells and what stands beside them, drops and claims.
+"""Scores a run: scores, nulls, cells, baselines, measures, ablation cells and claims, from its vectors.
 
-Arithmetic only, so it is done whole, in one transaction, whenever anything it rests on has changed.
+The last step. It is arithmetic only, so it is done whole, in one transaction, whenever its inputs have changed.
 """
 
 from collections import defaultdict
@@ -38,7 +38,7 @@ from nlareport.store.vectors.activations import ActivationStore
 Key = TypeVar("Key")
 
 VERSION = 3
-"""Of what is made of scores: raised when a run holds more of it, or other figures, than one scored before."""
+"""Version of what scoring stores: raised when it stores more, or other figures, than before."""
 
 
 def score_run(work: Work) -> None:
@@ -90,7 +90,7 @@ def is_finished(run_file: RunFile, experiment: Experiment) -> bool:
 
 
 def is_scored(run_file: RunFile, experiment: Experiment, *, by_this_version: bool = True) -> bool:
-    """Whether the scores rest on all that the run file holds, and on what the experiment now says."""
+    """Whether the scores are of all that the run file holds, under what the experiment now says."""
     stored, wanted = run_file.run().environment.get("scored"), _stamp(run_file, experiment)
     if stored and not by_this_version:
         stored = {**stored, "version": VERSION}
@@ -98,7 +98,7 @@ def is_scored(run_file: RunFile, experiment: Experiment, *, by_this_version: boo
 
 
 def _stamp(run_file: RunFile, experiment: Experiment) -> dict[str, Any]:
-    """What scores rest on, stored beside them as ``scored``: when any of it changes, they are made again."""
+    """The inputs of the scores, stored with them as ``scored``: when any of it changes, the run is scored again."""
     sources = {pair.pair_id for pair in experiment.pairs}
     stamp: dict[str, Any] = {
         "version": VERSION,

@@ -1,1 +1,1 @@
-"""Rooms without doors between them: each turns typed values into typed values and opens no database and no model."""
+"""The stages of a run as pure functions: typed values in, typed values out; models and tokenizers are handed in."""

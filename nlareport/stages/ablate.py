@@ -1,7 +1,7 @@
-"""Explanations changed on purpose: what the target still recovers when something is taken from the text.
+"""Ablations: changes explanations on purpose and scores what the target's reconstructor still recovers.
 
-Enter texts and golds; leave `Ablation` rows. The changes are pure functions of a text. It knows no model, only the
-`Reconstructor` and `Tokenizer` handed in, and keeps no vector: what is asked of a changed text is its score alone.
+Takes texts and golds, returns `Ablation` rows. The changes are pure functions of a text. No vector is kept: only the
+score of a changed text matters.
 """
 
 import re
@@ -21,13 +21,13 @@ from nlareport.statistics.geometry import mse_nrm
 from nlareport.statistics.resampling import random_order
 
 DIGIT_MASK = "#"
-"""Stands for a digit: texts themselves write numbers they hide so, and every tokenizer knows the sign."""
+"""Replaces a digit: texts themselves mask numbers this way, and every tokenizer knows the sign."""
 
 _QUOTED = re.compile(r'"[^"]*"|“[^”]*”')
 
 
 class Occasion(NamedTuple):
-    """Which explanation of which run is changed: what chance is seeded with."""
+    """Which explanation of which run is changed: the seed of its randomness."""
 
     seed: int
     item_id: int
@@ -35,9 +35,9 @@ class Occasion(NamedTuple):
 
 
 def words_shuffled(text: str, occasion: Occasion) -> str:
-    """The text's words, parted by whitespace, in a random order that is always the same on one occasion.
+    """The text's words, separated by whitespace, in a random order that is always the same on one occasion.
 
-    The words stand apart by single spaces; line breaks are not kept.
+    Single spaces separate them in the result; line breaks are not kept.
     """
     words = text.split()
     order = random_order(len(words), occasion.seed, f"words_shuffled|{occasion.item_id}|{occasion.source}")
@@ -45,7 +45,7 @@ def words_shuffled(text: str, occasion: Occasion) -> str:
 
 
 def quotes_kept(text: str) -> str:
-    """Only what stands between pairs of double quotation marks, marks included, one space apart.
+    """Only what is between pairs of double quotation marks, marks included, separated by single spaces.
 
     Marks pair as in `quotes_blanked`. A text without such a pair becomes empty.
     """
@@ -62,7 +62,7 @@ def quotes_blanked(text: str) -> str:
 
 
 def digits_masked(text: str) -> str:
-    """The text with a `DIGIT_MASK` in place of every digit: where a number stands and how long it is can be seen."""
+    """The text with a `DIGIT_MASK` in place of every digit: where a number is and how long it is remains visible."""
     return "".join(DIGIT_MASK if character.isdigit() else character for character in text)
 
 
@@ -85,7 +85,7 @@ WHOLE_TEXT_CHANGES: Mapping[str, Callable[[str, Occasion], str]] = {
     "quotes_blanked": lambda text, _: quotes_blanked(text),
     "digits_masked": lambda text, _: digits_masked(text),
 }
-"""What each method does that is no cut. A new one needs its name in `rows.WHOLE_TEXT_METHODS`."""
+"""What each method does that is no cut. A new one needs its name in `ablation_methods.WHOLE_TEXT_METHODS`."""
 
 
 def changed_text(text: str, method: AblationMethod, occasion: Occasion, tokenizer: Tokenizer) -> str:
@@ -108,7 +108,7 @@ def ablate(
 
     `written` holds what the target reconstructed from texts as written. A text that the method leaves as it was is
     scored by that, so that it loses exactly nothing, and read only when it is not there. A text that several items
-    are left with is read once; one of which nothing is left is read as any other. Where the reconstruction has no
+    are left with is read once; an empty one is read like any other. Where the reconstruction has no
     direction, being zero or not finite, the row has no `mse_nrm`.
 
     Raises:

@@ -1,7 +1,6 @@
-"""The plain text before an item, read in an explanation's place: what the text alone gives a reconstructor.
+"""Context words: the last words before an item, read in place of an explanation, as a baseline for the verbalizer.
 
-Enter contexts and golds; leave `PlainReading` rows. It knows no model, only the `Reconstructor` handed in, and keeps
-no vector: what is asked of a reading is its score alone.
+Takes contexts and golds, returns `PlainReading` rows. No vector is kept: only the score of a reading matters.
 """
 
 from collections.abc import Mapping
@@ -16,7 +15,7 @@ from nlareport.statistics.geometry import mse_nrm
 
 
 def last_words(context: str, n_words: int) -> str:
-    """The last `n_words` words of a context, parted by single spaces; all of them where there are fewer.
+    """The last `n_words` words of a context, separated by single spaces; all of them where there are fewer.
 
     The last one ends where the item's token ends, so it may be the beginning of a word.
     """

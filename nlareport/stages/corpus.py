@@ -1,7 +1,7 @@
-"""Corpus to documents: a hub dataset, a local file or the pocket articles become numbered texts.
+"""Reads the corpus: a hub dataset, a local file or the pocket articles as numbered documents.
 
-Enters the `corpus` section of an experiment; leave `SourceDocument`s in corpus order, one at a time. It knows nothing
-of tokens or models. It alone reads foreign text, so foreign failures are translated here.
+Takes the `corpus` section of an experiment, returns `SourceDocument`s in corpus order, one at a time. Only here is text
+of unknown origin read, so its errors are translated here.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -138,7 +138,7 @@ def _parquet_texts(path: Path, corpus: LocalCorpus) -> Iterator[str]:
 
 @contextmanager
 def _parquet_faults(place: str) -> Iterator[None]:
-    """Says in our words that a Parquet file is damaged, and where."""
+    """Translates errors of Arrow: which Parquet file is damaged, and where."""
     try:
         yield
     except UnicodeDecodeError as error:
@@ -146,7 +146,7 @@ def _parquet_faults(place: str) -> Iterator[None]:
     # Arrow's errors are of many types, most of them ValueErrors and OSErrors.
     except Exception as error:
         raise CorpusUnreadable(
-            f"{place}: is damaged or no Parquet file ({brief(error)}). Write it anew, or correct corpus.path."
+            f"{place}: is damaged or no Parquet file ({brief(error)}). Write it again, or correct corpus.path."
         ) from error
 
 

@@ -1,6 +1,6 @@
-"""Prefixes to activations: one base model's vector at the last token of each.
+"""Extracts activations: one base model's vector at the last token of each item's prefix.
 
-Enter token ids; leaves an `ActivationBatch`. It knows no model, only the `Extractor` handed in.
+Takes token ids, returns an `ActivationBatch`.
 """
 
 from collections.abc import Sequence

@@ -1,6 +1,6 @@
-"""Whether a model that reads gives one vector for one text: alone, beside a longer one, and a second time.
+"""Self-test of a model that reads: one text must give one vector, alone, batched with a longer one, and a second time.
 
-Enter what was read first, its vectors and what reads; leave findings. It knows no model, only the reading handed in.
+Takes what was read first, its vectors and the function that reads, returns findings.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,7 +26,7 @@ def read_again(
     read: Callable[[list[Read]], Float[np.ndarray, "item d_model"]],
     dtype: str,
 ) -> list[Finding]:
-    """What the shortest input gives alone, against the same in its batch, beside a longer one, and alone once more.
+    """What the shortest input gives alone, against the same in its batch, with a longer one, and alone once more.
 
     Nothing is found where no vector has a direction.
     """
@@ -35,7 +35,7 @@ def read_again(
     shortest = min(places, key=lambda place: len(inputs[place]))
     longer = _longer(places, [len(one) for one in inputs], shortest)
     alone, once_more = read([inputs[shortest]]), read([inputs[shortest]])
-    # Beside a longer one, so that there is padding whatever batch it was read in first.
+    # With a longer one, so that there is padding in whichever batch it was read first.
     others = [vectors[[shortest]], read([inputs[shortest], inputs[longer]])[:1]]
     return [
         measured(

@@ -1,7 +1,6 @@
-"""Explanations to vectors: what a target's reconstructor makes of a source's texts.
+"""Reconstructs vectors from explanations, and decides which text, if any, an answer offers for scoring.
 
-Enter `Explanation` rows; leaves an `ActivationBatch` of the target. It knows no model, only the `Reconstructor`
-handed in, and decides which text, if any, an answer offers for scoring.
+Takes a source's `Explanation` rows, returns an `ActivationBatch` of the target.
 """
 
 from collections.abc import Sequence
@@ -15,11 +14,11 @@ from nlareport.rows.item_rows import Explanation, Mark
 from nlareport.rows.run_rows import PairId
 
 Unclean = Literal["unscored", "raw", "penalty"]
-"""What becomes of an answer that is not clean; `scoring.unclean` of the experiment.
+"""How an answer that is not clean is scored; `scoring.unclean` of the experiment.
 
 `unscored`: it offers nothing. `raw`: what the public client does; without a pair of tags the whole answer is read, tags
 and all. `penalty`: what training did; an answer without a pair of tags costs `PENALTY_MSE_NRM`, and so does one whose
-budget ran out behind the closing tag. Both read an empty pair of tags as the empty text."""
+budget ran out after the closing tag. Both read an empty pair of tags as the empty text."""
 
 
 def scorable_text(explanation: Explanation, unclean: Unclean, mark: Mark | None = None) -> str | None:

@@ -1,8 +1,7 @@
-"""Documents to items: which positions are measured, and where another tokenization meets them.
+"""Samples positions: which tokens of each document are measured, and where another tokenization has them.
 
-Enter texts and the reference tokenizer; leave `Document` and `Item` rows, and places. It knows no model.
-Positions are drawn bit-exactly as the protocol says (Sampling positions in PROTOCOL.md), so anyone who has the
-tokenizer can draw them again.
+Takes texts and the reference tokenizer, returns `Document` and `Item` rows, and places. Positions are drawn bit-exactly
+as the protocol says (Sampling positions in PROTOCOL.md), so anyone who has the tokenizer can draw them again.
 """
 
 import hashlib
@@ -23,7 +22,7 @@ MIN_LEFT_CONTEXT = 50
 _TOO_SHORT = "too short"
 
 CANNOT_READ = "cannot read it as far as its item"
-"""Part of the reason of a document that a pair's base model cannot read; the pair stands before it."""
+"""Part of the reason of a document that a pair's base model cannot read; the pair is named before it."""
 
 CONTEXT_CHARS = 400
 """Length of an item's stored context, before it is shortened to a word boundary."""
@@ -107,9 +106,9 @@ def drawn_prefixes(text: str, items: Sequence[Item], tokenizer: Tokenizer, sampl
 
 
 def place(tokenization: Tokenization, item: Item, drawn_prefix: list[int] | None) -> tuple[int, int]:
-    """Where a tokenization meets an item: (token index, end of that token minus the item's, in characters).
+    """Where a tokenization has an item: (token index, end of that token minus the item's, in characters).
 
-    One that cuts the text up to the item as the reference does, token by token, meets it at the very token that was
+    One that cuts the text up to the item as the reference does, token by token, has it at the very token that was
     drawn; any other by its character (`align`).
 
     Raises:
@@ -124,7 +123,7 @@ def place(tokenization: Tokenization, item: Item, drawn_prefix: list[int] | None
 
 
 def align(tokenization: Tokenization, char_end: int) -> tuple[int, int]:
-    """Where another tokenization meets an item: (token index, end of that token minus `char_end`).
+    """Where another tokenization has an item: (token index, end of that token minus `char_end`).
 
     The token that ends at `char_end`; failing that, the one that contains the character before it, which is the first
     to end after it. A character that a tokenizer cut into several tokens ends them all alike; the last of them is
@@ -193,7 +192,7 @@ def _token_start(text: str, tokenization: Tokenization, position: int) -> int:
     """Where an item's token starts, its leading space included, as Gemma, Qwen and Llama count it."""
     start, end = tokenization.char_starts[position], tokenization.char_ends[position]
     previous_end = tokenization.char_ends[position - 1]
-    # Tokenizers that trim offsets leave the space before a word to nobody.
+    # Tokenizers that trim offsets give the space before a word to no token.
     if text[previous_end:start].isspace():
         return previous_end
     # A piece of a multi-byte character may be given no character of its own; it then stands for the whole.

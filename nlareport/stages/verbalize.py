@@ -1,7 +1,6 @@
-"""Activations to explanations: what a source's verbalizer says of each vector.
+"""Verbalizes activations: what a source's verbalizer says of each vector, and whether the answer is clean.
 
-Enters an `ActivationBatch`; leave `Explanation` rows and the marks of those that are odd. It knows no model, only the
-`Verbalizer` handed in, and what an answer holds only through `nlareport.explanations`.
+Takes an `ActivationBatch`, returns `Explanation` rows and the marks of those whose form is odd.
 """
 
 from dataclasses import dataclass, replace
@@ -16,7 +15,7 @@ from nlareport.rows.run_rows import PairId
 
 @dataclass(frozen=True, slots=True)
 class Verbalized:
-    """What a verbalizer said, and what is odd about the form of it."""
+    """What a verbalizer said, and what is odd about its form."""
 
     explanations: list[Explanation]
     marks: list[AnswerMark]
@@ -38,7 +37,7 @@ def verbalize(batch: ActivationBatch, verbalizer: Verbalizer) -> Verbalized:
 
 
 def judge_again(explanations: list[Explanation], max_new_tokens: int) -> Verbalized:
-    """Explanations that an earlier rule judged, judged anew by their answers; those that kept none stay as they are.
+    """Explanations that an earlier rule judged, judged again by their answers; those that kept none stay as they are.
 
     An earlier version did not keep whether a closed answer ended by itself: here it did so when it is shorter than
     the token budget.

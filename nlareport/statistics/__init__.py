@@ -1,1 +1,1 @@
-"""Arithmetic on rows and vectors: scores, cells, intervals and what is measured beside them."""
+"""Arithmetic on rows and vectors: scores, cells, intervals, baselines and every other figure of a run."""

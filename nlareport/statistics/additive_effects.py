@@ -10,8 +10,8 @@ from types import MappingProxyType
 import numpy as np
 from jaxtyping import Float64
 
-from nlareport.rows.cell_rows import CellKey, Effect
-from nlareport.rows.run_rows import PairId
+from nlareport.rows.cell_rows import Cell, CellKey, Effect
+from nlareport.rows.run_rows import Pair, PairId
 from nlareport.statistics.document_draws import interval
 
 
@@ -37,6 +37,17 @@ def effects(
             low, high = interval(None if on_draws is None else on_draws[:, role, number])
             rows.append(Effect(pair_id, ("source", "target")[role], float(fitted[0, role, number]), low, high))
     return rows
+
+
+def effects_of_cells(pairs: Sequence[Pair], cells: Sequence[Cell]) -> list[Effect]:
+    """The effects of a run of which only the cells are known; without intervals, for nothing can be drawn."""
+    values = {
+        CellKey(cell.source, cell.target): cell.fve_nrm
+        for cell in cells
+        if cell.subset == "all" and cell.fve_nrm is not None
+    }
+    ordered = sorted(pairs, key=lambda pair: pair.ordinal)
+    return effects([pair.pair_id for pair in ordered], values)
 
 
 def _matrices(

@@ -3,10 +3,13 @@
 The diagonal is the target's ceiling, so that a fraction says how much of what the target can read another model wrote.
 """
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 from jaxtyping import Float64
 
-from nlareport.rows.cell_rows import CellKey, Measure
+from nlareport.rows.cell_rows import Cell, CellKey, Measure
 from nlareport.statistics.document_draws import interval
 from nlareport.statistics.drawn_cells import DrawnCells
 
@@ -14,6 +17,17 @@ from nlareport.statistics.drawn_cells import DrawnCells
 def ceiling_fraction(fve_nrm: float | None, ceiling: float | None) -> float | None:
     """A cell's `fve_nrm` over its target's diagonal on the same subset; None where the latter is not above 0."""
     return fve_nrm / ceiling if fve_nrm is not None and ceiling is not None and ceiling > 0 else None
+
+
+def with_ceiling_fractions(cells: Sequence[Cell]) -> list[Cell]:
+    """The cells in their order, each with the fraction that its diagonal gives it unless it states one."""
+    ceilings = {(cell.target, cell.subset): cell.fve_nrm for cell in cells if cell.source == cell.target}
+    return [
+        replace(cell, ceiling_fraction=ceiling_fraction(cell.fve_nrm, ceilings.get((cell.target, cell.subset))))
+        if cell.ceiling_fraction is None
+        else cell
+        for cell in cells
+    ]
 
 
 def ceiling_measures(cells: DrawnCells) -> list[Measure]:

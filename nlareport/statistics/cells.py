@@ -7,7 +7,7 @@ of its items' `fve_nrm`.
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
@@ -15,8 +15,8 @@ from jaxtyping import Bool, Float64, Int64
 from nlareport.rows.cell_rows import Cell, CellKey
 from nlareport.rows.item_rows import Item, NullScore, Score
 from nlareport.rows.run_rows import Pair, PairId
-from nlareport.statistics.ceiling_fractions import ceiling_fraction
-from nlareport.statistics.document_draws import Column, DocumentDraws, Interval, interval
+from nlareport.statistics.ceiling_fractions import with_ceiling_fractions
+from nlareport.statistics.document_draws import NO_INTERVAL, Column, DocumentDraws, Interval, interval
 from nlareport.statistics.geometry import SMALLEST_VARIANCE, fve_meannorm
 
 SUBSETS = ("all", "without_outliers", "digits", "punctuation", "prose")
@@ -44,17 +44,14 @@ def summarize(
     columns = _score_columns(scores, table, pair_of)
     nulls = _null_columns(null_scores, table)
     intervals = _intervals(columns, table, draws)
-    cells = {
-        (key, subset): _cell(key, subset, members, column, nulls.get(key), pair_of[key.target])
+    cells = [
+        _cell(
+            key, subset, members, column, nulls.get(key), pair_of[key.target], intervals.get((key, subset), NO_INTERVAL)
+        )
         for key, column in columns.items()
         for subset, members in table.subsets(key.target).items()
-    }
-    return [
-        _completed(
-            cell, cells.get((CellKey(key.target, key.target), subset)), intervals.get((key, subset), (None, None))
-        )
-        for (key, subset), cell in cells.items()
     ]
+    return with_ceiling_fractions(cells)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,8 +150,9 @@ def _cell(
     column: _Column,
     null: tuple[Int64[np.ndarray, " null"], Float64[np.ndarray, " null"]] | None,
     target: Pair,
+    ends: Interval,
 ) -> Cell:
-    """The cell without its interval and ceiling fraction, which need other cells' figures."""
+    """The cell without its ceiling fraction, which needs the diagonal."""
     chosen = members & column.is_scored
     fve, mse = _known(column.fve[chosen]), _known(column.mse[chosen])
     null_mse = None if null is None else _known(null[1][members[null[0]]])
@@ -165,8 +163,8 @@ def _cell(
         n_scored=int(chosen.sum()),
         n_unscored=int((members & column.has_row & ~column.is_scored).sum()),
         fve_nrm=None if fve is None else float(fve.mean()),
-        ci_low=None,
-        ci_high=None,
+        ci_low=ends[0],
+        ci_high=ends[1],
         fve_meannorm=_meannorm(mse, target.mean_norm),
         median=None if fve is None else float(np.median(fve)),
         trimmed_mean=None if fve is None else _trimmed_mean(fve),
@@ -213,9 +211,3 @@ def _intervals(
         (key, subset): interval(None if means is None else draws.on_scale(key.target).rescale(means))
         for (key, subset), means in zip(known, draws.means(list(known.values())), strict=True)
     }
-
-
-def _completed(cell: Cell, diagonal: Cell | None, ends: Interval) -> Cell:
-    """The cell with its interval and its share of the target's ceiling."""
-    fraction = ceiling_fraction(cell.fve_nrm, None if diagonal is None else diagonal.fve_nrm)
-    return replace(cell, ci_low=ends[0], ci_high=ends[1], ceiling_fraction=fraction)

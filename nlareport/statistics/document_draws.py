@@ -18,6 +18,8 @@ from nlareport.statistics.resampling import bootstrap_columns, bootstrap_varianc
 
 Interval = tuple[float, float] | tuple[None, None]
 
+NO_INTERVAL: Interval = (None, None)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Column:
@@ -143,4 +145,4 @@ class DocumentDraws:
 
 def interval(drawn: Float64[np.ndarray, " draw"] | None) -> Interval:
     """The 95% percentile interval of a statistic that was drawn; no ends for one that was not."""
-    return (None, None) if drawn is None else percentile_interval(drawn)
+    return NO_INTERVAL if drawn is None else percentile_interval(drawn)

@@ -1,6 +1,6 @@
 """Arithmetic of directions: errors, variances and fractions of variance explained.
 
-Enter arrays of vectors, one row per item; leave float64 numbers. It knows nothing of pairs, models or files.
+Takes arrays of vectors, one row per item, returns float64 numbers.
 
 Everything is computed from differences of unit vectors, never from a rounded cosine: where activations share one
 large direction (on Gemma V is near 0.03) `1 - cos` would lose most of its digits. Formulas: Scoring in PROTOCOL.md.
@@ -23,7 +23,7 @@ _SMALLEST_SQUARE = 1e-200
 """A squared norm below this, or above its inverse, may have lost digits to the range of a float64."""
 
 _ROWS_AT_ONCE = 256
-"""Rows widened to float64 together: 16 MB at d_model 8,192, whatever the number of items."""
+"""Rows widened to float64 together: 16 MB at d_model 8,192, however many items there are."""
 
 
 def unit_rows(vectors: Float[np.ndarray, "item d_model"]) -> Float64[np.ndarray, "item d_model"]:

@@ -1,7 +1,7 @@
-"""Items graded by a property of a target: quarters from the fewest to the most, equal values kept together.
+"""Graded subsets: quarters of the items by left context, norm or atypicality, equal values kept together.
 
-Enter golds, or a number per item; leave `Activation` and `SubsetRange` rows. Which items a subset holds is said by its
-range alone, so that anyone can make it again from the run file.
+Takes golds, or a number per item, returns `Activation` and `SubsetRange` rows. The range alone says which items a
+subset holds, so that anyone can rebuild it from the run file.
 """
 
 from collections.abc import Mapping
@@ -35,7 +35,7 @@ def atypicalities(gold: ActivationBatch, centred: Centred) -> list[Activation]:
 def ranges(target: PairId, prefix: str, values: Float[np.ndarray, " item"]) -> list[SubsetRange]:
     """Up to four ranges, named `{prefix}_1` for the smallest values to `{prefix}_4`; one without items is left out.
 
-    A range ends at the value that a quarter, half or three quarters of the items reach, whatever number equal it.
+    A range ends at the value that a quarter, half or three quarters of the items reach, however many share it.
     """
     if not len(values):
         return []

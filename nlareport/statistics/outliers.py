@@ -1,8 +1,8 @@
-"""Items to outliers: vectors far longer than their like, and explanations said twice.
+"""Outliers: activations far longer than their pair's median, and explanations that nearly repeat each other.
 
-Enter alignments (for the norms) and explanations; leave `Outlier` rows, the reasons for flags. Attention-sink vectors
-score near 1 at home and far below 0 abroad, always under the same words; the report shows the matrix with and without
-them (Known traps in PROTOCOL.md). Nothing is dropped here.
+Takes alignments (for the norms) and explanations, returns `Outlier` rows, one per reason for a flag. Attention-sink
+vectors score near 1 with their own reconstructor and far below 0 with others, always under the same words; the report
+shows the matrix with and without them (Known traps in PROTOCOL.md). Nothing is dropped here.
 """
 
 import math
@@ -25,7 +25,7 @@ SHINGLE_WORDS = 5
 """Explanations are compared as sets of runs of this many words; a shorter one is a single run."""
 
 NEAR_DUPLICATE_JACCARD = 0.9
-"""Shared runs over all runs, from which on two explanations say the same."""
+"""Shared runs over all runs; two explanations at or above it count as the same."""
 
 _WORD = re.compile(r"\w+")
 

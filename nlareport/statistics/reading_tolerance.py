@@ -1,6 +1,6 @@
-"""How far two readings of one thing may be apart in each dtype, and what a quick test finds when they are.
+"""Tolerances of the self-tests: how far two readings of one text may differ in each dtype.
 
-Enter numbers and vectors; leave findings. Knows no model.
+Takes numbers and vectors, returns findings.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ class Bounds:
     tolerance: float
     """Up to here it passes."""
     wrong_from: float
-    """Beyond this it is no rounding any more."""
+    """Beyond this it cannot be rounding."""
 
 
 READING: Mapping[str, Bounds] = {
@@ -57,7 +57,7 @@ def measured(test: str, value: float, bounds: Bounds, text: str) -> Finding:
 
 
 def said_of(value: float | None, tolerance: float | None) -> str:
-    """What was measured beside what passes, as a sentence with a space before it; empty for a test without a number."""
+    """What was measured and what passes, as a sentence after a space; empty for a test without a number."""
     if tolerance is None:
         return ""
     return f" Measured: {'no number' if value is None else f'{value:.3g}'}; at most {tolerance:g} passes."

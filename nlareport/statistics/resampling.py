@@ -1,7 +1,7 @@
-"""Chance with a seed: bootstrap over documents, and permutations that leave no item its own document.
+"""Seeded resampling: the bootstrap over documents, percentile intervals, and permutations that give no item its own.
 
-Enter numbers and, for each, the document it came from; leave intervals and permutations. All items of a document
-move together, because positions of one text are not independent. It knows nothing of scores or vectors' meaning.
+Takes numbers and the document of each, returns draws, intervals and permutations. All items of a document are drawn
+together, because positions of one text are not independent.
 
 Randomness is PCG64's raw 64-bit stream, seeded with the SHA-256 of ``"{seed}|{purpose}"``. NumPy keeps that stream
 the same on every platform and in every version, which it does not promise of `Generator.permutation` and its kin.
@@ -144,8 +144,8 @@ def derangement(
 ) -> Int64[np.ndarray, " item"]:
     """A seeded permutation that gives every item an item of another document; `permutation` numbers several.
 
-    Documents, and items within each, are put on a circle in random order; then everyone takes the item a random
-    number of places on, at least as far as the largest document is long, and as far from coming round again.
+    Items are placed on a circle, grouped by document, documents and items in random order, and shifted by a random
+    number of places between the largest document's size and n minus that size.
 
     Raises:
         TooFewItems: one document holds more than half of the items, so no such permutation exists.

@@ -1,8 +1,8 @@
-"""Ridge: how much of the target's activation a linear map from the source's own activation gives.
+"""Ridge regression: how much of the target's activation a linear map from the source's own activation predicts.
 
-Enter Gram matrices of the same items in two pairs; leave errors, each of an item none of whose document was fitted on.
-It sees no vector: a prediction is a weighted sum of golds, and how far such a sum is from a gold the target's Gram
-matrix says. The map is fitted on unit vectors, with an intercept: scores read directions only, and raw norms differ so
+Takes Gram matrices of the same items in two pairs, returns out-of-fold errors: nothing of an item's document was fitted
+on. A prediction is a weighted sum of golds, and the target's Gram matrix gives its distance from a gold, so no vector
+is needed. The map is fitted on unit vectors, with an intercept: scores read directions only, and raw norms differ so
 much (16-fold on Gemma) that a handful of items would decide the fit.
 
 Hoerl and Kennard, Ridge regression (1970), in its dual form (Saunders, Gammerman, Vovk 1998).
@@ -95,8 +95,8 @@ def folds(document_index: Int[np.ndarray, " item"], n_training: int, seed: int) 
 def fit_ridge(source: Gram, targets: Sequence[Gram], parts: Sequence[Fold]) -> RidgeFit:
     """Out-of-fold errors of the maps from one source to each target.
 
-    A fold's penalty is the one with the least mean error in the *other* folds, so no item has a say in the penalty it
-    is answered with. What is left of a leak: the other folds' maps were fitted on this fold's items too.
+    A fold's penalty is the one with the least mean error in the *other* folds, so no item influences the penalty of its
+    own prediction. What is left of a leak: the other folds' maps were fitted on this fold's items too.
     """
     weights = [_weights(source, fold) for fold in parts]
     errors = []

@@ -1,7 +1,7 @@
-"""Reconstructions to scores: how near each came to the gold, and how near it comes to another document's.
+"""Scores and shuffled nulls: how near each reconstruction is to its gold, and to the gold of another document.
 
-Enter the target's gold activations and its reconstructions; leave `Score` and `NullScore` rows. It knows no model
-and reads no text; an item that cannot be scored becomes a row that says why.
+Takes the target's gold activations and its reconstructions, returns `Score` and `NullScore` rows. An item that cannot
+be scored becomes a row that says why.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ PENALTY_MSE_NRM = 2.0
 """What an answer that offers no text costs under `unclean: penalty`: the error of a random direction."""
 
 NO_MARKS: Mapping[int, Mark] = MappingProxyType({})
-"""Of a source whose answers are all in order, or whose run file is older than marks."""
+"""For a source whose answers are all in order, or whose run file is older than marks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ def score_cell(
     """One score per item of `gold`, in its order; `variance` is the target's V, `marks` are the source's by item.
 
     An item is scored where its reconstruction has a direction. The rest are unscored with a reason, except that under
-    `penalty` an answer that offered no text costs 2.0, as does one whose budget ran out behind its closing tag.
+    `penalty` an answer that offered no text costs 2.0, as does one whose budget ran out after its closing tag.
 
     Raises:
         CheckpointDrift: reconstructions and golds differ in width.

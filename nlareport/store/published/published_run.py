@@ -13,6 +13,7 @@ from nlareport.files.yaml_files import yaml_text
 from nlareport.rows.cell_rows import Cell
 from nlareport.rows.item_rows import Explanation, Item, Score, stratum_of
 from nlareport.rows.run_rows import Document, Pair, PairId, Run
+from nlareport.statistics.ceiling_fractions import with_ceiling_fractions
 from nlareport.store.connections import SCHEMA_VERSION
 from nlareport.store.published.figures_file import PublishedFigures, PublishedSample, parse_published
 from nlareport.store.whole_run import RunRows, store_run
@@ -141,9 +142,8 @@ def _scores(figures: PublishedFigures) -> list[Score]:
 
 
 def _cells(figures: PublishedFigures) -> list[Cell]:
-    ceilings = {cell.target: cell.fve_nrm for cell in figures.cells if cell.source == cell.target}
     n_items = figures.substrate.docs * figures.substrate.positions_per_doc
-    return [
+    cells = [
         Cell(
             source=PairId(cell.source),
             target=PairId(cell.target),
@@ -158,14 +158,11 @@ def _cells(figures: PublishedFigures) -> list[Cell]:
             trimmed_mean=None,
             share_below_zero=None,
             null_fve=None,
-            ceiling_fraction=_ceiling_fraction(cell.fve_nrm, ceilings.get(cell.target)),
+            ceiling_fraction=None,
         )
         for cell in figures.cells
     ]
-
-
-def _ceiling_fraction(fve_nrm: float, ceiling: float | None) -> float | None:
-    return fve_nrm / ceiling if ceiling is not None and ceiling > 0 else None
+    return with_ceiling_fractions(cells)
 
 
 def _all_clean(figures: PublishedFigures) -> bool:
