@@ -112,7 +112,7 @@ def verify_pairs(
             experiment, reference, path, Path(scratch) / "again.duckdb", progress, device, engine_name, anew=True
         ) as work,
     ):
-        # A corpus that became shorter is told by the places it no longer gives.
+        # A corpus that became shorter shows in the places that are missing.
         with suppress(CorpusTooShort):
             compute(work, "sample")
         refuse_moved(items, work.items(), against)

@@ -19,7 +19,7 @@ from nlareport.run.checkpoint_changes import ROLE_NAMES
 from nlareport.run.context import Work
 from nlareport.stages.read_again import read_again
 from nlareport.stages.reconstruct import scorable_text
-from nlareport.statistics.reading_tolerance import said_of
+from nlareport.statistics.reading_tolerance import measurement_text
 
 ADVICE = {
     "alone_equals_batch": "Set compute.batch_size to 1 in the experiment file, where nothing is padded, and run again.",
@@ -99,7 +99,7 @@ class SelfTesting:
     def _sentence(self, finding: Finding) -> str:
         return (
             f"Pair {self._pair_id}: its {ROLE_NAMES[self._role]} fails the self-test {finding.test}, so its numbers "
-            f"would be wrong and none was stored. {finding.text}{said_of(finding.value, finding.tolerance)} "
+            f"would be wrong and none was stored. {finding.text}{measurement_text(finding.value, finding.tolerance)} "
             f"{ADVICE.get(finding.test, LEAVE_OUT)}"
         )
 
