@@ -21,6 +21,7 @@ from typing import Any
 sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
 
 from support import scripted_runs
+from support.scripted_runs import request
 
 from nlareport.errors import NlareportError
 from nlareport.run.pipeline import run_experiment
@@ -136,7 +137,7 @@ class _Stages:
 
 def compute(tell: Tell, folder: Path, engine: str = "scripted") -> None:
     """The run of a folder, to its end."""
-    run_experiment(folder / EXPERIMENT, folder / DB, _Stages(tell), None, None, "cpu", engine)
+    run_experiment(request(folder / EXPERIMENT, folder / DB, engine), _Stages(tell))
 
 
 def give_up_rights() -> None:

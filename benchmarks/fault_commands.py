@@ -12,6 +12,7 @@ from pathlib import Path
 import fault_children as children
 from fault_children import DB, Tell
 from fault_kinds import Ground, Trial
+from support.scripted_runs import request
 
 from nlareport.publish import diff_runs, publish_run
 from nlareport.review.sources import import_figures
@@ -67,7 +68,7 @@ def kill_new_run(ground: Ground, chance: random.Random) -> Trial:
 
 
 def _start_over(tell: Tell, folder: Path) -> None:
-    start_over(folder / children.EXPERIMENT, folder / DB, "scripted")
+    start_over(request(folder / children.EXPERIMENT, folder / DB))
     children.compute(tell, folder)
 
 

@@ -17,8 +17,10 @@ import numpy as np
 import yaml
 from jaxtyping import Int64
 
-from nlareport.backends import EngineSettings, load_engine
+from nlareport.backends import load_engines
 from nlareport.batches import ActivationBatch
+from nlareport.engines import EngineChoice, EngineSettings
+from nlareport.executors.local import LocalExecutor
 from nlareport.experiment import parse_experiment
 from nlareport.rows.cell_rows import CellKey
 from nlareport.rows.item_rows import Activation, Alignment, Item, PlainReading, Score
@@ -140,17 +142,19 @@ def main(n_items: int, n_pairs: int, d_model: int) -> None:
     places = {name: [Alignment(n, name, 50 + n, 0, norm) for n, norm in enumerate(norms[name])] for name in names}
     text = experiment_text(n_items, list(names), d_model)
     experiment = parse_experiment(text, Path("trust.yaml"))
-    engine = load_engine("scripted", EngineSettings("cpu", "float32", 16, 60))
+    choice = EngineChoice.parse(["scripted"])
+    engines = load_engines(choice, EngineSettings("cpu", "float32", 16, 60))
     with TemporaryDirectory() as folder:
         db = Path(folder) / "trust.duckdb"
-        run = identity.describe_run(experiment, text, SCHEMA_VERSION, engine, "scripted", datetime.now(UTC), [])
+        run = identity.describe_run(experiment, text, SCHEMA_VERSION, engines, datetime.now(UTC), [])
         with RunFile.create_or_open(db, run) as run_file:
             readings = [
                 PlainReading(item.item_id, name, n, 0.5) for name in names for n in PLAIN_WORDS for item in items
             ]
             run_file.replace({PlainReading: readings})
             store = ActivationStore(db)
-            work = Work(experiment, experiment.pairs[0], Path(folder), run_file, store, engine, Silence())
+            reference, executor = experiment.pairs[0], LocalExecutor()
+            work = Work(experiment, reference, Path(folder), run_file, store, engines, executor, Silence())
             draws = DocumentDraws.of(items, DRAWS, experiment.sampling.seed, pairs)
             before = peak_gb()
             centred, centring = measured(

@@ -1,17 +1,18 @@
 """The command line: reads arguments, calls the pipeline, turns errors into one line and an exit code.
 
-Data goes to stdout, talk to stderr. Exit codes: 0 done, 1 a fault in data or environment, 2 wrong usage,
+Data goes to stdout, messages to stderr. Exit codes: 0 done, 1 a fault in data or environment, 2 wrong usage,
 70 a fault of nlareport itself.
 """
 
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from nlareport import __version__
+from nlareport.cli_options import NamesOnUse, device_type, model_options
 from nlareport.cli_pairs import pairs
 from nlareport.terminal import (
     FileArgument,
@@ -23,11 +24,20 @@ from nlareport.terminal import (
     say,
 )
 
+if TYPE_CHECKING:
+    import nlareport.engines
+
 force_option = click.option(
     "--force",
     is_flag=True,
     help="Write also into a folder that is not empty: files that nlareport did not write are not replaced or removed.",
 )
+
+
+def _stage_names() -> list[str]:
+    from nlareport.run.pipeline import stage_names
+
+    return stage_names()
 
 
 @click.group(cls=OneLineErrors, context_settings={"help_option_names": ["-h", "--help"]})
@@ -38,31 +48,31 @@ def cli() -> None:
 
 @cli.command()
 @click.argument("experiment", type=FileArgument)
-@click.option("--db", type=RunFileArgument, required=True, help="Run file to write, or to go on with.")
-@click.option("--limit", type=click.IntRange(min=2), help="Draw no more positions once there are this many items.")
-@click.option(
-    "--only",
-    metavar="STAGE",
-    help="Only this stage: sample, extract, verbalize, reconstruct, ablate, read_plain or score.",
-)
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
-@click.option("--engine", default="transformers", show_default=True, help="Which backend computes.")
-@click.option("--new-run", is_flag=True, help="Start over: what stands at --db is kept under another name.")
+@click.option("--db", type=RunFileArgument, required=True, help="Run file to create or continue.")
+@click.option("--limit", type=click.IntRange(min=2), help="Stop sampling after N items.", metavar="N")
+@click.option("--only", type=NamesOnUse(_stage_names), help="Only this stage.")
+@model_options
+@click.option("--new-run", is_flag=True, help="Start over: the run at --db is kept under another name.")
 def run(
-    experiment: Path, db: Path, limit: int | None, only: str | None, device: str, engine: str, new_run: bool
+    experiment: Path,
+    db: Path,
+    limit: int | None,
+    only: str | None,
+    models: "nlareport.engines.ModelOptions",
+    new_run: bool,
 ) -> None:
     """Compute everything of EXPERIMENT that the run file still lacks.
 
     Example: nlareport run data/experiments/pocket.yaml --db runs/pocket.duckdb --limit 120
     """
-    from nlareport.run.pipeline import STAGES, run_experiment, start_over
+    from nlareport.run.pipeline import run_experiment, start_over
+    from nlareport.run.request import RunRequest
 
-    if only is not None and only not in STAGES:
-        raise click.BadParameter(f"{only!r} is no stage; choose from {', '.join(STAGES)}.", param_hint="--only")
-    if new_run and (kept := start_over(experiment, db, engine)):
+    request = RunRequest(experiment, db, models, limit, only)
+    if new_run and (kept := start_over(request)):
         say(kept, err=True)
     with ProgressLine() as progress:
-        outcome = run_experiment(experiment, db, progress, limit, only, device, engine)
+        outcome = run_experiment(request, progress)
     say(f"{db}: {outcome}")
 
 
@@ -232,7 +242,7 @@ def diff(a: Path, b: Path, out: Path | None, format_: str, force: bool) -> None:
 @click.option("--pair", metavar="PAIR_ID", help="With --golden: only this pair.")
 @click.option(
     "--device",
-    type=click.Choice(["auto", "cpu", "cuda"]),
+    type=device_type,
     default="auto",
     help="With --golden: where the models run.",
 )
@@ -255,13 +265,14 @@ def check(
     texts: bool,
     record: bool,
 ) -> None:
-    """Audit run FILE (or published figures), ask every sentence of its report anew, and list the faults.
+    """Audit run FILE (or published figures), re-check every claim in its report, and list what is wrong.
 
     Example: nlareport check runs/18.duckdb --against data/published/18-cross-family.yaml --prose page.md
     """
+    from nlareport.engines import ModelOptions
     from nlareport.render.check_text import check_lines
     from nlareport.review.check import check_run
-    from nlareport.review.golden import hold_against_golden
+    from nlareport.review.golden import GoldenRequest, check_against_golden, record_golden
 
     if golden is None and (pair is not None or record or texts):
         raise click.UsageError("--pair, --texts and --record go with --golden.")
@@ -271,7 +282,8 @@ def check(
         found = check_run(file, against, prose, tolerance)
     else:
         with ProgressLine() as progress:
-            found = hold_against_golden(file, golden, pair, progress, device, record=record, with_texts=texts)
+            request = GoldenRequest(file, golden, pair, ModelOptions(device=device), texts)
+            found = record_golden(request, progress) if record else check_against_golden(request, progress)
     for line in check_lines(found, str(prose)):
         say(line)
     for fault in found.faults:

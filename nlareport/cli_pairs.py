@@ -1,15 +1,19 @@
 """The commands on pocket pairs: list, build, verify, train.
 
-Enters arguments; hands them to the pairs' own rooms and to the pipeline. Nothing of torch is imported before a command
-needs it.
+Nothing of torch is imported before a command needs it.
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from nlareport.cli_options import model_options
 from nlareport.errors import PairsDisagree
 from nlareport.terminal import FileArgument, ProgressLine, RunFileArgument, say
+
+if TYPE_CHECKING:
+    import nlareport.engines
 
 
 @click.group()
@@ -49,37 +53,36 @@ def pairs_build(pair_id: str | None) -> None:
 @click.argument("pair_id", nargs=-1)
 @click.option("--against", type=RunFileArgument, help="Recorded run file.  [default: data/pocket.duckdb]")
 @click.option("--experiment", type=FileArgument, help="How it was made.  [default: data/experiments/pocket.yaml]")
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
-@click.option("--engine", default="transformers", show_default=True, help="Which backend computes.")
+@model_options
 def pairs_verify(
-    pair_id: tuple[str, ...], against: Path | None, experiment: Path | None, device: str, engine: str
+    pair_id: tuple[str, ...], against: Path | None, experiment: Path | None, models: "nlareport.engines.ModelOptions"
 ) -> None:
-    """Build PAIR_IDs, or every pair, anew and compare what they score with a recorded run.
+    """Build PAIR_IDs, or every pair, again and compare what they score with a recorded run.
 
     Example: nlareport pairs verify smollm2-L20
     """
     from nlareport.pairs.locating import committed
-    from nlareport.review.pair_agreement import verify_pairs
+    from nlareport.review.pair_agreement import VerifyRequest, verify_pairs
 
     against = against or committed("pocket.duckdb")
     experiment = experiment or committed("experiments/pocket.yaml")
     with ProgressLine() as progress:
-        found = verify_pairs(experiment, against, pair_id, progress, device, engine)
+        found = verify_pairs(VerifyRequest(experiment, against, pair_id, models), progress)
     for agreement in found:
         say(agreement)
     if differing := [agreement.pair_id for agreement in found if not agreement.agrees]:
         raise PairsDisagree(
-            f"{', '.join(differing)}: measured otherwise than recorded in {against}. Put back its adapters, "
-            f'or record a new one with "nlareport run {experiment} --db FILE".'
+            f"{', '.join(differing)}: scores differ from those recorded in {against}. Restore its adapters, "
+            f'or record a new run with "nlareport run {experiment} --db FILE".'
         )
 
 
 @pairs.command("train")
 @click.argument("pair_id")
 @click.option("--out", type=FileArgument, default=Path("data/pairs"), show_default=True, help="Folder for adapters.")
-@click.option("--continue", "goes_on", is_flag=True, help="Give the adapters in --out one further round.")
+@click.option("--continue", "goes_on", is_flag=True, help="Train the adapters in --out for one more round.")
 def pairs_train(pair_id: str, out: Path, goes_on: bool) -> None:
-    """Train PAIR_ID from the base model; goes on where it was stopped.
+    """Train PAIR_ID from the base model; resumes where it was stopped.
 
     Example: nlareport pairs train smollm2-L20
     """

@@ -81,6 +81,14 @@ class EngineUnknown(NlareportError):
     """No engine is called this."""
 
 
+class EngineUnfit(NlareportError):
+    """An engine cannot do what it is chosen for: it does not answer that role, or asks no server."""
+
+
+class ExecutorUnknown(NlareportError):
+    """No executor is called this."""
+
+
 class DeviceMissing(NlareportError):
     """The device asked for is not in this machine."""
 

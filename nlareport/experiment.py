@@ -205,11 +205,11 @@ class Experiment(Section):
         pair_ids = [pair.pair_id for pair in self.pairs]
         twice = sorted({name for name in pair_ids if pair_ids.count(name) > 1})
         if twice:
-            raise ValueError(f"pairs: {', '.join(twice)} stands twice; give every pair its own pair_id")
+            raise ValueError(f"pairs: pair_id {', '.join(twice)} is used twice; ids must be unique")
         if twice := sorted({method for method in self.ablations if self.ablations.count(method) > 1}):
-            raise ValueError(f"ablations: {', '.join(twice)} stands twice; name every method once")
+            raise ValueError(f"ablations: {', '.join(twice)} is listed twice; name every method once")
         if repeated := sorted({n for n in self.plain_words if self.plain_words.count(n) > 1}):
-            raise ValueError(f"plain_words: {', '.join(map(str, repeated))} stands twice; name every number once")
+            raise ValueError(f"plain_words: {', '.join(map(str, repeated))} is listed twice; name every number once")
         if taken := sorted(FOLDERS_OF_A_RUN & set(pair_ids)):
             raise ValueError(f"pairs: {', '.join(taken)} is a folder beside every run file; choose another pair_id")
         if self.sampling.reference_pair not in pair_ids:

@@ -3,7 +3,8 @@
 Anything that answers these can stand in: Transformers on this machine, an inference server, a script in a test.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, runtime_checkable
@@ -16,6 +17,9 @@ from nlareport.batches import Completion, Tokenization
 from nlareport.checks import Finding
 
 Row = TypeVar("Row")
+Model = TypeVar("Model")
+Batch = TypeVar("Batch")
+Answer = TypeVar("Answer")
 
 
 @runtime_checkable
@@ -86,6 +90,24 @@ class SelfTestingReader(Protocol):
 
     def self_tests(self, read: Any, vectors: Float[np.ndarray, "item d_model"]) -> list[Finding]:
         """What quick tests find; `vectors` are what it made of the token ids or texts that it `read`."""
+        ...
+
+
+@runtime_checkable
+class Executor(Protocol):
+    """Decides where the batches of one model are answered: in this process, or by copies of the model elsewhere."""
+
+    def map(
+        self,
+        open_model: Callable[[], AbstractContextManager[Model]],
+        answer: Callable[[Model, Batch], Answer],
+        batches: Iterable[Batch],
+    ) -> Generator[tuple[Batch, Answer], None, None]:
+        """Every batch with its answer, in any order, each as soon as it is there.
+
+        Models are closed when the iteration ends or is closed. Neither `open_model` nor `answer` holds the run file,
+        so both may be sent to other processes.
+        """
         ...
 
 

@@ -9,7 +9,7 @@ from statistics import mean
 import numpy as np
 import pytest
 from support.recorded_reads import N_READS_OF_A_SELF_TEST, Reads, listen
-from support.scripted_runs import everything, run, scripted_content, write_corpus, write_experiment
+from support.scripted_runs import everything, request, run, scripted_content, write_corpus, write_experiment
 from support.tiny_runs import make_older
 
 from nlareport.backends.scripted import ScriptedEngine, ScriptedReconstructor, ScriptedTokenizer
@@ -21,7 +21,7 @@ from nlareport.publish import publish_run
 from nlareport.rows.cell_rows import AblationCell
 from nlareport.rows.item_rows import Ablation
 from nlareport.rows.run_rows import Claim, PairId
-from nlareport.run.pipeline import STAGES, run_experiment
+from nlareport.run.pipeline import run_experiment, stage_names
 from nlareport.statistics.geometry import mse_nrm
 from nlareport.store.bundle.bundle import export_bundle, import_bundle
 from nlareport.store.run_file import RunFile
@@ -94,12 +94,12 @@ def experiment(
 
 
 def test_the_stage_stands_between_reconstruct_and_score() -> None:
-    assert list(STAGES)[-4:] == ["reconstruct", "ablate", "read_plain", "score"]
+    assert stage_names()[-4:] == ["reconstruct", "ablate", "read_plain", "score"]
 
 
 def test_nothing_is_ablated_unless_asked_for(corpus: Path, reads: Reads) -> None:
     listener = Listener()
-    run_experiment(experiment(corpus, []), corpus / "run.duckdb", listener, None, None, "cpu", "scripted")
+    run_experiment(request(experiment(corpus, []), corpus / "run.duckdb"), listener)
     rows = read_run(corpus / "run.duckdb")
     assert listener.ablation_lines() == []
     assert rows.ablations == rows.ablation_cells == []
@@ -111,7 +111,7 @@ def test_nothing_is_ablated_unless_asked_for(corpus: Path, reads: Reads) -> None
 
 def test_every_explanation_of_every_cell_is_changed_in_every_way(corpus: Path) -> None:
     listener = Listener()
-    run_experiment(experiment(corpus, BOTH), corpus / "run.duckdb", listener, None, None, "cpu", "scripted")
+    run_experiment(request(experiment(corpus, BOTH), corpus / "run.duckdb"), listener)
     rows = read_run(corpus / "run.duckdb")
     assert listener.ablation_lines() == [("ablate small", 36, 0), ("ablate large", 36, 0)]
     done = {line[0]: n for line, n in zip(listener.stages, listener.advanced, strict=True)}

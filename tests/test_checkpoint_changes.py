@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 from safetensors.torch import load_file, save_file
-from support.scripted_runs import run, scripted_content, write_corpus, write_experiment
+from support.scripted_runs import request, run, scripted_content, write_corpus, write_experiment
 from support.tiny_checkpoints import TinyPair, build_tiny_pair
 
 from nlareport.backends.transformers_local import TransformersEngine, TransformersVerbalizer
@@ -246,7 +246,7 @@ def test_a_finished_run_needs_no_checkpoint_but_refuses_another_one_and_starts_o
     db.rename(fresh / "kept.duckdb")
     with pytest.raises(VectorsOfAnotherMaking, match=r"reconstructions/.*: reconstructor weights \(sha256 .* there, "):
         run(experiment, db, engine="transformers", limit=2)
-    assert start_over(experiment, db, "transformers") is not None
+    assert start_over(request(experiment, db, "transformers")) is not None
     run(experiment, db, engine="transformers", limit=2)
     assert read_run(db).scores != rows.scores
     assert (fresh / "run.1.activations").is_dir()

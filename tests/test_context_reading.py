@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from support.recorded_reads import N_READS_OF_A_SELF_TEST, Reads, listen
-from support.scripted_runs import Silence, everything, run, scripted_content, write_corpus, write_experiment
+from support.scripted_runs import Silence, everything, request, run, scripted_content, write_corpus, write_experiment
 from support.tiny_runs import make_older
 
 from nlareport.batches import ActivationBatch
@@ -17,7 +17,7 @@ from nlareport.experiment import load_experiment
 from nlareport.rows.item_rows import PlainReading
 from nlareport.rows.run_rows import PairId
 from nlareport.run.pipeline import run_experiment
-from nlareport.run.start import narrowed
+from nlareport.run.request import narrow_to_pairs
 from nlareport.stages.context_words import last_words, read_plain
 from nlareport.store.bundle.bundle import export_bundle, import_bundle
 from nlareport.store.whole_run import read_run
@@ -174,7 +174,7 @@ def test_progress_names_the_target_and_counts_its_texts(corpus: Path) -> None:
         def stage(self, name: str, n_total: int, n_done: int) -> None:
             heard.append((name, n_total, n_done))
 
-    run_experiment(experiment(corpus, [2, 3]), corpus / "run.duckdb", Listener(), None, None, "cpu", "scripted")
+    run_experiment(request(experiment(corpus, [2, 3]), corpus / "run.duckdb"), Listener())
     lines = [line for line in heard if line[0].startswith("read plain")]
     assert lines == [("read plain text small", 18, 0), ("read plain text large", 18, 0)]
 
@@ -189,4 +189,4 @@ def test_readings_travel_in_bundles(corpus: Path) -> None:
 
 
 def test_verifying_pairs_reads_no_plain_text(corpus: Path) -> None:
-    assert narrowed(load_experiment(experiment(corpus, [2])), ["small", "large"]).plain_words == []
+    assert narrow_to_pairs(load_experiment(experiment(corpus, [2])), ["small", "large"]).plain_words == []

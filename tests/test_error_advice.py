@@ -220,19 +220,6 @@ def _a_key_is_misspelt(place: Place) -> Any:
     return place.run(), "sampling.sed: is not a known key", follow
 
 
-@provokes(errors.EngineUnknown)
-def _an_engine_is_misspelt(place: Place) -> Any:
-    place.new("run.duckdb").unlink()
-    shutil.rmtree(place.new("run.activations"))
-    command = ["run", place.experiment, "--db", place.db, "--engine", "scriptd"]
-
-    def follow(said: str) -> None:
-        assert "scripted" in said
-        command[-1] = "scripted"
-
-    return command, "scriptd", follow
-
-
 @provokes(errors.CorpusUnreadable)
 def _a_corpus_is_elsewhere(place: Place) -> Any:
     place.new("run.duckdb").unlink()
@@ -541,7 +528,7 @@ def test_pairs_that_score_otherwise_are_named_with_what_was_recorded(
     refused = invoke("pairs", "verify", "--against", place.db, "--experiment", place.experiment)
     assert refused.exit_code == 1
     assert type(told[-1]) is errors.PairsDisagree
-    assert f"smollm2-L20: measured otherwise than recorded in {place.db}" in refused.stderr
+    assert f"smollm2-L20: scores differ from those recorded in {place.db}" in refused.stderr
 
 
 def test_a_library_that_is_not_there_is_named_with_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:

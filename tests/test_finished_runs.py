@@ -10,7 +10,7 @@ from support.scripted_runs import everything, run, scripted_content, write_corpu
 from nlareport.errors import CorpusChanged, EngineUnknown
 from nlareport.rows.cell_rows import Measure, SubsetRange
 from nlareport.rows.item_rows import Resemblance
-from nlareport.run.pipeline import STAGES
+from nlareport.run.pipeline import stage_names
 from nlareport.store.run_file import RunFile
 from nlareport.store.vectors.activations import ActivationStore
 from nlareport.store.whole_run import read_run
@@ -68,7 +68,7 @@ def test_a_published_run_scored_by_an_older_version_is_finished_as_it_is(scripte
 
 def test_a_run_is_not_finished_before_its_scores(scripted: Path, tmp_path: Path) -> None:
     db = tmp_path / "run.duckdb"
-    for stage in STAGES:
+    for stage in stage_names():
         assert not run(scripted, db, only=stage).endswith("missing")
         if stage != "score":
             with pytest.raises(EngineUnknown, match="No engine is called"):

@@ -148,8 +148,8 @@ def test_a_process_that_may_have_no_more_memory_goes_on_with_smaller_batches(
 def test_a_run_says_where_memory_made_its_batches_smaller_also_when_it_is_stopped(
     tiny_pairs: dict[Architecture, TinyPair], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_corpus(tmp_path, 8)
-    content: dict[str, Any] = scripted_content(4) | {"pairs": [tiny_pairs["llama"].pair_spec.model_dump()]}
+    write_corpus(tmp_path, 16)
+    content: dict[str, Any] = scripted_content(8) | {"pairs": [tiny_pairs["llama"].pair_spec.model_dump()]}
     content["sampling"]["reference_pair"] = pair_id = tiny_pairs["llama"].pair_spec.pair_id
     content |= {"decoding": {"max_new_tokens": 3}, "compute": {"batch_size": 4, "dtype": "float32"}}
     experiment, db = write_experiment(tmp_path, content), tmp_path / "run.duckdb"
@@ -161,14 +161,14 @@ def test_a_run_says_where_memory_made_its_batches_smaller_also_when_it_is_stoppe
         asked.append(len(places))
         if len(places) > 2:
             raise GPU
-        if len(asked) > 2:
+        if len(asked) > 3:
             raise KeyboardInterrupt
         return [Completion("text", 1, "stop")] * len(places)
 
     monkeypatch.setattr(TransformersVerbalizer, "_write", narrow)
     with pytest.raises(KeyboardInterrupt):
         run(experiment, db, "transformers", only="verbalize")
-    assert asked == [4, 2, 2]
+    assert asked == [4, 2, 2, 2]
     with RunFile.open_to_read(db) as run_file:
         environment = run_file.run().environment
     assert environment["smaller_batches"] == {pair_id: {"verbalizer": 2}}

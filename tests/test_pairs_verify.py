@@ -76,7 +76,7 @@ def test_a_recorded_score_that_was_changed_is_found(scripted: list[object], tmp_
         score = next(row for row in run_file.rows(Score) if row.source == row.target == "small")
         run_file.put([replace(score, mse_nrm=4.0)])
     result = verify(*scripted)
-    assert fault(result).startswith("nlareport: small: measured otherwise than recorded in ")
+    assert fault(result).startswith("nlareport: small: scores differ from those recorded in ")
     assert [line.rpartition("; ")[2] for line in result.stdout.splitlines()] == ["does not agree", "agrees"]
 
 
@@ -238,5 +238,5 @@ def test_a_pair_with_other_adapters_does_not_agree(tiny_pocket: Path) -> None:
     head = torch.randn(32, 32, generator=torch.Generator().manual_seed(99)) / 32**0.5
     save_file({"weight": head}, "data/pairs/tiny-llama/ar/value_head.safetensors")
     result = verify("tiny-llama", "--device", "cpu")
-    assert fault(result).startswith("nlareport: tiny-llama: measured otherwise than recorded in data/pocket.duckdb. ")
+    assert fault(result).startswith("nlareport: tiny-llama: scores differ from those recorded in data/pocket.duckdb. ")
     assert "6 of 6 texts the same; does not agree" in result.stdout

@@ -47,7 +47,7 @@ def test_the_scripted_engine_runs_without_torch() -> None:
 
 
 def test_an_unknown_engine_is_refused_with_those_there_are() -> None:
-    with pytest.raises(EngineUnknown, match=f"No engine is called 'abacus'; there are {', '.join(ENGINES)}"):
+    with pytest.raises(EngineUnknown, match=f"No engine is called 'abacus'; choose from {', '.join(ENGINES)}"):
         load_engine("abacus")
 
 

@@ -11,10 +11,11 @@ import polars as pl
 import pytest
 from click.testing import CliRunner
 from support.recorded_reads import listen
-from support.scripted_runs import everything, run, scripted_content, write_corpus, write_experiment
+from support.scripted_runs import everything, request, run, scripted_content, write_corpus, write_experiment
 from support.tiny_runs import make_older
 
 from nlareport.cli import cli
+from nlareport.engines import EngineChoice
 from nlareport.errors import (
     CorpusChanged,
     RunFileBusy,
@@ -25,6 +26,7 @@ from nlareport.errors import (
 from nlareport.review.check import check_run
 from nlareport.rows.run_rows import DocumentDigest, Making
 from nlareport.run.pipeline import start_over
+from nlareport.run.start import refuse_other_engine
 from nlareport.store.run_file import RunFile
 from nlareport.store.run_places import vectors_folder
 from nlareport.store.set_aside import set_aside
@@ -95,7 +97,7 @@ def test_vectors_left_by_another_protocol_are_refused_by_its_name_until_the_run_
     with pytest.raises(VectorsOfAnotherMaking, match=named + r".*--new-run"):
         run(experiment, db)
     assert not db.exists()
-    assert start_over(experiment, db, "scripted") == f"{db}: starts over; kept run.activations as run.1.activations."
+    assert start_over(request(experiment, db)) == f"{db}: starts over; kept run.activations as run.1.activations."
     run(experiment, db)
     assert everything(db) == clean(folder, experiment)
     assert sorted(path.name for path in (folder / "run.1.activations").rglob("*")) == former
@@ -287,10 +289,8 @@ def test_what_may_change_between_two_starts_is_recorded_once_each(folder: Path) 
 
 
 def test_another_engine_does_not_go_on_with_a_run(folder: Path) -> None:
-    from nlareport.run.start import _refuse_other_engine
-
     with pytest.raises(RunOfAnotherExperiment, match=r"was begun with --engine scripted, not transformers; go on"):
-        _refuse_other_engine(read_run(folder / "run.duckdb").run, "transformers", folder / "run.duckdb")
+        refuse_other_engine(read_run(folder / "run.duckdb").run, EngineChoice(), folder / "run.duckdb")
 
 
 def test_a_run_that_starts_over_keeps_the_old_one_under_a_name_that_nothing_has(folder: Path) -> None:
@@ -314,7 +314,7 @@ def test_a_run_that_starts_over_keeps_the_old_one_under_a_name_that_nothing_has(
 
 
 def test_a_new_run_begins_where_nothing_was(folder: Path) -> None:
-    assert start_over(folder / "experiment.yaml", folder / "nothing" / "run.duckdb", "scripted") is None
+    assert start_over(request(folder / "experiment.yaml", folder / "nothing" / "run.duckdb")) is None
     assert not (folder / "nothing").exists()
 
 

@@ -1,126 +1,92 @@
-"""The workshop: whatever runs models, each engine a name in a table and loaded on first use.
+"""The engines that run models: a table of names, each loaded on first use.
 
-Enters an engine's name and how to run it; leaves an `Engine`. Importing this imports no torch.
+To add an engine, write a module here with a class that takes an `EngineSettings` and has the methods of the roles it
+answers (`nlareport.engines`), then add its line to `ENGINES`. Importing this package imports no torch.
 """
 
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Mapping
+from dataclasses import replace
 from importlib import import_module
-from typing import Protocol, cast, runtime_checkable
+from typing import Any, cast
 
-from nlareport.batches import ReadingLimits
-from nlareport.checkpoints.sidecar import Sidecar
-from nlareport.errors import EngineUnknown
-from nlareport.experiment import PairSpec, Stream
-from nlareport.ports import Extractor, Reconstructor, Tokenizer, Verbalizer
-from nlareport.rows.run_rows import CheckpointRole, Choice, MakingKind
+from nlareport.engines import (
+    METHODS_OF_ROLE,
+    ROLES,
+    ChosenEngine,
+    Engine,
+    EngineChoice,
+    EngineFacts,
+    Engines,
+    EngineSettings,
+)
+from nlareport.errors import EngineUnfit, EngineUnknown
 
 ENGINES: Mapping[str, str] = {
     "transformers": "nlareport.backends.transformers_local:TransformersEngine",
     "scripted": "nlareport.backends.scripted:ScriptedEngine",
 }
-"""Name to ``module:Class``; the class takes an `EngineSettings`."""
-
-
-@dataclass(frozen=True, slots=True)
-class EngineSettings:
-    """How models are run; `device` and `batch_size` touch the answers by rounding alone."""
-
-    device: str = "auto"
-    dtype: str = "bfloat16"
-    batch_size: int = 16
-    max_new_tokens: int = 300
-    stream: Stream = "float32"
-    moment: datetime | None = None
-    """What chat templates that write the date are told it is. None: the time at which a checkpoint is opened."""
-
-
-@runtime_checkable
-class Engine(Protocol):
-    """Answers the ports for any pair; a model lives while its ``with`` block does."""
-
-    @property
-    def device(self) -> str:
-        """Where models really run."""
-        ...
-
-    @property
-    def machine(self) -> Mapping[str, str | int]:
-        """What of this machine decides how sums are rounded, for ``run.environment``."""
-        ...
-
-    def check(self, pair: PairSpec) -> None:
-        """Pass when all of the pair that can be looked at before any weight is read is sound.
-
-        Raises:
-            NlareportError: it is not; the message says what.
-        """
-        ...
-
-    def prompt_ids(self, pair: PairSpec) -> tuple[int, ...]:
-        """What the pair's AV is asked, as token ids: one value while the engine lives. Empty without a prompt."""
-        ...
-
-    def limits(self, pair: PairSpec) -> ReadingLimits:
-        """What the pair's base model can read at all."""
-        ...
-
-    def tokenizer(self, pair: PairSpec) -> Tokenizer:
-        """Cuts text as the pair's base model does."""
-        ...
-
-    def extractor(self, pair: PairSpec) -> AbstractContextManager[Extractor]:
-        """The pair's base model up to its block."""
-        ...
-
-    def verbalizer(self, pair: PairSpec) -> AbstractContextManager[Verbalizer]:
-        """The pair's AV."""
-        ...
-
-    def reconstructor(self, pair: PairSpec) -> AbstractContextManager[Reconstructor]:
-        """The pair's AR."""
-        ...
-
-    def sidecar(self, pair: PairSpec) -> Sidecar | None:
-        """What the pair's AV says of itself, before any weight is read; None when the engine's pairs have none."""
-        ...
-
-    def choices(self, pair: PairSpec) -> list[Choice]:
-        """What is done where the pair's checkpoints leave it open or the public release does otherwise.
-
-        At most one of a topic for each checkpoint; asked before any weight is read.
-        """
-        ...
-
-    def fingerprints(
-        self, pair: PairSpec, role: CheckpointRole, advance: Callable[[int], None] | None = None
-    ) -> Mapping[MakingKind, str]:
-        """What decides the answers of one checkpoint of the pair, as digests by kind, as far as it is on this machine.
-
-        Asked whenever a run begins and before and after a model is used, so it must be quick where nothing changed;
-        `advance` hears how many bytes of weights were read.
-        """
-        ...
+"""Name to ``module:Class``; the class takes an `EngineSettings`, and says `takes_address` when it asks a server."""
 
 
 def load_engine(name: str, settings: EngineSettings | None = None) -> Engine:
-    """The engine of this name, imported on first use.
+    """The engine of this name, imported on first use; one that answers every role.
 
     Raises:
         EngineUnknown: the table has no such name.
     """
-    refuse_unknown(name)
-    module, _, class_name = ENGINES[name].partition(":")
-    return cast(Engine, getattr(import_module(module), class_name)(settings or EngineSettings()))
+    return cast(Engine, _engine_class(name)(settings or EngineSettings()))
 
 
-def refuse_unknown(name: str) -> None:
-    """Pass when there is an engine of this name.
+def load_engines(choice: EngineChoice, settings: EngineSettings) -> Engines:
+    """The chosen engine of every role; roles that chose the same engine share it.
 
     Raises:
         EngineUnknown: the table has no such name.
+        EngineUnfit: an engine cannot do what it was chosen for.
     """
+    opened: dict[ChosenEngine, EngineFacts] = {}
+    for chosen in (choice.of(role) for role in ROLES):
+        if chosen not in opened:
+            roles = tuple(role for role in ROLES if choice.of(role) == chosen)
+            _refuse_unfit(chosen, roles)
+            opened[chosen] = _engine_class(chosen.name)(replace(settings, address=chosen.address, roles=roles))
+    by_role: dict[str, Any] = {role: opened[choice.of(role)] for role in ROLES}
+    return Engines(choice, **by_role)
+
+
+def refuse_unknown(choice: EngineChoice) -> None:
+    """Pass when the table has every engine that was chosen.
+
+    Raises:
+        EngineUnknown: it has not.
+    """
+    for name in (choice.of(role).name for role in ROLES):
+        if name not in ENGINES:
+            raise EngineUnknown(f"No engine is called {name!r}; choose from {', '.join(ENGINES)}.")
+
+
+def _refuse_unfit(chosen: ChosenEngine, roles: tuple[str, ...]) -> None:
+    """Pass when an engine can do what it was chosen for; asked of its class, so that nothing is opened for it."""
+    engine_class = _engine_class(chosen.name)
+    answered = [
+        role for role, methods in METHODS_OF_ROLE.items() if all(hasattr(engine_class, name) for name in methods)
+    ]
+    if missing := [role for role in roles if role not in answered]:
+        raise EngineUnfit(
+            f"The engine {chosen.name} cannot run the {missing[0]}, only {', '.join(answered) or 'nothing'}; choose "
+            f"another for it with --engine {missing[0]}=NAME."
+        )
+    takes_address = getattr(engine_class, "takes_address", False)
+    if takes_address and chosen.address is None:
+        raise EngineUnfit(
+            f"The engine {chosen.name} asks a server; say where it listens with --engine {chosen.name}@ADDRESS."
+        )
+    if chosen.address is not None and not takes_address:
+        raise EngineUnfit(f"The engine {chosen.name} asks no server; leave out @{chosen.address}.")
+
+
+def _engine_class(name: str) -> Any:
     if name not in ENGINES:
-        raise EngineUnknown(f"No engine is called {name!r}; there are {', '.join(ENGINES)}.")
+        raise EngineUnknown(f"No engine is called {name!r}; choose from {', '.join(ENGINES)}.")
+    module, _, class_name = ENGINES[name].partition(":")
+    return getattr(import_module(module), class_name)

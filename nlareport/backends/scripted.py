@@ -13,8 +13,8 @@ from typing import ClassVar, TypeVar
 import numpy as np
 from jaxtyping import Float
 
-from nlareport.backends import EngineSettings
 from nlareport.batches import Completion, ReadingLimits, Tokenization
+from nlareport.engines import EngineSettings
 from nlareport.experiment import PairSpec
 from nlareport.rows.run_rows import CheckpointRole, Choice, MakingKind
 
@@ -140,6 +140,7 @@ class ScriptedEngine:
 
     device = "none"
     machine: ClassVar[Mapping[str, str | int]] = {}
+    libraries: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, settings: EngineSettings) -> None:
         self._settings = settings

@@ -6,10 +6,10 @@ file expects.
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from nlareport.backends import EngineSettings
 from nlareport.backends.choices import Topics, base_choices, reconstructor_choices, verbalizer_choices
 from nlareport.backends.contract import (
     Contract,
@@ -29,6 +29,7 @@ from nlareport.backends.transformers_writing import TransformersVerbalizer
 from nlareport.batches import ReadingLimits
 from nlareport.checkpoints.bos import refuse_missing_bos
 from nlareport.checkpoints.sidecar import Sidecar, read_sidecar
+from nlareport.engines import EngineSettings
 from nlareport.errors import CheckpointDrift, NlareportError
 from nlareport.experiment import PairSpec
 from nlareport.models.checkpoint_files import refuse_damaged_weights
@@ -56,22 +57,27 @@ class TransformersEngine:
         """Where models really run: ``cpu``, ``cuda``, or ``auto`` for all GPUs."""
         self.machine = machine(self.device)
         """What of this machine decides how sums are rounded."""
+        self.libraries = {name: version(name) for name in ("torch", "transformers")}
+        """The versions of the libraries that compute answers."""
         self._verbalizers: dict[str, VerbalizerContract] = {}
 
     def check(self, pair: PairSpec) -> None:
-        """Pass when the pair's three checkpoints are sound as far as can be seen without reading all of their weights.
+        """Pass when the checkpoints run here are sound as far as can be seen without reading all of their weights.
 
         Raises:
             NlareportError: one of them is not; whatever opening it would raise before a block is read.
         """
-        self._check_base(pair)
-        self._verbalizer(pair)
-        contract = self._reconstructor(pair)
+        roles = self._settings.roles
+        if "base_model" in roles:
+            self._check_base(pair)
+        if "verbalizer" in roles:
+            self._verbalizer(pair)
+        contract = self._reconstructor(pair) if "reconstructor" in roles else None
         # A checkpoint on the hub is downloaded when it is used: a run needs room for one at a time.
-        for directory in (Path(name) for name in (pair.base_model, pair.verbalizer, pair.reconstructor)):
+        for directory in (Path(getattr(pair, role)) for role in roles):
             if directory.is_dir():
                 refuse_damaged_weights(directory)
-        if Path(pair.reconstructor).is_dir():
+        if contract is not None and Path(pair.reconstructor).is_dir():
             load_value_head(contract.directory, contract.sidecar.d_model)
 
     def prompt_ids(self, pair: PairSpec) -> tuple[int, ...]:
@@ -152,13 +158,14 @@ class TransformersEngine:
 
     def choices(self, pair: PairSpec) -> list[Choice]:
         """What is done where the pair's checkpoints leave it open; errors are those of `check`."""
-        verbalizer, reconstructor, settings = self._verbalizer(pair), self._reconstructor(pair), self._settings
-        topics: dict[CheckpointRole, Topics] = {
-            "base_model": base_choices(checkpoint_directory(pair.base_model, with_weights=False), *self._base(pair)),
-            "verbalizer": verbalizer_choices(verbalizer, pair.block_index, settings.dtype)
-            | {"stream": stream_choice(settings.stream, verbalizer.sidecar.injection_scale, settings.dtype)},
-            "reconstructor": reconstructor_choices(reconstructor, pair.block_index),
-        }
+        topics: dict[CheckpointRole, Topics] = {}
+        if "base_model" in self._settings.roles:
+            directory = checkpoint_directory(pair.base_model, with_weights=False)
+            topics["base_model"] = base_choices(directory, *self._base(pair))
+        if "verbalizer" in self._settings.roles:
+            topics["verbalizer"] = self._verbalizer_choices(pair)
+        if "reconstructor" in self._settings.roles:
+            topics["reconstructor"] = reconstructor_choices(self._reconstructor(pair), pair.block_index)
         return [
             Choice(PairId(pair.pair_id), role, topic, text)
             for role, found in topics.items()
@@ -185,6 +192,11 @@ class TransformersEngine:
                 digests["prompt"] = prompt_digest(self.prompt_ids(pair), () if further is None else (further,))
         return digests
 
+    def _verbalizer_choices(self, pair: PairSpec) -> Topics:
+        contract, settings = self._verbalizer(pair), self._settings
+        stream = stream_choice(settings.stream, contract.sidecar.injection_scale, settings.dtype)
+        return verbalizer_choices(contract, pair.block_index, settings.dtype) | {"stream": stream}
+
     def _check_base(self, pair: PairSpec) -> None:
         directory = checkpoint_directory(pair.base_model, with_weights=False)
         config = load_text_config(directory)
@@ -195,8 +207,12 @@ class TransformersEngine:
             )
         refuse_unknown_block(directory, config, pair.block_index)
         # Nothing of a base model says how the pair was trained, but its two halves do.
-        halves = [read_sidecar(checkpoint_directory(name, with_weights=False)) for name in _halves(pair)]
-        said = False if all(sidecar.adds_bos is False for sidecar in halves) else None
+        halves = [
+            read_sidecar(checkpoint_directory(getattr(pair, role), with_weights=False))
+            for role in self._settings.roles
+            if role != "base_model"
+        ]
+        said = False if halves and all(sidecar.adds_bos is False for sidecar in halves) else None
         what = f"Pair {pair.pair_id}: the base model {pair.base_model}"
         where = "the nla_meta.yaml of its verbalizer and of its reconstructor"
         TransformersTokenizer(pair.base_model)
@@ -230,10 +246,6 @@ class TransformersEngine:
                 f"experiment file says block_index {pair.block_index}. Correct the one that is wrong."
             )
         return contract
-
-
-def _halves(pair: PairSpec) -> tuple[str, str]:
-    return pair.verbalizer, pair.reconstructor
 
 
 def _check_expectations(pair: PairSpec, sidecar: Sidecar) -> None:

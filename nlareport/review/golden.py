@@ -1,18 +1,20 @@
 """Golden scores: measures pairs again at recorded places and texts, and compares with the scores recorded there.
 
-Takes an experiment, which says what a pair is, and a golden file, returns a `CheckReport`. Opens a pair's base model
+Takes an experiment, which says what a pair is, and a golden file; returns a `CheckReport`. Opens a pair's base model
 and its AR, one after the other; its AV only to write the texts of a file that is still to be recorded.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
 
-from nlareport.backends import Engine, EngineSettings, load_engine
+from nlareport.backends import load_engines
 from nlareport.checkpoints.prompts import explanation_in
 from nlareport.checks import CheckReport, GoldenOutcome
+from nlareport.engines import ModelOptions
 from nlareport.errors import GoldenInvalid
 from nlareport.experiment import Experiment, PairSpec, load_experiment
 from nlareport.files.atomic_files import write_whole
@@ -31,44 +33,39 @@ from nlareport.store.whole_run import read_run
 YAML_ENDINGS = (".yaml", ".yml")
 
 
-def hold_against_golden(
-    file: Path, golden: Path, asked: str | None, progress: Progress, device: str, *, record: bool, with_texts: bool
-) -> CheckReport:
-    """How the pairs of an experiment, or of a run, score what was recorded of them; or records it now.
+@dataclass(frozen=True, slots=True)
+class GoldenRequest:
+    """A golden file, and whose pairs are measured against it."""
 
-    Raises:
-        GoldenInvalid: the golden file has faults, or is of no pair of the experiment.
-        NlareportError: the experiment or a checkpoint is not as it must be.
-    """
-    if not record:
-        return check_golden(file, golden, asked, progress, device, with_texts=with_texts)
-    n_recorded = record_golden(file, golden, asked, progress, device)
-    return CheckReport([], notes=[f"{golden}: {n_recorded} scores recorded."])
+    path: Path
+    """An experiment (YAML), or a run of it."""
+    golden: Path
+    pair: str | None = None
+    """The one pair to measure; None for all the file is of."""
+    models: ModelOptions = field(default_factory=ModelOptions)
+    with_texts: bool = False
+    """Whether the pairs' AVs write of every place too, to compare those texts with the recorded ones."""
 
 
-def check_golden(
-    path: Path, golden_path: Path, asked: str | None, progress: Progress, device: str, *, with_texts: bool
-) -> CheckReport:
-    """How an experiment's pairs, or the one asked for, score what was recorded of them; `path` may be a run of it.
-
-    `with_texts` has their AVs write of every place too, and holds those texts against the recorded ones.
+def check_against_golden(request: GoldenRequest, progress: Progress) -> CheckReport:
+    """How an experiment's pairs, or the one asked for, score what was recorded of them.
 
     Raises:
         GoldenInvalid: the golden file has faults, is still to be recorded, or is of no pair of the experiment.
         NlareportError: the experiment or a checkpoint is not as it must be.
     """
-    experiment, (golden, recorder) = _experiment_at(path), read_golden(golden_path)
+    experiment, (golden, recorder) = _experiment_at(request.path), read_golden(request.golden)
     if lacking := [case.name for case in golden.cases if case.explanation is None or case.mse_nrm is None]:
         raise GoldenInvalid(
-            f"{golden_path}: {len(lacking)} cases have no explanation or no mse_nrm, {lacking[0]} is the first. "
+            f"{request.golden}: {len(lacking)} cases have no explanation or no mse_nrm, {lacking[0]} is the first. "
             'Record them with "nlareport check EXPERIMENT --golden FILE --record".'
         )
     outcomes: list[GoldenOutcome] = []
     texts: list[WrittenTexts] = []
-    for spec, cases in golden_scores.cases_by_pair(experiment, golden, recorder, asked, golden_path):
-        reading = _Reading(experiment, spec, progress, device)
+    for spec, cases in golden_scores.cases_by_pair(experiment, golden, recorder, request.pair, request.golden):
+        reading = _Reading(experiment, spec, progress, request.models)
         vectors = reading.vectors(cases)
-        own = reading.written(cases, vectors) if with_texts else []
+        own = reading.written(cases, vectors) if request.with_texts else []
         # All texts at once: the reconstructor is opened one time.
         found = reading.scores([*cases, *own], [*vectors, *vectors[: len(own)]])
         pair_id, dtype = PairId(spec.pair_id), experiment.compute.dtype
@@ -80,32 +77,34 @@ def check_golden(
     return CheckReport([], golden=outcomes, faults=faults, notes=[row.sentence for row in texts])
 
 
-def record_golden(path: Path, golden_path: Path, asked: str | None, progress: Progress, device: str) -> int:
-    """How many scores were written into the golden file; a case without an explanation gets its pair's own.
+def record_golden(request: GoldenRequest, progress: Progress) -> CheckReport:
+    """Writes what is measured into the golden file, and reports how many scores; nothing is compared.
+
+    A case without an explanation gets its pair's own.
 
     Raises:
         GoldenInvalid: the golden file has faults, is a transcript, or is of no pair of the experiment.
         NlareportError: the experiment or a checkpoint is not as it must be.
     """
-    experiment, (golden, recorder) = _experiment_at(path), read_golden(golden_path)
+    experiment, (golden, recorder) = _experiment_at(request.path), read_golden(request.golden)
     if recorder is not None:
         raise GoldenInvalid(
-            f"{golden_path}: is a transcript of another's figures. Give a golden file (YAML) to record."
+            f"{request.golden}: is a transcript of another's figures. Give a golden file (YAML) to record."
         )
     recorded: dict[int, GoldenCase] = {}
-    for spec, cases in golden_scores.cases_by_pair(experiment, golden, recorder, asked, golden_path):
-        reading = _Reading(experiment, spec, progress, device)
+    for spec, cases in golden_scores.cases_by_pair(experiment, golden, recorder, request.pair, request.golden):
+        reading = _Reading(experiment, spec, progress, request.models)
         vectors = reading.vectors(cases)
         written = reading.explained(cases, vectors)
         for case, new, found in zip(cases, written, reading.scores(written, vectors), strict=True):
             if isinstance(found, str):
-                raise GoldenInvalid(f"{golden_path}: {case.name}: {found}. Correct the case.")
+                raise GoldenInvalid(f"{request.golden}: {case.name}: {found}. Correct the case.")
             figures = {"mse_nrm": _rounded(found.mse_nrm), "activation_norm": _rounded(found.activation_norm)}
             recorded[id(case)] = new.model_copy(update={"pair": spec.pair_id, **figures})
     cases = [recorded.get(id(case), case) for case in golden.cases]
     facts = {"cases": cases, "dtype": experiment.compute.dtype, "decimals": None}
-    write_whole(golden_path, golden_text(golden.model_copy(update=facts)).encode())
-    return len(recorded)
+    write_whole(request.golden, golden_text(golden.model_copy(update=facts)).encode())
+    return CheckReport([], notes=[f"{request.golden}: {len(recorded)} scores recorded."])
 
 
 def _rounded(value: float) -> float:
@@ -120,24 +119,21 @@ def _experiment_at(path: Path) -> Experiment:
 class _Reading:
     """One pair read at the places of a golden file."""
 
-    def __init__(self, experiment: Experiment, spec: PairSpec, progress: Progress, device: str) -> None:
-        compute, decoding = experiment.compute, experiment.decoding
-        self._spec, self._dtype, self._progress = locate_pocket_pair(spec, progress), compute.dtype, progress
-        self._engine: Engine = load_engine(
-            "transformers",
-            EngineSettings(device, compute.dtype, compute.batch_size, decoding.max_new_tokens, decoding.stream),
-        )
-        self._engine.check(self._spec)
+    def __init__(self, experiment: Experiment, spec: PairSpec, progress: Progress, models: ModelOptions) -> None:
+        self._engines = load_engines(models.engines, models.settings(experiment))
+        self._spec, self._progress = locate_pocket_pair(spec, progress), progress
+        self._dtype = experiment.compute.dtype
+        self._engines.check(self._spec)
 
     def vectors(self, cases: Sequence[GoldenCase]) -> list[Float[np.ndarray, " d_model"] | str]:
         """The activation at every case's place, or what stands there instead of what was recorded."""
-        tokenizer = self._engine.tokenizer(self._spec)
+        tokenizer = self._engines.base_model.tokenizer(self._spec)
         places = [_prefix(case, tokenizer) for case in cases]
         prefixes = [place for place in places if not isinstance(place, str)]
         self._progress.stage(f"extract {self._spec.pair_id}", len(prefixes), 0)
         if not prefixes:
             return [str(place) for place in places]
-        with self._engine.extractor(self._spec) as extractor:
+        with self._engines.base_model.extractor(self._spec) as extractor:
             numbers, pair_id = range(len(prefixes)), PairId(self._spec.pair_id)
             rows = iter(extract.extract(prefixes, numbers, pair_id, extractor, self._dtype).vectors)
         self._progress.advance(len(prefixes))
@@ -151,7 +147,7 @@ class _Reading:
         if not found:
             return list(cases)
         self._progress.stage(f"verbalize {self._spec.pair_id}", len(found), 0)
-        with self._engine.verbalizer(self._spec) as verbalizer:
+        with self._engines.verbalizer.verbalizer(self._spec) as verbalizer:
             completions = verbalizer.verbalize(np.stack(list(found.values())))
         self._progress.advance(len(found))
         texts = {place: one.text for place, one in zip(found, completions, strict=True)}
@@ -178,7 +174,7 @@ class _Reading:
         if not read:
             return found
         self._progress.stage(f"reconstruct {self._spec.pair_id}", len(read), 0)
-        with self._engine.reconstructor(self._spec) as reconstructor:
+        with self._engines.reconstructor.reconstructor(self._spec) as reconstructor:
             texts = [cases[place].explanation or "" for place in read]
             reconstructions = reconstructor.reconstruct(texts)
         self._progress.advance(len(read))

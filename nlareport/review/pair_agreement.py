@@ -7,19 +7,20 @@ divided by the recorded V: V of a few items is another number than V of all of t
 
 from collections.abc import Collection, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 
+from nlareport.engines import ModelOptions
 from nlareport.errors import CorpusTooShort, ItemsMoved, PairNotRecorded
-from nlareport.experiment import load_experiment
 from nlareport.ports import Progress
 from nlareport.rows.item_rows import Explanation, Item, Score
 from nlareport.rows.run_rows import Pair, PairId
 from nlareport.run import start
 from nlareport.run.pipeline import compute
+from nlareport.run.request import RunPlan, RunRequest, limit_items, narrow_to_pairs, plan_run
 from nlareport.statistics.geometry import fve_nrm
 from nlareport.store.whole_run import read_run
 
@@ -81,9 +82,20 @@ class Agreement:
         return f"{self.pair_id}: {self.n_items} items{once}, {figures}, {texts}; {verdict}"
 
 
-def verify_pairs(
-    path: Path, against: Path, asked: Sequence[str], progress: Progress, device: str, engine_name: str
-) -> list[Agreement]:
+@dataclass(frozen=True, slots=True)
+class VerifyRequest:
+    """Pairs to measure again, and the recorded run to compare them with."""
+
+    path: Path
+    """The experiment file."""
+    against: Path
+    """The recorded run file."""
+    pair_ids: Sequence[str] = ()
+    """The pairs; all of the experiment's when none is named."""
+    models: ModelOptions = field(default_factory=ModelOptions)
+
+
+def verify_pairs(request: VerifyRequest, progress: Progress) -> list[Agreement]:
     """How the experiment's pairs, or those asked for, built again, measure the first items of a recorded run.
 
     The items go through the stages of every run, in a run file that is thrown away; the recorded one is only read.
@@ -94,33 +106,35 @@ def verify_pairs(
         ItemsMoved: the recorded run measured other places than the experiment draws.
         NlareportError: the recorded file is missing or of another experiment, or anything a run refuses.
     """
-    whole, recorded = load_experiment(path), read_run(against)
-    experiment = start.narrowed(whole, asked or [pair.pair_id for pair in whole.pairs])
+    plan, recorded = plan_run(RunRequest(request.path, request.against, request.models)), read_run(request.against)
+    experiment = narrow_to_pairs(plan.experiment, request.pair_ids or [pair.pair_id for pair in plan.experiment.pairs])
     pair_ids = [PairId(pair.pair_id) for pair in experiment.pairs]
-    stored = start.stored_experiment(recorded.run, against)
-    refuse_unrecorded(recorded.pairs, pair_ids, against)
-    start.refuse_another(
-        start.narrowed(stored, pair_ids), experiment, against, "or give the run file that was computed with them"
-    )
+    stored = start.stored_experiment(recorded.run, request.against)
+    refuse_unrecorded(recorded.pairs, pair_ids, request.against)
+    asked = narrow_to_pairs(stored, pair_ids)
+    start.refuse_another(asked, experiment, request.against, "or give the run file that was computed with them")
     items = recorded.items[:N_ITEMS]
     # What an unclean answer costs may change without another run; here both sides must count it alike.
-    experiment = start.limited(experiment.model_copy(update={"scoring": stored.scoring}), len(items))
-    reference = start.reference_pair(whole)
-    with (
-        TemporaryDirectory() as scratch,
-        start.opened(
-            experiment, reference, path, Path(scratch) / "again.duckdb", progress, device, engine_name, anew=True
-        ) as work,
-    ):
-        # A corpus that became shorter shows in the places that are missing.
-        with suppress(CorpusTooShort):
-            compute(work, "sample")
-        refuse_moved(items, work.items(), against)
-        compute(work)
-        again = Answers(work.run_file.rows(Explanation), work.run_file.rows(Score))
+    experiment = limit_items(experiment.model_copy(update={"scoring": stored.scoring}), len(items))
+    with TemporaryDirectory() as scratch:
+        db = Path(scratch) / "again.duckdb"
+        again = _measure_again(
+            replace(plan, experiment=experiment, db=db, rebuilds_pairs=True), items, request, progress
+        )
     before = Answers(recorded.explanations, recorded.scores)
     rows = {pair.pair_id: pair for pair in recorded.pairs}
     return [compare(rows[pair_id], items, before, again) for pair_id in pair_ids]
+
+
+def _measure_again(plan: RunPlan, items: Sequence[Item], request: VerifyRequest, progress: Progress) -> Answers:
+    """What a new run of the plan holds, once it has drawn the recorded items."""
+    with start.open_run(plan, progress) as work:
+        # A corpus that became shorter is noticed by the places it no longer gives.
+        with suppress(CorpusTooShort):
+            compute(work, "sample")
+        refuse_moved(items, work.items(), request.against)
+        compute(work)
+        return Answers(work.run_file.rows(Explanation), work.run_file.rows(Score))
 
 
 def refuse_unrecorded(pairs: Sequence[Pair], asked: Collection[PairId], file: Path) -> None:

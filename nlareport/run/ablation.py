@@ -1,20 +1,22 @@
-"""The step nobody has to take: explanations changed on purpose and read again, and what each change takes.
+"""The stage ``ablate``: has reconstructors read explanations that were changed on purpose, and scores what was lost.
 
-It does nothing unless the experiment lists `ablations`. Answers are stored batch by batch like those of any step
-that opens a model; what they come to is worked out with the scores.
+It does nothing unless the experiment lists `ablations`.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
+from nlareport.batches import ActivationBatch
 from nlareport.experiment import PairSpec
+from nlareport.ports import Reconstructor, Tokenizer
 from nlareport.rows.ablation_methods import AblationMethod
 from nlareport.rows.cell_rows import AblationCell
 from nlareport.rows.item_rows import Ablation, Explanation, Item, Score
 from nlareport.rows.run_rows import Pair, PairId
 from nlareport.run.context import Work, item_ids, rows_at, unfinished
-from nlareport.run.models import READING_BATCHES
-from nlareport.run.recorded_checkpoints import opened_reconstructor
+from nlareport.run.missing_answers import READING_BATCHES, Questions, QuestionsOf, answer_missing, count_missing
+from nlareport.run.stage import Stage
 from nlareport.run.vector_origins import activations_of, reconstructions_of
 from nlareport.stages import ablate, reconstruct
 from nlareport.statistics import ablation_cells
@@ -24,6 +26,19 @@ Batch = tuple[PairId, AblationMethod, list[Explanation]]
 Texts = dict[PairId, dict[int, str]]
 
 
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Explanations of one source that are to be changed in one way, with what their readings are scored against."""
+
+    source: PairId
+    method: AblationMethod
+    gold: ActivationBatch
+    written: ActivationBatch
+    """What the target made of them as they were written: a text that a change leaves alone is not read again."""
+    tokenizer: Tokenizer
+    """The target's, which cuts texts to a number of tokens."""
+
+
 def ablate_explanations(work: Work) -> None:
     """Readable explanations, changed in every way the experiment lists, to errors; one reconstructor at a time.
 
@@ -31,23 +46,36 @@ def ablate_explanations(work: Work) -> None:
         RunIncomplete: an explanation's activation is not here.
         CheckpointDrift: a reconstructor's vectors and the activations differ in width.
     """
-    if not work.experiment.ablations:
-        return
-    texts = _texts(work)
+    if work.experiment.ablations:
+        answer_missing(work, _questions(work))
+
+
+def _questions(work: Work) -> QuestionsOf:
+    texts, seed = _texts(work), work.experiment.sampling.seed
     n_each = sum(len(of_source) for of_source in texts.values()) * len(work.experiment.ablations)
-    todo = _outstanding(work, texts)
-    for target, spec in work.pairs:
+    todo = _missing_batches(work, texts)
+
+    def questions_of(target: PairId, spec: PairSpec) -> Questions[Reconstructor, Changes, list[Ablation]]:
+        def begin() -> Iterable[Changes]:
+            gold, tokenizer = activations_of(work, target), work.engines.base_model.tokenizer(spec)
+            written = {s: reconstructions_of(work, s, target) for s in {source for source, _, _ in todo[target]}}
+            return (
+                Changes(source, method, rows_at(gold, batch), written[source], tokenizer)
+                for source, method, batch in todo[target]
+            )
+
+        def answer(model: Reconstructor, asked: Changes) -> list[Ablation]:
+            of_source, vectors = texts[asked.source], (asked.gold, asked.written)
+            return ablate.ablate(of_source, asked.source, asked.method, *vectors, seed, asked.tokenizer, model)
+
+        def store(_asked: Changes, rows: list[Ablation]) -> int:
+            work.run_file.append(rows)
+            return len(rows)
+
         n_missing = sum(len(batch) for _, _, batch in todo[target])
-        work.progress.stage(f"ablate {target}", n_each, n_each - n_missing)
-        if n_missing:
-            _ablate_batches(work, target, spec, todo[target], texts)
+        return Questions(f"ablate {target}", "reconstructor", n_each, n_missing, begin, answer, store)
 
-
-def n_outstanding(work: Work) -> int:
-    """How many changed explanations have not been read yet; 0 when the experiment asks for none."""
-    if not work.experiment.ablations:
-        return 0
-    return sum(len(batch) for batches in _outstanding(work, _texts(work)).values() for _, _, batch in batches)
+    return questions_of
 
 
 def summarize_ablations(
@@ -83,7 +111,7 @@ def summarize_ablations(
     return cells
 
 
-def _outstanding(work: Work, texts: Texts) -> dict[PairId, list[Batch]]:
+def _missing_batches(work: Work, texts: Texts) -> dict[PairId, list[Batch]]:
     """The changed texts that each target's reconstructor has not read."""
     stored: dict[tuple[PairId, PairId, str], set[int]] = defaultdict(set)
     for row in work.run_file.rows(Ablation):
@@ -99,19 +127,6 @@ def _outstanding(work: Work, texts: Texts) -> dict[PairId, list[Batch]]:
         ]
         for target, _ in work.pairs
     }
-
-
-def _ablate_batches(work: Work, target: PairId, spec: PairSpec, todo: list[Batch], texts: Texts) -> None:
-    gold, tokenizer = activations_of(work, target), work.engine.tokenizer(spec)
-    seed = work.experiment.sampling.seed
-    # As written: a text that a change leaves alone is not read again.
-    written = {s: reconstructions_of(work, s, target) for s in {source for source, _, _ in todo}}
-    with opened_reconstructor(work, spec) as reconstructor:
-        for source, method, batch in todo:
-            golds = rows_at(gold, batch)
-            rows = ablate.ablate(texts[source], source, method, golds, written[source], seed, tokenizer, reconstructor)
-            work.run_file.append(rows)
-            work.progress.advance(len(rows))
 
 
 def _ablated_items(work: Work, items: Sequence[Item]) -> Sequence[Item]:
@@ -132,3 +147,13 @@ def _texts(work: Work) -> Texts:
         }
         texts[source] = {item_id: text for item_id, text in offered.items() if text is not None}
     return texts
+
+
+def _outstanding(work: Work) -> str | None:
+    if not work.experiment.ablations:
+        return None
+    n_missing = count_missing(work, _questions(work))
+    return f"{n_missing} changed explanations have not been read yet" if n_missing else None
+
+
+ABLATE = Stage("ablate", ablate_explanations, _outstanding, keys=("ablations", "ablation_items"))

@@ -8,11 +8,11 @@ from typing import TypeVar
 
 import numpy as np
 
-from nlareport.backends import Engine
 from nlareport.batches import ActivationBatch
+from nlareport.engines import Engines
 from nlareport.errors import RunIncomplete
 from nlareport.experiment import Experiment, PairSpec
-from nlareport.ports import Progress, in_batches
+from nlareport.ports import Executor, Progress, in_batches
 from nlareport.rows.cell_rows import CellKey
 from nlareport.rows.item_rows import AnswerMark, Explanation, Item, Mark, Score
 from nlareport.rows.run_rows import Pair, PairId
@@ -33,7 +33,8 @@ class Work:
     """Where the experiment file's relative paths start."""
     run_file: RunFile
     activations: ActivationStore
-    engine: Engine
+    engines: Engines
+    executor: Executor
     progress: Progress
 
     @cached_property

@@ -1,23 +1,33 @@
-"""The step that has reconstructors read the plain text before each item, where the experiment asks for it.
+"""The stage ``read_plain``: has reconstructors read the last words of plain text before each item.
 
-It does nothing unless the experiment lists `plain_words`. Answers are stored batch by batch like those of any step
-that opens a model; what they come to is worked out with the scores.
+It does nothing unless the experiment lists `plain_words`. The scores of these readings become baselines.
 """
+
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float64
 
+from nlareport.batches import ActivationBatch
 from nlareport.experiment import PairSpec
+from nlareport.ports import Reconstructor
 from nlareport.rows.item_rows import Item, PlainReading
 from nlareport.rows.run_rows import PairId
 from nlareport.run.context import Work, rows_at, unfinished
-from nlareport.run.models import READING_BATCHES
-from nlareport.run.recorded_checkpoints import opened_reconstructor
+from nlareport.run.missing_answers import READING_BATCHES, Questions, QuestionsOf, answer_missing, count_missing
+from nlareport.run.stage import Stage
 from nlareport.run.vector_origins import activations_of
 from nlareport.stages import context_words
 
-Batch = tuple[int, list[Item]]
-"""How many words are read, before which items."""
+
+@dataclass(frozen=True, slots=True)
+class Contexts:
+    """Plain texts to read, each cut to its last words, with the activations they are scored against."""
+
+    n_words: int
+    contexts: dict[int, str]
+    gold: ActivationBatch
 
 
 def read_plain_words(work: Work) -> None:
@@ -27,18 +37,33 @@ def read_plain_words(work: Work) -> None:
         RunIncomplete: an item's activation is not here.
         CheckpointDrift: a reconstructor's vectors and the activations differ in width.
     """
-    if not work.experiment.plain_words:
-        return
-    for target, spec in work.pairs:
-        n_total, todo = _outstanding(work, target)
-        work.progress.stage(f"read plain text {target}", n_total, n_total - sum(len(batch) for _, batch in todo))
-        if todo:
-            _read_batches(work, target, spec, todo)
+    if work.experiment.plain_words:
+        answer_missing(work, _questions(work))
 
 
-def n_unread(work: Work) -> int:
-    """How many plain texts have not been read yet; 0 when the experiment asks for none."""
-    return sum(len(batch) for target, _ in work.pairs for _, batch in _outstanding(work, target)[1])
+def _questions(work: Work) -> QuestionsOf:
+    def questions_of(target: PairId, _spec: PairSpec) -> Questions[Reconstructor, Contexts, list[PlainReading]]:
+        n_total, todo = _missing_batches(work, target)
+
+        def begin() -> Iterable[Contexts]:
+            gold = activations_of(work, target)
+            return (
+                Contexts(n_words, {item.item_id: item.context or "" for item in batch}, rows_at(gold, batch))
+                for n_words, batch in todo
+            )
+
+        def store(_contexts: Contexts, rows: list[PlainReading]) -> int:
+            work.run_file.append(rows)
+            return len(rows)
+
+        n_missing = sum(len(batch) for _, batch in todo)
+        return Questions(f"read plain text {target}", "reconstructor", n_total, n_missing, begin, _answer, store)
+
+    return questions_of
+
+
+def _answer(model: Reconstructor, asked: Contexts) -> list[PlainReading]:
+    return context_words.read_plain(asked.contexts, asked.n_words, asked.gold, model)
 
 
 def plain_errors(work: Work, items: list[Item]) -> dict[tuple[PairId, int], Float64[np.ndarray, " item"]]:
@@ -55,23 +80,21 @@ def plain_errors(work: Work, items: list[Item]) -> dict[tuple[PairId, int], Floa
     return found
 
 
-def _outstanding(work: Work, target: PairId) -> tuple[int, list[Batch]]:
-    """How many texts a target's reconstructor is to read in all, and those it has not read."""
+def _missing_batches(work: Work, target: PairId) -> tuple[int, list[tuple[int, list[Item]]]]:
+    """How many texts a target's reconstructor is to read in all, and those it has not read, by number of words."""
     items = work.items()
     stored = {(row.n_words, row.item_id) for row in work.run_file.rows(PlainReading) if row.target == target}
     size = work.experiment.compute.batch_size * READING_BATCHES
-    todo: list[Batch] = []
+    todo: list[tuple[int, list[Item]]] = []
     for n_words in work.experiment.plain_words:
         missing = {item.item_id for item in items if (n_words, item.item_id) not in stored}
         todo += [(n_words, batch) for batch in unfinished(items, missing, size)]
     return len(items) * len(work.experiment.plain_words), todo
 
 
-def _read_batches(work: Work, target: PairId, spec: PairSpec, todo: list[Batch]) -> None:
-    gold = activations_of(work, target)
-    with opened_reconstructor(work, spec) as reconstructor:
-        for n_words, batch in todo:
-            contexts = {item.item_id: item.context or "" for item in batch}
-            rows = context_words.read_plain(contexts, n_words, rows_at(gold, batch), reconstructor)
-            work.run_file.append(rows)
-            work.progress.advance(len(rows))
+def _outstanding(work: Work) -> str | None:
+    n_missing = count_missing(work, _questions(work))
+    return f"{n_missing} plain texts have not been read yet" if n_missing else None
+
+
+READ_PLAIN = Stage("read_plain", read_plain_words, _outstanding, keys=("plain_words",))

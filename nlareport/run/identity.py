@@ -1,6 +1,6 @@
-"""What a run says of itself before anything is computed: its row, its pairs, and how two experiments differ.
+"""Describes a run before anything is computed: its row, its pairs, its conditions, and how two experiments differ.
 
-Enter an experiment and facts about the machine; leave a `Run` and its `Pair` rows. Pure.
+Takes an experiment and facts about the machine, returns a `Run` and its `Pair` rows. Pure.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -12,19 +12,26 @@ from typing import Any, Protocol, runtime_checkable
 from nlareport import __version__
 from nlareport.checkpoints.answers import ANSWER_RULE
 from nlareport.checkpoints.sidecar import Sidecar
+from nlareport.engines import EngineChoice
 from nlareport.experiment import Experiment
 from nlareport.rows.run_rows import Pair, PairId, Run
 
-RECORDED_LIBRARIES = ("torch", "transformers", "numpy", "polars")
+RECORDED_LIBRARIES = ("numpy", "polars")
+"""Libraries that every run computes with; the engines name theirs."""
 N_LATER = 20
 """How many kinds of later conditions a run remembers."""
-FREE_TO_CHANGE = ("title", "series", "scoring", "compute", "ablations", "ablation_items", "plain_words")
+FREE_TO_CHANGE = ("title", "series", "scoring", "compute")
 """Sections that may change between two calls: what was computed stays right, or is only arithmetic to redo."""
 
 
 @runtime_checkable
 class Machine(Protocol):
-    """Where models run."""
+    """Where models run, and with what."""
+
+    @property
+    def choice(self) -> EngineChoice:
+        """The engine of each role."""
+        ...
 
     @property
     def device(self) -> str:
@@ -36,15 +43,20 @@ class Machine(Protocol):
         """What of it decides how sums are rounded."""
         ...
 
+    @property
+    def libraries(self) -> Mapping[str, str]:
+        """The versions of the engines' libraries, by name."""
+        ...
+
 
 def conditions(experiment: Experiment, machine: Machine) -> dict[str, Any]:
-    """Under what answers are computed now: what may change from one start to the next."""
+    """The conditions that answers are computed under now: what may change from one start to the next."""
     return {
         "device": machine.device,
         **({"machine": dict(machine.machine)} if machine.machine else {}),
         "dtype": experiment.compute.dtype,
         "batch_size": experiment.compute.batch_size,
-        "libraries": {name: version(name) for name in RECORDED_LIBRARIES},
+        "libraries": {**machine.libraries, **{name: version(name) for name in RECORDED_LIBRARIES}},
     }
 
 
@@ -77,14 +89,13 @@ def describe_run(
     text: str,
     schema_version: int,
     machine: Machine,
-    engine: str,
     moment: datetime,
     special_ids: Collection[int],
 ) -> Run:
     """The row of a run that is begun at this moment; `special_ids` are those at which no position is drawn."""
     series = experiment.series
     environment = {
-        "engine": engine,
+        "engine": str(machine.choice),
         **conditions(experiment, machine),
         "answer_rule": ANSWER_RULE,
         # In one text: a list would be one fact for each.
@@ -139,13 +150,13 @@ def with_geometry_of(stored: Pair | None, described: Pair) -> Pair:
     return replace(described, variance_nrm=stored.variance_nrm, mean_norm=stored.mean_norm)
 
 
-def restated(stored: Sequence[Pair], experiment: Experiment) -> list[Pair]:
-    """The pairs with what their experiment may say anew of them, and no checkpoint."""
+def restate_pairs(stored: Sequence[Pair], experiment: Experiment) -> list[Pair]:
+    """The pairs with what their experiment, and no checkpoint, may say differently of them now."""
     published = {pair.pair_id: pair.sidecar_variance_nrm for pair in experiment.pairs}
     return [replace(pair, sidecar_variance_nrm=published[pair.pair_id]) for pair in stored]
 
 
-def reworded(run: Run, experiment: Experiment, text: str) -> Run:
+def reword_run(run: Run, experiment: Experiment, text: str) -> Run:
     """The run under its experiment's new wording."""
     series = experiment.series
     return replace(
@@ -157,13 +168,17 @@ def reworded(run: Run, experiment: Experiment, text: str) -> Run:
     )
 
 
-def differences(stored: Experiment, asked: Experiment) -> list[str]:
-    """Keys that cannot change under what was already computed; more items, a longer corpus and new scoring can."""
-    return sorted(_differing(_binding(stored), _binding(asked), ""))
+def differences(stored: Experiment, asked: Experiment, optional: Collection[str]) -> list[str]:
+    """Keys that cannot change under what was already computed; more items, a longer corpus and new scoring can.
+
+    So can the `optional` keys, those of stages that not every run has.
+    """
+    free = {*FREE_TO_CHANGE, *optional}
+    return sorted(_differing(_binding(stored, free), _binding(asked, free), ""))
 
 
-def _binding(experiment: Experiment) -> dict[str, Any]:
-    content = experiment.model_dump(mode="json", exclude=set(FREE_TO_CHANGE))
+def _binding(experiment: Experiment, free: set[str]) -> dict[str, Any]:
+    content = experiment.model_dump(mode="json", exclude=free)
     content["dtype"] = experiment.compute.dtype
     content["sampling"].pop("n_items")
     # Every document is sampled for itself, so a corpus may grow at its end.

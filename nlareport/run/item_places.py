@@ -16,7 +16,7 @@ class ItemPlaces:
 
     def __init__(self, work: Work, texts: dict[str, str]) -> None:
         self._texts, self._sampling = texts, work.experiment.sampling
-        self._reference = work.engine.tokenizer(work.reference)
+        self._reference = work.engines.base_model.tokenizer(work.reference)
         self._items: dict[str, list[Item]] = defaultdict(list)
         for item in work.items():
             self._items[item.doc_id].append(item)

@@ -1,71 +1,62 @@
-"""Which stages, in which order, for what is still missing: the only place that knows the order.
+"""Computes an experiment stage by stage: the one place that knows all stages and their order.
 
-``documents → items → activations → explanations → reconstructions → scores → cells → pages``. Each step asks the run
-file what it lacks, hands a batch to a stage and stores the answer before it goes on; so a run stopped anywhere goes
-on where it was, and a finished one does nothing.
+``documents → items → activations → explanations → reconstructions → scores → cells → pages``. Each stage asks the run
+file what it lacks, computes that in batches and stores every batch before the next; so a run stopped anywhere goes on
+where it was, and a finished one does nothing.
 """
 
-from collections.abc import Callable
-from pathlib import Path
-
 from nlareport.backends import refuse_unknown
-from nlareport.experiment import experiment_text, load_experiment
+from nlareport.experiment import load_experiment
 from nlareport.ports import Progress
 from nlareport.run import start
-from nlareport.run.ablation import ablate_explanations
 from nlareport.run.context import Work
-from nlareport.run.context_reading import read_plain_words
-from nlareport.run.models import extract_activations, reconstruct_activations, verbalize_activations
-from nlareport.run.sampling import sample_items
+from nlareport.run.request import RunRequest, plan_run
 from nlareport.run.scoring import score_run
+from nlareport.run.stage import Stage
+from nlareport.run.stage_list import BEFORE_SCORES
 from nlareport.store.run_places import run_file_path
 from nlareport.store.set_aside import set_aside
 
-STAGES: dict[str, Callable[[Work], None]] = {
-    "sample": sample_items,
-    "extract": extract_activations,
-    "verbalize": verbalize_activations,
-    "reconstruct": reconstruct_activations,
-    "ablate": ablate_explanations,
-    "read_plain": read_plain_words,
-    "score": score_run,
-}
+STAGES: tuple[Stage, ...] = (*BEFORE_SCORES, Stage("score", score_run))
 
 
-def run_experiment(
-    path: Path, db: Path, progress: Progress, limit: int | None, only: str | None, device: str, engine_name: str
-) -> str:
+def stage_names() -> list[str]:
+    """What ``--only`` can ask for, in order."""
+    return [stage.name for stage in STAGES]
+
+
+def run_experiment(request: RunRequest, progress: Progress) -> str:
     """What the run file holds after computing everything of the experiment that it lacked, in a sentence.
 
     Raises:
-        NlareportError: the experiment, a checkpoint, the corpus or the run file is not as it must be; whatever was
+        NlareportError: the experiment, a checkpoint, the corpus or the run file is not as it must be; everything
             computed before is stored.
     """
-    experiment, text = start.limited(load_experiment(path), limit), experiment_text(path)
-    db = run_file_path(db)
+    plan = plan_run(request)
     # Asked before any checkpoint is looked for: whoever has only a published run file need not build one.
-    if db.exists() and (contents := start.finished(db, experiment, text, path.parent, progress)):
+    if plan.db.exists() and (contents := start.summarize_finished(plan, progress)):
+        start.update_wording(plan)
         return f"{contents}; nothing was missing"
-    reference = start.reference_pair(experiment)
-    with start.opened(experiment, reference, path, db, progress, device, engine_name) as work:
-        compute(work, only)
-        return start.contents(work.run_file)
+    with start.open_run(plan, progress) as work:
+        compute(work, request.only)
+        return start.describe_contents(work.run_file)
 
 
-def start_over(path: Path, db: Path, engine_name: str) -> str | None:
+def start_over(request: RunRequest) -> str | None:
     """Makes room for a new run of the experiment: what is kept of the old one under which name, in a sentence.
 
     None when there is nothing to keep.
 
     Raises:
-        NlareportError: the experiment or the engine's name is not as it must be, or the old run cannot be renamed; then
+        NlareportError: the experiment or an engine's name is not as it must be, or the old run cannot be renamed; then
             nothing is.
     """
-    load_experiment(path)
-    refuse_unknown(engine_name)
-    renamed = set_aside(run_file_path(db))
+    load_experiment(request.path)
+    refuse_unknown(request.models.engines)
+    db = run_file_path(request.db)
+    renamed = set_aside(db)
     kept = ", ".join(f"{former.name} as {new.name}" for former, new in renamed)
-    return f"{db}: starts over; kept {kept}." if renamed else None
+    return f"{request.db}: starts over; kept {kept}." if renamed else None
 
 
 def compute(work: Work, only: str | None = None) -> None:
@@ -74,6 +65,6 @@ def compute(work: Work, only: str | None = None) -> None:
     Raises:
         CorpusTooShort: the corpus gave fewer items than asked for; what it gave is stored.
     """
-    for name, step in STAGES.items():
-        if only in (None, name):
-            step(work)
+    for stage in STAGES:
+        if only in (None, stage.name):
+            stage.step(work)

@@ -1,20 +1,19 @@
-"""Holds a run to its making: checkpoints are recorded before their first batch, and compared on every start.
+"""Records what every checkpoint of a run is, as digests, before its first answer, and refuses one that changed since.
 
-Enters an engine or a `Work`; leave rows of `Making`, or an error that names what changed.
+Takes engines or a `Work`, returns rows of `Making`; an error names what changed.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
-from nlareport.backends import Engine
 from nlareport.backends.fingerprints import checkpoint_here, file_digests, weight_files
+from nlareport.engines import ROLES, Engines
 from nlareport.errors import CheckpointChanged
 from nlareport.experiment import PairSpec
 from nlareport.files.user_cache import unread_bytes
-from nlareport.ports import Extractor, InBatches, Progress, Reconstructor, Verbalizer
+from nlareport.ports import Progress
 from nlareport.rows.run_rows import CheckpointRole, Making, PairId
 from nlareport.run import checkpoint_changes, identity
 from nlareport.run.context import Work
@@ -25,7 +24,7 @@ TOLD_FROM_BYTES = 1 << 30
 MIB = 1 << 20
 
 
-def found_making(engine: Engine, pairs: Sequence[PairSpec], progress: Progress) -> list[Making]:
+def found_making(engines: Engines, pairs: Sequence[PairSpec], progress: Progress) -> list[Making]:
     """What decides the answers of every checkpoint of these pairs that is on this machine.
 
     Raises:
@@ -33,12 +32,7 @@ def found_making(engine: Engine, pairs: Sequence[PairSpec], progress: Progress) 
     """
     heard = _Bytes(progress)
     heard.announce(pairs)
-    return [
-        row
-        for pair in pairs
-        for role in checkpoint_changes.ROLE_NAMES
-        for row in _fingerprints(engine, pair, role, heard)
-    ]
+    return [row for pair in pairs for role in ROLES for row in making_of(engines, pair, role, heard.advance)]
 
 
 def found_files(pairs: Sequence[PairSpec], progress: Progress) -> list[Making]:
@@ -52,7 +46,7 @@ def found_files(pairs: Sequence[PairSpec], progress: Progress) -> list[Making]:
     return [
         Making(PairId(pair.pair_id), role, kind, digest)
         for pair in pairs
-        for role in checkpoint_changes.ROLE_NAMES
+        for role in ROLES
         if (directory := checkpoint_here(getattr(pair, role))) is not None
         for kind, digest in file_digests(directory, role, heard.advance).items()
     ]
@@ -89,74 +83,41 @@ def record_making(run_file: RunFile, found: Sequence[Making]) -> None:
         run_file.put(fresh)
 
 
-@contextmanager
-def opened_extractor(work: Work, spec: PairSpec) -> Iterator[Extractor]:
-    """The pair's base model, known to be the one the run was begun with.
-
-    Raises:
-        CheckpointChanged: it is another, or became another while it was used.
-    """
-    with work.engine.extractor(spec) as model, _unchanged(work, spec, "base_model", model):
-        yield model
-
-
-@contextmanager
-def opened_verbalizer(work: Work, spec: PairSpec) -> Iterator[Verbalizer]:
-    """The pair's AV, likewise."""
-    with work.engine.verbalizer(spec) as model, _unchanged(work, spec, "verbalizer", model):
-        yield model
-
-
-@contextmanager
-def opened_reconstructor(work: Work, spec: PairSpec) -> Iterator[Reconstructor]:
-    """The pair's AR, likewise."""
-    with work.engine.reconstructor(spec) as model, _unchanged(work, spec, "reconstructor", model):
-        yield model
-
-
 def confirm(work: Work, spec: PairSpec, role: CheckpointRole) -> None:
     """Pass when a checkpoint is what the run was begun with; what was not on this machine before is recorded.
 
     Raises:
         CheckpointChanged: it is not.
     """
-    record_making(work.run_file, _fingerprints(work.engine, spec, role, _Bytes(work.progress)))
+    record_making(work.run_file, making_of(work.engines, spec, role))
 
 
-@contextmanager
-def _unchanged(work: Work, spec: PairSpec, role: CheckpointRole, model: object) -> Iterator[None]:
-    """A block in which a checkpoint is used: it was in place before, and still is at the end."""
-    # After it was loaded: one exchanged in between is told before its first answer is stored.
-    confirm(work, spec, role)
-    _record_conditions(work)
-    try:
-        yield
-    finally:
-        # Also of a run that is stopped: its answers so far were written in such batches.
-        _record_smaller_batches(work, spec, role, model)
-    confirm(work, spec, role)
+def record_use(work: Work, found: Sequence[Making]) -> None:
+    """Records that a checkpoint is used from now on, and under what conditions where the run began under others.
 
-
-def _record_conditions(work: Work) -> None:
-    """Lets the run say under what it is computed now, where that is not how it began."""
+    Raises:
+        CheckpointChanged: it is not what the run was begun with.
+    """
+    record_making(work.run_file, found)
     run = work.run_file.run()
-    environment = identity.with_later_conditions(run.environment, identity.conditions(work.experiment, work.engine))
+    environment = identity.with_later_conditions(run.environment, identity.conditions(work.experiment, work.engines))
     if environment != run.environment:
         work.run_file.put([replace(run, environment=environment)])
 
 
-def _record_smaller_batches(work: Work, spec: PairSpec, role: CheckpointRole, model: object) -> None:
-    """Lets the run say where memory allowed fewer rows at once than its experiment asks for."""
-    if not isinstance(model, InBatches) or (n_rows := model.rows_that_fit) is None:
-        return
+def record_smaller_batches(work: Work, spec: PairSpec, role: CheckpointRole, n_rows: int) -> None:
+    """Records that memory allowed no more than `n_rows` at once, which is fewer than the experiment asks for."""
     run = work.run_file.run()
     environment = identity.with_smaller_batches(run.environment, spec.pair_id, role, n_rows)
     if environment != run.environment:
         work.run_file.put([replace(run, environment=environment)])
 
 
-def _fingerprints(engine: Engine, pair: PairSpec, role: CheckpointRole, heard: "_Bytes") -> list[Making]:
-    found = engine.fingerprints(pair, role, heard.advance)
+def making_of(
+    engines: Engines, pair: PairSpec, role: CheckpointRole, advance: Callable[[int], None] | None = None
+) -> list[Making]:
+    """What decides the answers of one checkpoint, as far as it is on this machine; `advance` is told of bytes read."""
+    found = engines.of(role).fingerprints(pair, role, advance)
     return [Making(PairId(pair.pair_id), role, kind, digest) for kind, digest in found.items()]
 
 
@@ -170,7 +131,7 @@ class _Bytes:
 
     def announce(self, pairs: Sequence[PairSpec]) -> None:
         """Begins the stage when reading the pairs' checkpoints will take a while."""
-        names = {cast(str, getattr(pair, role)) for pair in pairs for role in checkpoint_changes.ROLE_NAMES}
+        names = {cast(str, getattr(pair, role)) for pair in pairs for role in ROLES}
         folders = {folder for name in names if (folder := checkpoint_here(name)) is not None}
         n_bytes = unread_bytes({file for folder in folders for file in weight_files(folder)})
         self._is_told = n_bytes >= TOLD_FROM_BYTES

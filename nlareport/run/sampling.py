@@ -1,10 +1,12 @@
-"""The first step: documents to items, with every text kept beside the run file."""
+"""The stage ``sample``: draws items from documents and keeps every text in the folder of the run file."""
 
 from dataclasses import replace
 from itertools import islice
+from typing import Any
 
 from nlareport.batches import ReadingLimits, SourceDocument
 from nlareport.errors import CorpusTooShort
+from nlareport.experiment import Experiment
 from nlareport.pairs.packages import held_out_articles
 from nlareport.ports import Tokenizer
 from nlareport.rows.item_rows import Item
@@ -12,7 +14,9 @@ from nlareport.rows.run_rows import Document, PairId
 from nlareport.run.context import Work
 from nlareport.run.corpus_texts import document_texts, text_digest, unseen
 from nlareport.run.recorded_checkpoints import confirm
+from nlareport.run.stage import Stage
 from nlareport.stages import corpus, sample
+from nlareport.store.run_file import RunFile
 
 DOCUMENTS_AT_ONCE = 50
 
@@ -38,7 +42,7 @@ def sample_items(work: Work) -> None:
         document_texts(work)
     if n_items >= sampling.n_items:
         return
-    tokenizer, readers = work.engine.tokenizer(work.reference), _bounded_readers(work)
+    tokenizer, readers = work.engines.base_model.tokenizer(work.reference), _bounded_readers(work)
     if work.reference.pair_id in {pair_id for pair_id, _ in work.pairs}:
         confirm(work, work.reference, "base_model")
     documents = corpus.read_documents(work.experiment.corpus, work.folder, held_out_articles)
@@ -77,9 +81,9 @@ def _too_few(work: Work, n_items: int) -> str:
 
 def _bounded_readers(work: Work) -> list[Reader]:
     """The pairs whose base model cannot read everything, each with its tokenizer and what it can read."""
-    limits = [(pair_id, spec, work.engine.limits(spec)) for pair_id, spec in work.pairs]
+    limits = [(pair_id, spec, work.engines.base_model.limits(spec)) for pair_id, spec in work.pairs]
     return [
-        (pair_id, work.engine.tokenizer(spec), bounds)
+        (pair_id, work.engines.base_model.tokenizer(spec), bounds)
         for pair_id, spec, bounds in limits
         if bounds.n_tokens is not None or bounds.n_known_ids is not None
     ]
@@ -116,3 +120,10 @@ def _unreadable(text: str, items: list[Item], readers: list[Reader], drawn: dict
         if reason := sample.why_unreadable(text, items, tokenizer, limits, drawn):
             return f"{pair_id} {sample.CANNOT_READ}: the text {reason}"
     return None
+
+
+def _stamp(run_file: RunFile, _experiment: Experiment) -> dict[str, Any]:
+    return {"n_items": run_file.count(Item)}
+
+
+SAMPLE = Stage("sample", sample_items, stamp=_stamp)

@@ -6,24 +6,21 @@ The last step. It is arithmetic only, so it is done whole, in one transaction, w
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from nlareport.batches import ActivationBatch
 from nlareport.claims.reading import read_claims
-from nlareport.errors import RunIncomplete
-from nlareport.experiment import Experiment
 from nlareport.ports import Row
 from nlareport.rows.cell_rows import AblationCell, Baseline, Cell, CellKey, LearningCurve, SubsetRange
 from nlareport.rows.item_rows import Activation, Alignment, Explanation, Item, NullScore, Outlier, Score
 from nlareport.rows.run_rows import Claim, Pair, PairId
 from nlareport.run import measure_scoring
-from nlareport.run.ablation import n_outstanding, summarize_ablations
+from nlareport.run.ablation import summarize_ablations
 from nlareport.run.baseline_scoring import score_baselines
 from nlareport.run.checkpoint_changes import weights_by_pair
+from nlareport.run.completion import is_scored, refuse_unfinished, scores_stamp
 from nlareport.run.context import Work, among, rows_at
-from nlareport.run.context_reading import n_unread
 from nlareport.run.recorded_checkpoints import stored_making
-from nlareport.run.vector_checks import lacks_vectors
 from nlareport.run.vector_origins import activations_of, reconstructions_of
 from nlareport.stages import reconstruct
 from nlareport.statistics import outliers
@@ -32,13 +29,8 @@ from nlareport.statistics.document_draws import DocumentDraws
 from nlareport.statistics.geometry import Centred, centre
 from nlareport.statistics.identification import CellResemblance, CentredGolds, resemble
 from nlareport.statistics.scores import measure_pair, null_scores, score_cell
-from nlareport.store.run_file import RunFile
-from nlareport.store.vectors.activations import ActivationStore
 
 Key = TypeVar("Key")
-
-VERSION = 3
-"""Version of what scoring stores: raised when it stores more, or other figures, than before."""
 
 
 def score_run(work: Work) -> None:
@@ -53,17 +45,8 @@ def score_run(work: Work) -> None:
     work.progress.stage("score", n_cells, n_cells if is_done else 0)
     if is_done:
         return
-    run, stamp = work.run_file.run(), _stamp(work.run_file, work.experiment)
-    if stamp["n_explanations"] < len(items) * len(work.pairs) or not items:
-        raise RunIncomplete(f"{work.run_file.path}: not every item has its explanations yet; run without --only first.")
-    if n_missing := n_outstanding(work):
-        raise RunIncomplete(
-            f"{work.run_file.path}: {n_missing} changed explanations have not been read yet; run without --only first."
-        )
-    if n_missing := n_unread(work):
-        raise RunIncomplete(
-            f"{work.run_file.path}: {n_missing} plain texts have not been read yet; run without --only first."
-        )
+    refuse_unfinished(work)
+    run, stamp = work.run_file.run(), scores_stamp(work.run_file, work.experiment)
     _score(work, items)
     checkpoints: dict[str, dict[str, str]] = {pair_id: {} for pair_id, _ in work.pairs}
     checkpoints |= weights_by_pair(stored_making(work.run_file))
@@ -73,49 +56,6 @@ def score_run(work: Work) -> None:
         work.run_file.replace({Claim: claims})
         work.run_file.put([replace(run, environment={**run.environment, "checkpoints": checkpoints, "scored": stamp})])
     work.progress.advance(n_cells)
-
-
-def is_finished(run_file: RunFile, experiment: Experiment) -> bool:
-    """Whether a run file holds everything the experiment asks for, to the scores.
-
-    It needs no vector and no checkpoint to say so: a published run file travels without either, and then cannot be
-    scored by a later version, so that it is finished as it is.
-    """
-    can_score_again = ActivationStore(run_file.path).folder.exists()
-    return (
-        run_file.count(Item) >= experiment.sampling.n_items
-        and is_scored(run_file, experiment, by_this_version=can_score_again)
-        and not lacks_vectors(run_file, experiment)
-    )
-
-
-def is_scored(run_file: RunFile, experiment: Experiment, *, by_this_version: bool = True) -> bool:
-    """Whether the scores are of all that the run file holds, under what the experiment now says."""
-    stored, wanted = run_file.run().environment.get("scored"), _stamp(run_file, experiment)
-    if stored and not by_this_version:
-        stored = {**stored, "version": VERSION}
-    return bool(stored == wanted)
-
-
-def _stamp(run_file: RunFile, experiment: Experiment) -> dict[str, Any]:
-    """The inputs of the scores, stored with them as ``scored``: when any of it changes, the run is scored again."""
-    sources = {pair.pair_id for pair in experiment.pairs}
-    stamp: dict[str, Any] = {
-        "version": VERSION,
-        "n_items": run_file.count(Item),
-        "n_explanations": sum(row.source in sources for row in run_file.rows(Explanation)),
-        "scoring": experiment.scoring.model_dump(),
-        # Claims name pairs and ask for families.
-        "pairs": [[pair.pair_id, pair.label, pair.family] for pair in experiment.pairs],
-    }
-    # Only where there are some, so that a run scored before there could be any is not scored again.
-    if experiment.ablations:
-        stamp["ablations"] = experiment.ablations
-        if experiment.ablation_items is not None:
-            stamp["ablation_items"] = experiment.ablation_items
-    if experiment.plain_words:
-        stamp["plain_words"] = experiment.plain_words
-    return stamp
 
 
 def _score(work: Work, items: list[Item]) -> None:
@@ -132,7 +72,7 @@ def _score(work: Work, items: list[Item]) -> None:
     scores, nulls, resemblances = _score_cells(work, pairs, golds, centred, explanations, draws)
     grades = measure_scoring.grade_items(golds, centred, alignments)
     cells = summarize(pairs, items, scores, nulls, draws, grades.members)
-    measures = measure_scoring.measure_cells(pairs, scores, resemblances, draws)
+    beside = measure_scoring.measure_cells(pairs, scores, resemblances, draws)
     baselines, curves = score_baselines(work, pairs, items, scores, centred, draws)
     drops = summarize_ablations(work, pairs, items, scores, draws)
     with work.run_file.transaction():
@@ -148,7 +88,7 @@ def _score(work: Work, items: list[Item]) -> None:
                 Outlier: found,
                 Activation: grades.activations,
                 SubsetRange: grades.ranges,
-                **measures,
+                **beside,
             }
         )
 

@@ -1,28 +1,33 @@
-"""Opens a run: refuses a file of another experiment, says what a new one has not said, tells a finished one.
+"""Opens or resumes a run: checks that the file is of this experiment, fills in what it lacks, detects a finished one.
 
-Enters an experiment and a run file; leaves the `Work` every step is handed.
+Takes a `RunPlan`, yields the `Work` that every stage is given.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from nlareport.backends import EngineSettings, load_engine
-from nlareport.errors import PairUnknown, RunOfAnotherExperiment
-from nlareport.experiment import Experiment, PairSpec, experiment_text, parse_experiment
+from nlareport.backends import load_engines
+from nlareport.engines import EngineChoice, Engines
+from nlareport.errors import RunOfAnotherExperiment
+from nlareport.executors import load_executor
+from nlareport.experiment import Experiment, PairSpec, parse_experiment
 from nlareport.files.atomic_files import clear_left_over
 from nlareport.pairs.locating import locate_base_model, locate_if_built, locate_pocket_pair, public_name
-from nlareport.ports import Progress
+from nlareport.ports import Executor, Progress
 from nlareport.rows.item_rows import Explanation, Item, Score
 from nlareport.rows.run_rows import Choice, Making, Pair, PairId, Run
 from nlareport.run import identity
 from nlareport.run.answer_rule import judge_by_rule
 from nlareport.run.checkpoint_changes import START_OVER
+from nlareport.run.completion import is_finished
 from nlareport.run.context import Work
 from nlareport.run.corpus_texts import refuse_changed_corpus
 from nlareport.run.recorded_checkpoints import found_files, found_making, record_making, refuse_changed, stored_making
-from nlareport.run.scoring import is_finished
+from nlareport.run.request import RunPlan
+from nlareport.run.stage_list import OPTIONAL_KEYS
 from nlareport.run.vector_origins import VectorMaking, adopt_vectors, refuse_other_vectors
 from nlareport.store.connections import SCHEMA_VERSION
 from nlareport.store.run_file import RunFile
@@ -34,58 +39,104 @@ N_KEYS = 8
 """How many keys that differ are named."""
 
 
-@contextmanager
-def opened(
-    experiment: Experiment,
-    reference: PairSpec,
-    path: Path,
-    db: Path,
-    progress: Progress,
-    device: str,
-    engine_name: str,
-    *,
-    anew: bool = False,
-) -> Iterator[Work]:
-    """The run file, begun when there is none, with all its steps need; with `anew` pocket pairs are built again.
+def summarize_finished(plan: RunPlan, progress: Progress) -> str | None:
+    """What the run file holds when nothing of the experiment is missing from it, in a sentence; else None.
+
+    Neither checkpoint nor corpus is needed for that; what is on this machine must be what the run was computed from.
+    The run file is only read.
 
     Raises:
         RunOfAnotherExperiment: the file was computed with other values.
+        CheckpointChanged: a checkpoint is no longer what it was.
+        CorpusChanged: neither is the corpus.
+    """
+    clear_left_over(plan.db)
+    with RunFile.open_to_read(plan.db) as run_file:
+        refuse_another(stored_experiment(run_file.run(), plan.db), plan.experiment, plan.db)
+        if not run_file.count(Making):
+            take_former_folder(plan.db)
+        if not is_finished(run_file, plan.experiment):
+            return None
+        built = [locate_if_built(pair) for pair in plan.experiment.pairs]
+        _refuse_changed_inputs(run_file, plan, found_files(built, progress))
+        return describe_contents(run_file)
+
+
+def update_wording(plan: RunPlan) -> None:
+    """Has a finished run file say what the experiment file now says; one that says it all stays as it is."""
+    with RunFile.open_to_read(plan.db) as run_file:
+        is_worded = run_file.run().experiment_yaml == plan.text
+    if not is_worded:
+        with RunFile.open(plan.db) as run_file:
+            _reword(run_file, plan)
+
+
+@contextmanager
+def open_run(plan: RunPlan, progress: Progress) -> Iterator[Work]:
+    """The run file, created when there is none, with all that its stages need.
+
+    Raises:
+        RunOfAnotherExperiment: the file was computed with other values.
+        EngineUnfit: an engine cannot do what it was chosen for.
         NlareportError: a checkpoint or the run file is not as it must be.
     """
-    located = [locate_pocket_pair(pair, progress, anew=anew) for pair in experiment.pairs]
-    compute, decoding, text = experiment.compute, experiment.decoding, experiment_text(path)
-    moment = _moment_of(db)
-    engine = load_engine(
-        engine_name,
-        EngineSettings(device, compute.dtype, compute.batch_size, decoding.max_new_tokens, decoding.stream, moment),
-    )
-    # Before the run file is begun: what was refused today must not be part of what it says tomorrow.
-    for pair in located:
-        engine.check(pair)
+    db, moment = plan.db, _moment_of(plan.db)
+    # First of all: what an engine cannot do is refused before a pair is built for it.
+    engines = load_engines(plan.models.engines, plan.models.settings(plan.experiment, moment))
+    executor = load_executor(plan.models.executor)
+    parts = _find_parts(plan, engines, progress)
+    special_ids = engines.base_model.tokenizer(parts.reference).special_ids
+    begun = identity.describe_run(plan.experiment, plan.text, SCHEMA_VERSION, engines, moment, special_ids)
     was_there = db.exists()
-    read_by = locate_base_model(reference)
-    special_ids = engine.tokenizer(read_by).special_ids
-    begun = identity.describe_run(experiment, text, SCHEMA_VERSION, engine, engine_name, moment, special_ids)
-    found = found_making(engine, located, progress)
     if not was_there:
-        _hold_vectors(db, experiment, engine_name, found, is_older=False)
-    with RunFile.create_or_open(db, begun, found) as run_file:
+        _hold_vectors(plan, parts.making, is_older=False)
+    with RunFile.create_or_open(db, begun, parts.making) as run_file:
         if was_there:
-            refuse_another(stored_experiment(run_file.run(), db), experiment, db)
-            _refuse_other_engine(run_file.run(), engine_name, db)
-            refuse_changed(stored_making(run_file), found, db)
-            refuse_changed_corpus(run_file, experiment.corpus, path.parent)
-            _hold_vectors(db, experiment, engine_name, found, is_older=not run_file.count(Making))
-            record_making(run_file, found)
-            judge_by_rule(run_file, experiment)
-        ready = experiment.model_copy(update={"pairs": located})
-        work = Work(ready, read_by, path.parent, run_file, ActivationStore(db), engine, progress)
-        clear_left_over(db)
-        work.activations.clear_left_over()
-        _describe_pairs(work, experiment)
-        _record_choices(work)
-        _reword(run_file, experiment, text)
-        yield work
+            _resume(run_file, plan, parts.making)
+        yield _make_work(plan, parts, run_file, engines, executor, progress)
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What a run is computed from, as it is found on this machine."""
+
+    pairs: list[PairSpec]
+    reference: PairSpec
+    making: list[Making]
+
+
+def _find_parts(plan: RunPlan, engines: Engines, progress: Progress) -> _Parts:
+    located = [locate_pocket_pair(pair, progress, anew=plan.rebuilds_pairs) for pair in plan.experiment.pairs]
+    # Before the run file is created: what was refused today must not be part of what it says tomorrow.
+    for pair in located:
+        engines.check(pair)
+    return _Parts(located, locate_base_model(plan.reference), found_making(engines, located, progress))
+
+
+def _resume(run_file: RunFile, plan: RunPlan, found: list[Making]) -> None:
+    """Passes when a run that was there before may be continued, and brings it up to date."""
+    run = run_file.run()
+    refuse_another(stored_experiment(run, plan.db), plan.experiment, plan.db)
+    refuse_other_engine(run, plan.models.engines, plan.db)
+    _refuse_changed_inputs(run_file, plan, found)
+    _hold_vectors(plan, found, is_older=not run_file.count(Making))
+    record_making(run_file, found)
+    judge_by_rule(run_file, plan.experiment)
+
+
+def _make_work(
+    plan: RunPlan, parts: _Parts, run_file: RunFile, engines: Engines, executor: Executor, progress: Progress
+) -> Work:
+    """What stages are given, once the run file describes its pairs and carries the experiment's wording."""
+    ready = plan.experiment.model_copy(update={"pairs": parts.pairs})
+    store = ActivationStore(plan.db)
+    work = Work(ready, parts.reference, plan.folder, run_file, store, engines, executor, progress)
+    clear_left_over(plan.db)
+    store.clear_left_over()
+    _describe_pairs(work, plan.experiment)
+    _record_choices(work)
+    _reword(run_file, plan)
+    return work
 
 
 def _moment_of(db: Path) -> datetime:
@@ -96,36 +147,7 @@ def _moment_of(db: Path) -> datetime:
         return run_file.run().created_at
 
 
-def finished(db: Path, experiment: Experiment, text: str, folder: Path, progress: Progress) -> str | None:
-    """What the run file holds when nothing of the experiment is missing from it, in a sentence; else None.
-
-    Neither checkpoint nor corpus is needed for that; what is on this machine must be what the run was computed from.
-    Relative paths start at `folder`.
-
-    Raises:
-        RunOfAnotherExperiment: the file was computed with other values.
-        CheckpointChanged: a checkpoint is no longer what it was.
-        CorpusChanged: neither is the corpus.
-    """
-    clear_left_over(db)
-    with RunFile.open_to_read(db) as run_file:
-        refuse_another(stored_experiment(run_file.run(), db), experiment, db)
-        if not run_file.count(Making):
-            take_former_folder(db)
-        if not is_finished(run_file, experiment):
-            return None
-        built = [locate_if_built(pair) for pair in experiment.pairs]
-        refuse_changed(stored_making(run_file), found_files(built, progress), db)
-        refuse_changed_corpus(run_file, experiment.corpus, folder)
-        found, is_worded = contents(run_file), run_file.run().experiment_yaml == text
-    # Only then is it written: a run file that says it all stays as it is, byte by byte.
-    if not is_worded:
-        with RunFile.open(db) as run_file:
-            _reword(run_file, experiment, text)
-    return found
-
-
-def contents(run_file: RunFile) -> str:
+def describe_contents(run_file: RunFile) -> str:
     """What a run file holds, in a few words."""
     counts = (run_file.count(row_type) for row_type in (Item, Explanation, Score))
     return "{:,} items, {:,} explanations, {:,} scores".format(*counts)
@@ -143,12 +165,12 @@ def stored_experiment(run: Run, db: Path) -> Experiment:
 
 
 def refuse_another(stored: Experiment, asked: Experiment, db: Path, advice: str = ANOTHER_OR_OVER) -> None:
-    """Pass when what is stored in `db` may be gone on with; `advice` is what else to do than to put keys back.
+    """Pass when what is stored in `db` may be continued; `advice` is what to do other than restore the keys.
 
     Raises:
         RunOfAnotherExperiment: it was computed with other values; they are named.
     """
-    if differing := identity.differences(stored, asked):
+    if differing := identity.differences(stored, asked, OPTIONAL_KEYS):
         more = f" and {len(differing) - N_KEYS} more" if len(differing) > N_KEYS else ""
         raise RunOfAnotherExperiment(
             f"{db}: was computed with other values of {', '.join(differing[:N_KEYS])}{more}: "
@@ -156,18 +178,30 @@ def refuse_another(stored: Experiment, asked: Experiment, db: Path, advice: str 
         )
 
 
-def _refuse_other_engine(run: Run, engine_name: str, db: Path) -> None:
+def refuse_other_engine(run: Run, asked: EngineChoice, db: Path) -> None:
+    """Pass when a run was begun with the engines that are asked for.
+
+    Raises:
+        RunOfAnotherExperiment: it was begun with others; they are named.
+    """
     began = run.environment.get("engine")
-    if began is not None and began != engine_name:
+    if began is not None and began != str(asked):
+        options = EngineChoice.recorded(str(began)).options
         raise RunOfAnotherExperiment(
-            f"{db}: was begun with --engine {began}, not {engine_name}; go on with that one, or {START_OVER}."
+            f"{db}: was begun with {options}, not {asked}; go on with that one, or {START_OVER}."
         )
 
 
-def _hold_vectors(db: Path, experiment: Experiment, engine_name: str, found: list[Making], *, is_older: bool) -> None:
-    """Passes when the vectors beside a run file are of its making; those of one older than that notion become so."""
-    store, making = ActivationStore(db), VectorMaking(experiment, engine_name, found)
-    pair_ids = [PairId(pair.pair_id) for pair in experiment.pairs]
+def _refuse_changed_inputs(run_file: RunFile, plan: RunPlan, found: list[Making]) -> None:
+    """Pass when checkpoints and corpus are what the run was computed from, as far as they are on this machine."""
+    refuse_changed(stored_making(run_file), found, plan.db)
+    refuse_changed_corpus(run_file, plan.experiment.corpus, plan.folder)
+
+
+def _hold_vectors(plan: RunPlan, found: list[Making], *, is_older: bool) -> None:
+    """Pass when the vectors of a run file are of its making; those of a file older than that notion become so."""
+    store, making = ActivationStore(plan.db), VectorMaking(plan.experiment, plan.models.engines, found)
+    pair_ids = [PairId(pair.pair_id) for pair in plan.experiment.pairs]
     if is_older:
         adopt_vectors(store, making, pair_ids)
     refuse_other_vectors(store, making, pair_ids)
@@ -176,7 +210,7 @@ def _hold_vectors(db: Path, experiment: Experiment, engine_name: str, found: lis
 def _describe_pairs(work: Work, experiment: Experiment) -> None:
     """Fills in what the run file has not said yet of its pairs; in `experiment` they have their public names."""
     names = {PairId(pair.pair_id): public_name(pair.base_model) for pair in experiment.pairs}
-    sidecars = {pair_id: work.engine.sidecar(spec) for pair_id, spec in work.pairs}
+    sidecars = {pair_id: work.engines.verbalizer.sidecar(spec) for pair_id, spec in work.pairs}
     known = {pair.pair_id: pair for pair in work.run_file.rows(Pair)}
     described = identity.describe_pairs(experiment, sidecars, names)
     pairs = [identity.with_geometry_of(known.get(pair.pair_id), pair) for pair in described]
@@ -185,39 +219,15 @@ def _describe_pairs(work: Work, experiment: Experiment) -> None:
 
 
 def _record_choices(work: Work) -> None:
-    """Has the run file say what is done where the checkpoints leave it open, before the first batch is."""
+    """Records what is done where the checkpoints leave it open, before the first batch is."""
     stored = set(work.run_file.rows(Choice))
-    if fresh := [row for _, spec in work.pairs for row in work.engine.choices(spec) if row not in stored]:
+    if fresh := [row for _, spec in work.pairs for row in work.engines.choices(spec) if row not in stored]:
         work.run_file.put(fresh)
 
 
-def _reword(run_file: RunFile, experiment: Experiment, text: str) -> None:
-    """Lets the run file say what the experiment file now says of it, where that needs no checkpoint."""
+def _reword(run_file: RunFile, plan: RunPlan) -> None:
+    """Has the run file say what the experiment file now says of it, where that needs no checkpoint."""
     run = run_file.run()
-    if run.experiment_yaml != text:
-        pairs = identity.restated(run_file.rows(Pair), experiment)
-        run_file.put([identity.reworded(run, experiment, text)], pairs)
-
-
-def reference_pair(experiment: Experiment) -> PairSpec:
-    """The pair in whose tokenization positions are drawn."""
-    return next(pair for pair in experiment.pairs if pair.pair_id == experiment.sampling.reference_pair)
-
-
-def narrowed(experiment: Experiment, pair_ids: Sequence[str]) -> Experiment:
-    """The experiment on these of its pairs, nothing read but explanations: what measures the pairs themselves.
-
-    Raises:
-        PairUnknown: it has no pair of such a name.
-    """
-    known = [pair.pair_id for pair in experiment.pairs]
-    if unknown := [pair_id for pair_id in pair_ids if pair_id not in known]:
-        raise PairUnknown(f"The experiment has no pair {', '.join(unknown)}; it has {', '.join(known)}.")
-    pairs = [pair for pair in experiment.pairs if pair.pair_id in pair_ids]
-    return experiment.model_copy(update={"pairs": pairs, "ablations": [], "plain_words": []})
-
-
-def limited(experiment: Experiment, limit: int | None) -> Experiment:
-    """The experiment, asking for at most `limit` items."""
-    n_items = experiment.sampling.n_items if limit is None else min(limit, experiment.sampling.n_items)
-    return experiment.model_copy(update={"sampling": experiment.sampling.model_copy(update={"n_items": n_items})})
+    if run.experiment_yaml != plan.text:
+        pairs = identity.restate_pairs(run_file.rows(Pair), plan.experiment)
+        run_file.put([identity.reword_run(run, plan.experiment, plan.text)], pairs)

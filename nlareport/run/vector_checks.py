@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nlareport.checks import CheckReport
+from nlareport.engines import EngineChoice
 from nlareport.errors import ActivationsDamaged, ActivationsUnreadable
 from nlareport.experiment import Experiment, parse_experiment
 from nlareport.rows.item_rows import Explanation, Item
@@ -128,7 +129,9 @@ def _faults_together(store: ActivationStore, reader: DuckDBReader) -> list[str]:
     expected = Expected(experiment, *(_all(reader, kind) for kind in (Item, Explanation, DocumentDigest)))
     scored: dict[str, Any] = run.environment.get("scored") or {}
     try:
-        making = VectorMaking(experiment, str(run.environment.get("engine")), _all(reader, Making))
+        making = VectorMaking(
+            experiment, EngineChoice.recorded(str(run.environment.get("engine"))), _all(reader, Making)
+        )
         faults = list(expected.strange(store))
         # A part that holds strange items is strange altogether.
         if making.is_known and not faults:

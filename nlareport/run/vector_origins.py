@@ -1,17 +1,17 @@
-"""Ties vectors to what made them: written with it, and taken again only when it is the same.
+"""Stores vectors with what made them (checkpoints, settings, texts) and reads back only those of this run.
 
-Enter a `Work` and vectors; leave vectors that are of this run's checkpoints, settings and texts, or an error that names
-what differs.
+An error names what differs.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from nlareport.batches import ActivationBatch
+from nlareport.engines import EngineChoice
 from nlareport.errors import VectorsOfAnotherMaking
 from nlareport.experiment import Experiment
 from nlareport.rows.item_rows import Explanation
-from nlareport.rows.run_rows import DocumentDigest, Making, Pair, PairId
+from nlareport.rows.run_rows import CheckpointRole, DocumentDigest, Making, Pair, PairId
 from nlareport.run.checkpoint_changes import START_OVER, beginning
 from nlareport.run.context import Work
 from nlareport.run.reading_digests import activation_readings, reconstruction_readings
@@ -27,9 +27,9 @@ N_HEX = 64
 class VectorMaking:
     """What the vectors of one run rest on: engine, settings, checkpoints."""
 
-    def __init__(self, experiment: Experiment, engine_name: str, checkpoints: Iterable[Making]) -> None:
+    def __init__(self, experiment: Experiment, engines: EngineChoice, checkpoints: Iterable[Making]) -> None:
         self._experiment = experiment
-        self._engine_name = engine_name
+        self._engines = engines
         self._digests = {(row.pair_id, row.role, row.kind): row.digest for row in checkpoints}
 
     @property
@@ -56,7 +56,7 @@ class VectorMaking:
         """What one cell's reconstructions rest on, by name; the texts apart."""
         return self._facts(f"reconstructions by {target} from texts of {source}", target, "reconstructor")
 
-    def _facts(self, what: str, pair_id: PairId, wanted_role: str) -> dict[str, str]:
+    def _facts(self, what: str, pair_id: PairId, wanted_role: CheckpointRole) -> dict[str, str]:
         digests = {
             f"{role} {kind}": digest
             for (owner, role, kind), digest in self._digests.items()
@@ -64,7 +64,7 @@ class VectorMaking:
         }
         return {
             "vectors": what,
-            "engine": self._engine_name,
+            "engine": self._engines.of(wanted_role).name,
             "compute.dtype": self._experiment.compute.dtype,
             **dict(sorted(digests.items())),
         }
@@ -72,8 +72,8 @@ class VectorMaking:
 
 def vector_making(work: Work) -> VectorMaking:
     """What this run's vectors rest on."""
-    engine_name = str(work.run_file.run().environment.get("engine"))
-    return VectorMaking(work.experiment, engine_name, stored_making(work.run_file))
+    engines = EngineChoice.recorded(str(work.run_file.run().environment.get("engine")))
+    return VectorMaking(work.experiment, engines, stored_making(work.run_file))
 
 
 def extracted_ids(work: Work, pair_id: PairId) -> frozenset[int]:

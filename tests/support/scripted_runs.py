@@ -16,7 +16,9 @@ from typing import Any
 
 import yaml
 
+from nlareport.engines import EngineChoice, ModelOptions
 from nlareport.run.pipeline import run_experiment
+from nlareport.run.request import RunRequest
 from nlareport.store.run_file import RunFile
 from nlareport.store.vectors.activations import ActivationStore
 from nlareport.store.whole_run import RunRows, read_run
@@ -81,7 +83,13 @@ def write_experiment(folder: Path, content: dict[str, Any]) -> Path:
 
 
 def run(experiment: Path, db: Path, engine: str = "scripted", limit: int | None = None, only: str | None = None) -> str:
-    return run_experiment(experiment, db, Silence(), limit, only, "cpu", engine)
+    return run_experiment(request(experiment, db, engine, limit, only), Silence())
+
+
+def request(
+    experiment: Path, db: Path, engine: str = "scripted", limit: int | None = None, only: str | None = None
+) -> RunRequest:
+    return RunRequest(experiment, db, ModelOptions(EngineChoice.parse([engine]), "cpu"), limit, only)
 
 
 def everything(db: Path) -> tuple[RunRows, dict[str, Any]]:

@@ -15,7 +15,6 @@ import click
 from nlareport.errors import FolderOfOthers
 from nlareport.files.atomic_files import write_whole
 from nlareport.ports import RunReader
-from nlareport.query_heads import QueryHead, query_head
 
 NOTE = "<!-- Made by `nlareport site`; do not edit. -->"
 
@@ -33,6 +32,17 @@ class DictionaryColumn:
     column_comment: str
 
 
+@dataclass(frozen=True, slots=True)
+class NamedQuery:
+    """A query's file, taken apart."""
+
+    name: str
+    purpose: str
+    parameters: str
+    rows: str
+    sql: str
+
+
 def write_reference(folder: Path, reader: RunReader, query_names: Iterable[str], commands: click.Group) -> None:
     """Writes the three pages into a folder, which is made when it is not there.
 
@@ -40,7 +50,7 @@ def write_reference(folder: Path, reader: RunReader, query_names: Iterable[str],
         FolderOfOthers: a page stands there under one of their names that was not made here.
         FileUnwritable: the disk or the folder's permissions forbid it.
     """
-    queries = [query_head(name, reader.sql(name)) for name in query_names]
+    queries = [take_apart(name, reader.sql(name)) for name in query_names]
     pages = {
         "data-dictionary.md": data_dictionary(reader.rows(DictionaryColumn, "data_dictionary")),
         "queries.md": query_catalogue(queries),
@@ -73,7 +83,7 @@ def data_dictionary(columns: Sequence[DictionaryColumn]) -> str:
     return _page(lines)
 
 
-def query_catalogue(queries: Sequence[QueryHead]) -> str:
+def query_catalogue(queries: Sequence[NamedQuery]) -> str:
     """Every named query with what it answers, its parameters, its rows and its text; audits apart."""
     lines = [
         "# Queries",
@@ -89,6 +99,17 @@ def query_catalogue(queries: Sequence[QueryHead]) -> str:
     lines += _query_section("Queries of the report", plain)
     lines += _query_section("Audits", audits, "An audit must return no row: what it returns is a fault in the file.")
     return _page(lines)
+
+
+def take_apart(name: str, text: str) -> NamedQuery:
+    """A query's file as its head promises it: purpose, parameters, rows, then the statement."""
+    lines = text.strip().splitlines()
+    n_head = next((number for number, line in enumerate(lines) if not line.startswith("--")), len(lines))
+    head = "\n".join(line.removeprefix("--").strip() for line in lines[:n_head])
+    purpose, _, rest = head.partition("\nParameters:")
+    parameters, _, rows = rest.partition("\nRows:")
+    purpose, parameters, rows = (" ".join(part.split()) for part in (purpose, parameters, rows))
+    return NamedQuery(name, purpose, parameters, rows, "\n".join(lines[n_head:]).strip())
 
 
 def command_reference(commands: click.Group) -> str:
@@ -117,7 +138,7 @@ def _column_table(columns: Sequence[DictionaryColumn]) -> Iterator[str]:
         yield f"| `{column.column_name}` | {kind} | {_escaped(column.column_comment)} |"
 
 
-def _query_section(title: str, queries: Sequence[QueryHead], about: str | None = None) -> list[str]:
+def _query_section(title: str, queries: Sequence[NamedQuery], about: str | None = None) -> list[str]:
     lines = [f"## {title}", *([about] if about else [])]
     for query in queries:
         lines += [
