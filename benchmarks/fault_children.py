@@ -24,6 +24,7 @@ from support import scripted_runs
 from support.scripted_runs import request
 
 from nlareport.errors import NlareportError
+from nlareport.rows.item_rows import Item
 from nlareport.run.pipeline import run_experiment
 from nlareport.store.vectors.activations import ActivationStore
 
@@ -173,7 +174,7 @@ def _tell_rows(tell: Tell, db: Path) -> None:
     rows, vectors = scripted_runs.everything(db)
     # A text that is gone and read again is that of a document with items: nobody asks for the others.
     documents = {document.doc_id: document.text for document in ActivationStore(db).read_documents()}
-    texts = {item.doc_id: documents.get(item.doc_id) for item in rows.items}
+    texts = {item.doc_id: documents.get(item.doc_id) for item in rows.of(Item)}
     tell(
         json.dumps(
             {name: _digest(table) for name, table in {**asdict(rows), "vectors": vectors, "texts": texts}.items()}

@@ -18,6 +18,7 @@ from support import scripted_runs
 from nlareport.backends import scripted
 from nlareport.batches import Completion
 from nlareport.publish import publish_run
+from nlareport.rows.item_rows import Explanation, Score
 
 Change = Callable[[np.ndarray], np.ndarray]
 
@@ -156,7 +157,7 @@ def memory(ground: Ground, chance: random.Random) -> Trial:
 def _refuse_far(_: Tell, folder: Path, reference: Path) -> None:
     """Pass when both runs say the same; a batch of another size rounds its sums in another order."""
     (rows, vectors), (other, others) = (scripted_runs.everything(place / DB) for place in (folder, reference))
-    if rows.explanations != other.explanations:
+    if rows.of(Explanation) != other.of(Explanation):
         raise AssertionError("other explanations")
     for name, expected in others.items():
         found, wanted = (
@@ -164,6 +165,6 @@ def _refuse_far(_: Tell, folder: Path, reference: Path) -> None:
         )
         if found.shape != wanted.shape or not np.allclose(found, wanted, rtol=1e-3, atol=1e-3):
             raise AssertionError(f"other vectors of {name}")
-    for score, wanted in zip(rows.scores, other.scores, strict=True):
+    for score, wanted in zip(rows.of(Score), other.of(Score), strict=True):
         if abs((score.mse_nrm or 0.0) - (wanted.mse_nrm or 0.0)) > 1e-3:
             raise AssertionError("other scores")

@@ -22,7 +22,7 @@ from nlareport.files.yaml_files import text_of
 from nlareport.rows.cell_rows import Baseline, Cell
 from nlareport.rows.item_rows import Alignment, Explanation, Item, NullScore, Score, stratum_of
 from nlareport.rows.run_rows import Document, Pair, Run
-from nlareport.store.connections import SCHEMA_VERSION
+from nlareport.store.migrations import SCHEMA_VERSION
 from nlareport.store.run_file import create_run_file
 
 PROTOCOL = Path(__file__).parent.parent / "data" / "experiments" / "pocket.yaml"

@@ -34,7 +34,7 @@ from nlareport.statistics.document_draws import DocumentDraws
 from nlareport.statistics.geometry import Centred, centre
 from nlareport.statistics.identification import CellResemblance, CentredGolds, resemble
 from nlareport.statistics.scores import measure_pair
-from nlareport.store.connections import SCHEMA_VERSION
+from nlareport.store.migrations import SCHEMA_VERSION
 from nlareport.store.run_file import RunFile
 from nlareport.store.vectors.activations import ActivationStore
 

@@ -18,9 +18,9 @@ from nlareport.claims.reading import read_claims
 from nlareport.errors import RunIncomplete
 from nlareport.experiment import PairSpec
 from nlareport.publish import publish_run
-from nlareport.rows.cell_rows import AblationCell
-from nlareport.rows.item_rows import Ablation
-from nlareport.rows.run_rows import Claim, PairId
+from nlareport.rows.cell_rows import AblationCell, Baseline, Cell
+from nlareport.rows.item_rows import Ablation, AnswerMark, Explanation, Score
+from nlareport.rows.run_rows import Claim, Pair, PairId, SelfTest
 from nlareport.run.pipeline import run_experiment, stage_names
 from nlareport.statistics.geometry import mse_nrm
 from nlareport.store.bundle.bundle import export_bundle, import_bundle
@@ -102,7 +102,7 @@ def test_nothing_is_ablated_unless_asked_for(corpus: Path, reads: Reads) -> None
     run_experiment(request(experiment(corpus, []), corpus / "run.duckdb"), listener)
     rows = read_run(corpus / "run.duckdb")
     assert listener.ablation_lines() == []
-    assert rows.ablations == rows.ablation_cells == []
+    assert rows.of(Ablation) == rows.of(AblationCell) == []
     assert "ablations" not in rows.run.environment["scored"]
     assert reads.n_opened == 2
     page = publish_run(corpus / "run.duckdb", corpus / "page").read_text(encoding="utf-8")
@@ -116,7 +116,7 @@ def test_every_explanation_of_every_cell_is_changed_in_every_way(corpus: Path) -
     assert listener.ablation_lines() == [("ablate small", 36, 0), ("ablate large", 36, 0)]
     done = {line[0]: n for line, n in zip(listener.stages, listener.advanced, strict=True)}
     assert done["ablate small"] == done["ablate large"] == 36
-    found = {(row.item_id, row.source, row.target, row.method) for row in rows.ablations}
+    found = {(row.item_id, row.source, row.target, row.method) for row in rows.of(Ablation)}
     assert found == {(k, *cell, method) for k in range(9) for cell in CELLS for method in BOTH}
     assert rows.run.environment["scored"]["ablations"] == BOTH
     assert "ablation_items" not in rows.run.environment["scored"]
@@ -128,7 +128,7 @@ def test_a_text_without_its_quotes_leaves_the_scripted_reader_its_constant(corpu
     gold = ActivationStore(db).read_activations(PairId("large"))
     constant = ScriptedReconstructor(PairSpec.model_validate(scripted_content(9)["pairs"][1])).reconstruct([""])
     expected = mse_nrm(gold.vectors, np.repeat(constant, 9, axis=0))
-    rows = [row for row in read_run(db).ablations if (row.target, row.method) == ("large", "quotes_blanked")]
+    rows = [row for row in read_run(db).of(Ablation) if (row.target, row.method) == ("large", "quotes_blanked")]
     for source in ("large", "small"):
         of_source = [row for row in rows if row.source == source]
         assert [row.item_id for row in of_source] == gold.item_ids.tolist()
@@ -139,20 +139,20 @@ def test_the_summary_is_the_rows_own_mean_and_the_paired_drop(corpus: Path) -> N
     db = corpus / "run.duckdb"
     run(experiment(corpus, BOTH), db)
     rows = read_run(db)
-    assert [(cell.source, cell.target, cell.method, cell.ordinal) for cell in rows.ablation_cells] == [
+    assert [(cell.source, cell.target, cell.method, cell.ordinal) for cell in rows.of(AblationCell)] == [
         (*cell, method, ordinal) for cell in CELLS for method, ordinal in (("quotes_blanked", 1), ("words_shuffled", 0))
     ]
-    variances = {pair.pair_id: pair.variance_nrm for pair in rows.pairs}
-    written = {(cell.source, cell.target): cell for cell in rows.cells if cell.subset == "all"}
-    for cell in rows.ablation_cells:
+    variances = {pair.pair_id: pair.variance_nrm for pair in rows.of(Pair)}
+    written = {(cell.source, cell.target): cell for cell in rows.of(Cell) if cell.subset == "all"}
+    for cell in rows.of(AblationCell):
         key = (cell.source, cell.target, cell.method)
-        errors = [row.mse_nrm for row in rows.ablations if (row.source, row.target, row.method) == key]
+        errors = [row.mse_nrm for row in rows.of(Ablation) if (row.source, row.target, row.method) == key]
         assert cell.n_scored == written[key[:2]].n_scored == 9
         assert cell.fve_nrm == pytest.approx(1 - mean(errors) / variances[cell.target])
         assert cell.fve_drop == pytest.approx(written[key[:2]].fve_nrm - cell.fve_nrm)
         assert cell.ci_low < cell.fve_nrm < cell.ci_high
         assert cell.drop_low < cell.fve_drop < cell.drop_high
-    blanked = [cell for cell in rows.ablation_cells if cell.source == cell.target and cell.method == "quotes_blanked"]
+    blanked = [cell for cell in rows.of(AblationCell) if cell.source == cell.target and cell.method == "quotes_blanked"]
     # The scripted verbalizer says everything in quotes.
     assert all(cell.drop_low > 0.2 for cell in blanked)
 
@@ -178,7 +178,7 @@ def test_a_stopped_run_goes_on_where_it_was(n_texts: int, corpus: Path, reads: R
     reads.stop_after = n_before + n_texts
     with pytest.raises(KeyboardInterrupt):
         run(path, db)
-    assert len(read_run(db).ablations) >= len(reads.texts) - n_before >= n_texts
+    assert len(read_run(db).of(Ablation)) >= len(reads.texts) - n_before >= n_texts
     reads.stop_after = None
     run(path, db)
     # Each once, although two runs asked.
@@ -194,11 +194,11 @@ def test_identical_texts_and_those_left_as_they_were_are_not_read_again(corpus: 
     assert asked.count("A") == 2 * 2 * 2
     assert set(asked) - {"A"} == {text for text in asked if '""' in text}
     rows = read_run(db)
-    written = {(row.item_id, row.source, row.target): row.mse_nrm for row in rows.scores}
-    same = [row for row in rows.ablations if row.method in ("digits_masked", "last_500_tokens")]
+    written = {(row.item_id, row.source, row.target): row.mse_nrm for row in rows.of(Score)}
+    same = [row for row in rows.of(Ablation) if row.method in ("digits_masked", "last_500_tokens")]
     assert len(same) == 72
     assert all(row.mse_nrm == written[row.item_id, row.source, row.target] for row in same)
-    assert {c.fve_drop for c in rows.ablation_cells if c.method == "digits_masked"} == {0.0}
+    assert {c.fve_drop for c in rows.of(AblationCell) if c.method == "digits_masked"} == {0.0}
 
 
 def test_texts_are_cut_by_the_tokenizer_of_the_pair_that_reads_them(
@@ -219,17 +219,17 @@ def test_only_the_first_items_are_changed_when_so_many_are_asked_for(corpus: Pat
     path, db = experiment(corpus, ["quotes_blanked"], items=4), corpus / "run.duckdb"
     run(path, db)
     rows = read_run(db)
-    assert {row.item_id for row in rows.ablations} == {0, 1, 2, 3}
-    assert {cell.n_scored for cell in rows.ablation_cells} == {4}
+    assert {row.item_id for row in rows.of(Ablation)} == {0, 1, 2, 3}
+    assert {cell.n_scored for cell in rows.of(AblationCell)} == {4}
     assert rows.run.environment["scored"]["ablation_items"] == 4
     assert run(path, db).endswith("nothing was missing")
     run(experiment(corpus, ["quotes_blanked"]), db)
     widened = read_run(db)
-    assert {cell.n_scored for cell in widened.ablation_cells} == {9}
+    assert {cell.n_scored for cell in widened.of(AblationCell)} == {9}
     run(experiment(corpus, ["quotes_blanked"], items=4), db)
     again = read_run(db)
-    assert again.ablations == widened.ablations
-    assert again.ablation_cells == rows.ablation_cells
+    assert again.of(Ablation) == widened.of(Ablation)
+    assert again.of(AblationCell) == rows.of(AblationCell)
 
 
 def test_a_run_whose_own_texts_alone_were_changed_stays_finished_and_can_be_gone_on_with(
@@ -253,9 +253,9 @@ def test_a_run_whose_own_texts_alone_were_changed_stays_finished_and_can_be_gone
     run(experiment(corpus, [*BOTH, "last_2_tokens"]), db)
     assert reads.n_opened == n_opened + 2
     after = read_run(db)
-    assert len(after.ablation_cells) == 12
-    assert after.ablations != before.ablations
-    assert [row for row in after.ablations if row.method in BOTH] == whole.ablations
+    assert len(after.of(AblationCell)) == 12
+    assert after.of(Ablation) != before.of(Ablation)
+    assert [row for row in after.of(Ablation) if row.method in BOTH] == whole.of(Ablation)
 
 
 def test_a_finished_run_is_scored_again_when_ablations_are_added_and_when_they_go(corpus: Path, reads: Reads) -> None:
@@ -266,17 +266,17 @@ def test_a_finished_run_is_scored_again_when_ablations_are_added_and_when_they_g
     run(experiment(corpus, BOTH), db)
     assert reads.n_opened == n_opened + 4
     added = read_run(db)
-    assert len(added.ablation_cells) == 8
-    assert {"ablations", "ablations.otherwise"} <= {claim.claim_id for claim in added.claims}
-    assert (added.scores, added.cells, added.baselines) == (plain.scores, plain.cells, plain.baselines)
+    assert len(added.of(AblationCell)) == 8
+    assert {"ablations", "ablations.otherwise"} <= {claim.claim_id for claim in added.of(Claim)}
+    assert all(added.of(kind) == plain.of(kind) for kind in (Score, Cell, Baseline))
     run(experiment(corpus, []), db)
     gone = read_run(db)
-    assert gone.ablation_cells == []
-    assert gone.ablations == added.ablations
-    assert gone.claims == plain.claims
+    assert gone.of(AblationCell) == []
+    assert gone.of(Ablation) == added.of(Ablation)
+    assert gone.of(Claim) == plain.of(Claim)
     run(experiment(corpus, BOTH), db)
     assert reads.n_opened == n_opened + 4
-    assert read_run(db).ablation_cells == added.ablation_cells
+    assert read_run(db).of(AblationCell) == added.of(AblationCell)
 
 
 def test_a_run_file_from_before_ablations_goes_on_with_them(corpus: Path, reads: Reads) -> None:
@@ -291,10 +291,10 @@ def test_a_run_file_from_before_ablations_goes_on_with_them(corpus: Path, reads:
     # What came later than such a file is arithmetic on its vectors: it is scored again, and no model is opened, so none
     # says anything of itself.
     rows, vectors = before
-    assert everything(db) == (replace(rows, self_tests=[]), vectors)
+    assert everything(db) == (rows.with_tables({SelfTest: []}), vectors)
     make_older(db)
     run(experiment(corpus, BOTH), db)
-    assert len(read_run(db).ablation_cells) == 8
+    assert len(read_run(db).of(AblationCell)) == 8
 
 
 def test_a_published_run_gets_more_changes_by_computing_its_vectors_again(corpus: Path) -> None:
@@ -317,7 +317,7 @@ def test_scoring_alone_asks_for_the_ablations_first(corpus: Path) -> None:
         run(path, db, only="score")
     run(path, db, only="ablate")
     run(path, db, only="score")
-    assert len(read_run(db).ablation_cells) == 8
+    assert len(read_run(db).of(AblationCell)) == 8
 
 
 @pytest.mark.parametrize("unclean", ["unscored", "penalty"])
@@ -325,14 +325,14 @@ def test_answers_without_a_text_are_not_read_and_cost_what_they_cost_before(uncl
     db = corpus / "run.duckdb"
     run(experiment(corpus, BOTH, max_new_tokens=10, unclean=unclean), db)
     rows = read_run(db)
-    read = {(row.item_id, row.source) for row in rows.explanations if row.is_clean}
+    read = {(row.item_id, row.source) for row in rows.of(Explanation) if row.is_clean}
     if unclean == "penalty":
         # Training did not read those either whose budget ran out behind the closing tag.
-        read -= {(row.item_id, row.source) for row in rows.answer_marks if row.mark == "overrun"}
+        read -= {(row.item_id, row.source) for row in rows.of(AnswerMark) if row.mark == "overrun"}
     assert 0 < len(read) < 18
-    assert {(row.item_id, row.source) for row in rows.ablations} == read
-    written = {(cell.source, cell.target): cell for cell in rows.cells if cell.subset == "all"}
-    for cell in rows.ablation_cells:
+    assert {(row.item_id, row.source) for row in rows.of(Ablation)} == read
+    written = {(cell.source, cell.target): cell for cell in rows.of(Cell) if cell.subset == "all"}
+    for cell in rows.of(AblationCell):
         assert cell.n_scored == written[cell.source, cell.target].n_scored
         assert cell.fve_drop == pytest.approx(written[cell.source, cell.target].fve_nrm - cell.fve_nrm)
 
@@ -345,7 +345,7 @@ def test_ablations_travel_in_bundles_and_stand_in_the_report(corpus: Path) -> No
         import_bundle(corpus / bundle_format, corpus / f"{bundle_format}.duckdb")
         assert read_run(corpus / f"{bundle_format}.duckdb") == read_run(db)
     page = publish_run(db, corpus / "page").read_text(encoding="utf-8")
-    for cell in read_run(db).ablation_cells:
+    for cell in read_run(db).of(AblationCell):
         assert f'<td class="num">{cell.fve_drop:.3f} <span class="ci">'.replace("-", "−") in page
 
 

@@ -11,6 +11,7 @@ from nlareport.rows.run_rows import PairId
 from nlareport.statistics.additive_effects import effects
 from nlareport.statistics.drawn_cells import draw_cells
 from nlareport.store import sql_files
+from nlareport.store.migrations import create_tables
 
 IDS = [PairId(name) for name in "abcd"]
 A, B = IDS[:2]
@@ -53,7 +54,7 @@ def test_effects_are_those_of_the_query_and_their_intervals_hold_them():
     cells = {(s, t): rng.normal(0.5, 0.2, 40).tolist() for s in IDS for t in IDS}
     found = fitted(IDS, cells)
     with duckdb.connect() as connection:
-        connection.execute(sql_files.schema())
+        create_tables(connection)
         for number, pair_id in enumerate(IDS):
             connection.execute(
                 "INSERT INTO pair (pair_id, label, family, base_model, block_index, d_model, ordinal) "

@@ -193,11 +193,11 @@ def test_two_marks_of_one_answer_do_not_count_it_twice(marked: Path, tmp_path: P
 
 def test_marks_travel_in_bundles(tmp_path: Path) -> None:
     marks = [AnswerMark(QWEN, 0, "empty"), AnswerMark(QWEN, 2, "overrun")]
-    store_run(tmp_path / "run.duckdb", replace(a_small_run(), answer_marks=marks))
+    store_run(tmp_path / "run.duckdb", a_small_run().with_tables({AnswerMark: marks}))
     for bundle_format in ("csv", "jsonl"):
         export_bundle(tmp_path / "run.duckdb", tmp_path / bundle_format, bundle_format)
         import_bundle(tmp_path / bundle_format, tmp_path / f"{bundle_format}.duckdb")
-        assert read_run(tmp_path / f"{bundle_format}.duckdb").answer_marks == marks
+        assert read_run(tmp_path / f"{bundle_format}.duckdb").of(AnswerMark) == marks
 
 
 def test_a_bundle_that_says_what_is_clean_needs_no_marks(tmp_path: Path) -> None:
@@ -210,7 +210,7 @@ def test_a_bundle_that_says_what_is_clean_needs_no_marks(tmp_path: Path) -> None
         f"item_id,source,text,is_clean,finish,n_tokens\n1,a,word,true,closed,5\n2,a,,false,length,{BUDGET}\n3,a,,true,,\n"
     )
     import_bundle(bundle, tmp_path / "run.duckdb")
-    assert read_run(tmp_path / "run.duckdb").answer_marks == []
+    assert read_run(tmp_path / "run.duckdb").of(AnswerMark) == []
     with DuckDBReader.open(tmp_path / "run.duckdb") as reader:
         assert reader.frame("audits/answer_beside_its_mark").is_empty()
         assert reader.frame("answer_marks").rows() == [("budget", 1)]

@@ -10,7 +10,7 @@ import pytest
 from support.scripted_runs import everything, run, scripted_content, write_corpus, write_experiment
 
 from nlareport.checkpoints.answers import ANSWER_RULE, MARK_WORDS
-from nlareport.rows.item_rows import Ablation, AnswerMark, Explanation
+from nlareport.rows.item_rows import Ablation, AnswerMark, Explanation, NullScore, Score
 from nlareport.rows.run_rows import PairId
 from nlareport.store.reader import DuckDBReader
 from nlareport.store.run_file import RunFile
@@ -85,7 +85,7 @@ def older(db: Path) -> Path:
 
 def small_scores(db: Path) -> dict[int, tuple[float | None, str | None]]:
     """The pair's own reading of its answers, by place."""
-    rows = [row for row in read_run(db).scores if (row.source, row.target) == (SMALL, SMALL)]
+    rows = [row for row in read_run(db).of(Score) if (row.source, row.target) == (SMALL, SMALL)]
     return {place: (row.mse_nrm, row.unscored_reason) for place, row in enumerate(rows)}
 
 
@@ -94,8 +94,8 @@ def test_an_older_run_is_judged_by_the_rule_of_this_version_and_scored_again(old
     gone_on(older)
     rows = read_run(older)
     assert rows.run.environment["answer_rule"] == ANSWER_RULE
-    written = [row for row in rows.explanations if row.source == SMALL]
-    assert {(row.item_id, row.mark) for row in rows.answer_marks} == {
+    written = [row for row in rows.of(Explanation) if row.source == SMALL]
+    assert {(row.item_id, row.mark) for row in rows.of(AnswerMark)} == {
         (row.item_id, mark) for row, mark in zip(written, MARKS, strict=False)
     }
     assert [row.is_clean for row in written] == [False] * 3 + [True] + [False] * 2 + [True] * 2
@@ -119,14 +119,14 @@ def test_what_an_odd_answer_costs_follows_the_choice(older: Path) -> None:
         ablations = run_file.rows(Ablation)
     gone_on(older, "raw", only="sample")
     rows = read_run(older)
-    written = [row.item_id for row in rows.explanations if row.source == SMALL]
+    written = [row.item_id for row in rows.of(Explanation) if row.source == SMALL]
     # What was read of a text that counts no more went with the judgement.
-    assert rows.ablations == [row for row in ablations if row.source != SMALL or row.item_id not in written[:3]]
+    assert rows.of(Ablation) == [row for row in ablations if row.source != SMALL or row.item_id not in written[:3]]
     gone_on(older, "raw")
     raw = small_scores(older)
     assert all(error is not None for error, _ in raw.values())
     assert raw[3] == as_written
-    assert sum((row.source, row.target) == (SMALL, SMALL) for row in read_run(older).ablations) == 8
+    assert sum((row.source, row.target) == (SMALL, SMALL) for row in read_run(older).of(Ablation)) == 8
     read = dict(zip(*everything(older)[1]["small--small"], strict=True))
     # What is quoted is read of a whole answer, too; where nothing is, the pair's constant vector is given.
     assert read[written[0]] == read[written[2]] == read[written[4]] == read[written[5]] != read[written[1]]
@@ -135,7 +135,7 @@ def test_what_an_odd_answer_costs_follows_the_choice(older: Path) -> None:
     assert [penalty[place][0] for place in (0, 1, 3, 4, 5)] == [2.0] * 5
     # Training read an empty pair of tags.
     assert penalty[2] == raw[2] != (2.0, None)
-    nulls = {row.item_id for row in read_run(older).null_scores if (row.source, row.target) == (SMALL, SMALL)}
+    nulls = {row.item_id for row in read_run(older).of(NullScore) if (row.source, row.target) == (SMALL, SMALL)}
     assert nulls == {written[place] for place in (2, 6, 7)}
 
 
@@ -152,7 +152,7 @@ def test_a_run_of_this_version_is_not_judged_again(db: Path) -> None:
         (first, *_) = run_file.rows(Explanation)
         run_file.put([replace(first, n_tokens=BUDGET)])
     gone_on(db, "penalty")
-    assert read_run(db).answer_marks == []
+    assert read_run(db).of(AnswerMark) == []
 
 
 def test_a_published_run_of_an_earlier_rule_stays_as_it_is(db: Path) -> None:
@@ -171,11 +171,11 @@ def test_answers_and_their_marks_are_stored_together(tmp_path: Path) -> None:
     for stage in ("sample", "extract", "verbalize"):
         run(experiment, db, only=stage)
     rows = read_run(db)
-    marks = {(row.source, row.item_id): row.mark for row in rows.answer_marks}
+    marks = {(row.source, row.item_id): row.mark for row in rows.of(AnswerMark)}
     # Ten words, the closing tag the last of them, leave none for the end.
     expected = {
         (row.source, row.item_id): "overrun" if row.is_clean else "budget"
-        for row in rows.explanations
+        for row in rows.of(Explanation)
         if len((row.completion or "").split(" ")) == 10
     }
     assert set(marks.values()) == {"overrun", "budget"}

@@ -10,10 +10,12 @@ from support.tiny_runs import a_small_run, any_runs
 
 from nlareport.errors import BundleInvalid, RunFileMissing, RunFileTaken
 from nlareport.files.written_folders import MANIFEST
-from nlareport.rows.run_rows import Document
+from nlareport.rows.cell_rows import AblationCell, Cell
+from nlareport.rows.item_rows import Ablation, Item, Score
+from nlareport.rows.run_rows import Document, Pair, Run
 from nlareport.store.bundle.bundle import bundle_rows, export_bundle, import_bundle, import_run
 from nlareport.store.bundle.bundle_formats import BundleFormat
-from nlareport.store.connections import SCHEMA_VERSION
+from nlareport.store.migrations import SCHEMA_VERSION
 from nlareport.store.whole_run import RunRows, read_run, store_run
 
 FORMATS: list[BundleFormat] = ["parquet", "csv", "jsonl"]
@@ -44,10 +46,10 @@ def faults_of(folder: Path) -> list[str]:
 @settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(rows=any_runs())
 def test_what_goes_out_comes_back_in(
-    bundle_format: BundleFormat, rows: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
+    bundle_format: BundleFormat, rows: tuple[Run, list[list[Any]]], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     place = tmp_path_factory.mktemp("bundle")
-    store_run(place / "a.duckdb", RunRows(**rows))
+    store_run(place / "a.duckdb", RunRows.gather(rows[0], *rows[1]))
     export_bundle(place / "a.duckdb", place / "out", bundle_format)
     assert import_bundle(place / "out", place / "b.duckdb")
     assert read_run(place / "b.duckdb") == read_run(place / "a.duckdb")
@@ -58,7 +60,7 @@ def test_what_goes_out_comes_back_in(
 def test_the_same_run_gives_the_same_bytes(bundle_format: BundleFormat, tmp_path: Path) -> None:
     rows = a_small_run()
     store_run(tmp_path / "a.duckdb", rows)
-    store_run(tmp_path / "b.duckdb", replace(rows, scores=rows.scores[::-1], pairs=rows.pairs[::-1]))
+    store_run(tmp_path / "b.duckdb", rows.with_tables({Score: rows.of(Score)[::-1], Pair: rows.of(Pair)[::-1]}))
     first = export_bundle(tmp_path / "a.duckdb", tmp_path / "first", bundle_format)
     second = export_bundle(tmp_path / "b.duckdb", tmp_path / "second", bundle_format)
     assert [path.name for path in first] == [path.name for path in second]
@@ -92,13 +94,13 @@ def test_scores_alone_make_a_run(folder: Path, tmp_path: Path) -> None:
     assert import_run(folder, tmp_path / "run.duckdb")
     stored = read_run(tmp_path / "run.duckdb")
     assert (stored.run.run_id, stored.run.kind, stored.run.title) == ("by-hand", "imported", "By hand")
-    assert [(pair.label, pair.ordinal) for pair in stored.pairs] == [("a", 0), ("B", 1)]
-    assert stored.items == stored.cells == []
+    assert [(pair.label, pair.ordinal) for pair in stored.of(Pair)] == [("a", 0), ("B", 1)]
+    assert stored.of(Item) == stored.of(Cell) == []
     assert not import_run(folder, tmp_path / "run.duckdb")
 
 
 def test_fve_nrm_is_computed_only_where_the_targets_variance_is_stated(folder: Path) -> None:
-    scores = bundle_rows(folder).scores
+    scores = bundle_rows(folder).of(Score)
     assert [(s.item_id, s.target, s.mse_nrm, s.fve_nrm) for s in scores] == [
         (1, "a", 0.25, 0.5),
         (1, "b", 0.5, None),
@@ -109,30 +111,30 @@ def test_fve_nrm_is_computed_only_where_the_targets_variance_is_stated(folder: P
 def test_scores_given_as_fve_nrm_leave_mse_nrm_open(folder: Path) -> None:
     (folder / "scores.csv").unlink()
     (folder / "scores.jsonl").write_text('{"item_id": 1, "source": "a", "target": "b", "fve_nrm": 1}\n\n')
-    (score,) = bundle_rows(folder).scores
+    (score,) = bundle_rows(folder).of(Score)
     assert (score.mse_nrm, score.fve_nrm) == (None, 1.0)
 
 
 def test_items_may_leave_out_what_follows_from_the_token(folder: Path) -> None:
     (folder / "items.csv").write_text('item_id,token\n1," 7th"\n2,""\n')
     rows = bundle_rows(folder)
-    assert [(i.token, i.stratum, i.doc_id) for i in rows.items] == [
+    assert [(i.token, i.stratum, i.doc_id) for i in rows.of(Item)] == [
         (" 7th", "digits", "item:1"),
         ("", "punctuation", "item:2"),
     ]
-    assert [document.doc_id for document in rows.documents] == ["item:1", "item:2"]
+    assert [document.doc_id for document in rows.of(Document)] == ["item:1", "item:2"]
 
 
 def test_documents_follow_from_the_items(folder: Path) -> None:
     (folder / "items.csv").write_text("item_id,token,doc_id\n1,x,c:en:4\n2,y,c:en:4\n")
-    assert bundle_rows(folder).documents == [Document("c:en:4", "c", 4, None)]
+    assert bundle_rows(folder).of(Document) == [Document("c:en:4", "c", 4, None)]
 
 
 def test_a_float32_parquet_from_elsewhere_is_read(folder: Path) -> None:
     frame = pl.read_csv(folder / "scores.csv")
     (folder / "scores.csv").unlink()
     frame.cast({"item_id": pl.Int32, "mse_nrm": pl.Float32}).write_parquet(folder / "scores.parquet")
-    assert [score.mse_nrm for score in bundle_rows(folder).scores] == [0.25, 0.5, None]
+    assert [score.mse_nrm for score in bundle_rows(folder).of(Score)] == [0.25, 0.5, None]
 
 
 def test_all_faults_of_a_bundle_are_listed_together(folder: Path) -> None:
@@ -155,6 +157,7 @@ def test_all_faults_of_a_bundle_are_listed_together(folder: Path) -> None:
         "run.yaml: pairs: 'a' stands twice",
         f"run.yaml: schema_version is 9, this nlareport reads 1 to {SCHEMA_VERSION}",
         "documents.jsonl: cannot be read: line 2 is not JSON",
+        "claims.parquet: cannot be read",
         "items.jsonl: row 2: token is empty",
         "items.jsonl: stratum says 'poetry'; it must be one of digits, punctuation, prose",
         "alignments.csv: stands beside alignments.jsonl; keep one of them",
@@ -166,7 +169,6 @@ def test_all_faults_of_a_bundle_are_listed_together(folder: Path) -> None:
         "scores.csv: 2 rows repeat a key, such as source 'a', target 'a', item_id 1",
         "cells.csv: column subset is missing",
         "baselines.csv: cannot be read: empty CSV",
-        "claims.parquet: cannot be read",
         "scores.csv: target says 'c'; run.yaml lists no such pair",
         "scores.csv: 1 items are not in items.jsonl, such as 9",
     ]
@@ -217,10 +219,9 @@ def test_another_bundle_does_not_overwrite(folder: Path, tmp_path: Path) -> None
 
 def test_figures_computed_after_an_import_do_not_make_it_another(folder: Path, tmp_path: Path) -> None:
     rows = bundle_rows(folder)
-    cells = a_small_run().cells
-    store_run(
-        tmp_path / "run.duckdb", replace(rows, pairs=[replace(p, variance_nrm=0.5) for p in rows.pairs], cells=cells)
-    )
+    cells = a_small_run().of(Cell)
+    pairs = [replace(pair, variance_nrm=0.5) for pair in rows.of(Pair)]
+    store_run(tmp_path / "run.duckdb", rows.with_tables({Pair: pairs, Cell: cells}))
     assert not import_bundle(folder, tmp_path / "run.duckdb")
 
 
@@ -229,7 +230,7 @@ def test_a_bundle_from_before_ablations_makes_a_file_of_today(folder: Path, tmp_
     assert import_bundle(folder, tmp_path / "run.duckdb")
     stored = read_run(tmp_path / "run.duckdb")
     assert stored.run.schema_version == SCHEMA_VERSION
-    assert stored.ablations == stored.ablation_cells == []
+    assert stored.of(Ablation) == stored.of(AblationCell) == []
 
 
 def test_exporting_a_file_that_is_not_there_says_so(tmp_path: Path) -> None:

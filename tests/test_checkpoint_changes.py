@@ -14,6 +14,7 @@ from support.tiny_checkpoints import TinyPair, build_tiny_pair
 
 from nlareport.backends.transformers_local import TransformersEngine, TransformersVerbalizer
 from nlareport.errors import CheckpointChanged, VectorsOfAnotherMaking
+from nlareport.rows.item_rows import Score
 from nlareport.rows.run_rows import Making, PairId
 from nlareport.run.checkpoint_changes import changes
 from nlareport.run.pipeline import start_over
@@ -228,7 +229,7 @@ def test_a_finished_run_needs_no_checkpoint_but_refuses_another_one_and_starts_o
     experiment, db = fresh / "experiment.yaml", fresh / "run.duckdb"
     run(experiment, db, engine="transformers", limit=2)
     rows = read_run(db)
-    weights = {row.role: row.digest for row in rows.makings if row.kind == "weights"}
+    weights = {row.role: row.digest for row in rows.of(Making) if row.kind == "weights"}
     assert rows.run.environment["checkpoints"] == {"tiny-qwen2": weights}
     (fresh / "pair").rename(fresh / "away")
     assert run(experiment, db, engine="transformers", limit=2).endswith("nothing was missing")
@@ -239,7 +240,7 @@ def test_a_finished_run_needs_no_checkpoint_but_refuses_another_one_and_starts_o
         run(experiment, db, engine="transformers", limit=2)
     # As an earlier version left it, a run file tells of its weights alone.
     with RunFile.open(db) as run_file:
-        run_file.replace({type(rows.makings[0]): []})
+        run_file.replace({type(rows.of(Making)[0]): []})
     with pytest.raises(CheckpointChanged, match=r"weights \(\*\.safetensors\) of the reconstructor"):
         run(experiment, db, engine="transformers", limit=2)
     # Without its run file, the vectors themselves tell.
@@ -248,7 +249,7 @@ def test_a_finished_run_needs_no_checkpoint_but_refuses_another_one_and_starts_o
         run(experiment, db, engine="transformers", limit=2)
     assert start_over(request(experiment, db, "transformers")) is not None
     run(experiment, db, engine="transformers", limit=2)
-    assert read_run(db).scores != rows.scores
+    assert read_run(db).of(Score) != rows.of(Score)
     assert (fresh / "run.1.activations").is_dir()
 
 
@@ -270,7 +271,7 @@ def test_weights_exchanged_while_they_are_used_are_told_and_not_recorded(
     monkeypatch.undo()
     (fresh / "pair/av/model.safetensors").write_bytes(original)
     run(experiment, db, engine="transformers", limit=2)
-    assert len(read_run(db).scores) == 2
+    assert len(read_run(db).of(Score)) == 2
 
 
 def test_a_template_that_looks_at_the_clock_is_told_as_one(fresh: Path, monkeypatch: pytest.MonkeyPatch) -> None:

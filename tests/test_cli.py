@@ -16,7 +16,7 @@ from safetensors.numpy import load_file, save_file
 from support.scripted_runs import scripted_content, write_corpus, write_experiment
 
 from nlareport.cli import cli
-from nlareport.store.connections import SCHEMA_VERSION
+from nlareport.store.migrations import SCHEMA_VERSION
 
 PUBLISHED = Path("data/published/18-cross-family.yaml").resolve()
 

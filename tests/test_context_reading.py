@@ -14,8 +14,9 @@ from support.tiny_runs import make_older
 from nlareport.batches import ActivationBatch
 from nlareport.errors import CheckpointDrift, RunIncomplete
 from nlareport.experiment import load_experiment
-from nlareport.rows.item_rows import PlainReading
-from nlareport.rows.run_rows import PairId
+from nlareport.rows.cell_rows import Baseline, Cell, LearningCurve
+from nlareport.rows.item_rows import Item, PlainReading, Score
+from nlareport.rows.run_rows import Pair, PairId
 from nlareport.run.pipeline import run_experiment
 from nlareport.run.request import narrow_to_pairs
 from nlareport.stages.context_words import last_words, read_plain
@@ -80,9 +81,9 @@ def test_a_reconstructor_of_another_width_is_refused() -> None:
 def test_nothing_plain_is_read_unless_asked_for(corpus: Path, reads: Reads) -> None:
     run(experiment(corpus, []), corpus / "run.duckdb")
     rows = read_run(corpus / "run.duckdb")
-    assert rows.plain_readings == []
+    assert rows.of(PlainReading) == []
     assert "plain_words" not in rows.run.environment["scored"]
-    assert not any(row.method.startswith("last_") for row in rows.baselines)
+    assert not any(row.method.startswith("last_") for row in rows.of(Baseline))
     assert len(reads.texts) == 36 + 2 * N_READS_OF_A_SELF_TEST
 
 
@@ -93,9 +94,9 @@ def test_every_target_reads_the_last_words_of_every_item_in_every_number(corpus:
     reads.texts = []
     run(experiment(corpus, [2, 3]), db)
     rows = read_run(db)
-    expected = [" ".join(item.context.split()[-n:]) for _ in rows.pairs for n in (2, 3) for item in rows.items]
+    expected = [" ".join(item.context.split()[-n:]) for _ in rows.of(Pair) for n in (2, 3) for item in rows.of(Item)]
     assert reads.texts == expected
-    found = {(row.item_id, row.target, row.n_words) for row in rows.plain_readings}
+    found = {(row.item_id, row.target, row.n_words) for row in rows.of(PlainReading)}
     assert found == {(k, target, n) for k in range(9) for target in ("small", "large") for n in (2, 3)}
 
 
@@ -106,15 +107,15 @@ def test_a_baseline_stands_beside_every_cell_on_the_items_it_scored(corpus: Path
     content["decoding"]["max_new_tokens"] = 10
     run(write_experiment(corpus, content), corpus / "run.duckdb")
     rows = read_run(corpus / "run.duckdb")
-    variances = {pair.pair_id: pair.variance_nrm for pair in rows.pairs}
-    found = {(row.source, row.target): row for row in rows.baselines if row.method == "last_2_words"}
+    variances = {pair.pair_id: pair.variance_nrm for pair in rows.of(Pair)}
+    found = {(row.source, row.target): row for row in rows.of(Baseline) if row.method == "last_2_words"}
     assert len(found) == 4
     n_scored = set()
     for (source, target), row in found.items():
         cell = (source, target)
-        scored = {s.item_id for s in rows.scores if (s.source, s.target) == cell and s.mse_nrm is not None}
+        scored = {s.item_id for s in rows.of(Score) if (s.source, s.target) == cell and s.mse_nrm is not None}
         n_scored.add(len(scored))
-        errors = [r.mse_nrm for r in rows.plain_readings if r.target == target and r.item_id in scored]
+        errors = [r.mse_nrm for r in rows.of(PlainReading) if r.target == target and r.item_id in scored]
         assert row.fve_nrm == pytest.approx(1 - mean(errors) / variances[target])
     assert min(n_scored) < 9
 
@@ -128,7 +129,7 @@ def test_a_stopped_run_goes_on_where_it_was(n_texts: int, corpus: Path, reads: R
     reads.texts, reads.stop_after = [], n_texts
     with pytest.raises(KeyboardInterrupt):
         run(path, db)
-    assert len(read_run(db).plain_readings) == len(reads.texts) >= n_texts
+    assert len(read_run(db).of(PlainReading)) == len(reads.texts) >= n_texts
     reads.stop_after = None
     run(path, db)
     # 9 items, 2 pairs, 2 numbers of words, each read once.
@@ -145,16 +146,16 @@ def test_a_finished_run_is_scored_again_when_plain_text_is_added_and_when_it_goe
     run(experiment(corpus, [2]), db)
     assert len(reads.texts) == 18
     added = read_run(db)
-    assert sum(row.method == "last_2_words" for row in added.baselines) == 4
-    assert (added.scores, added.cells, added.learning_curves) == (
-        without.scores,
-        without.cells,
-        without.learning_curves,
+    assert sum(row.method == "last_2_words" for row in added.of(Baseline)) == 4
+    assert (added.of(Score), added.of(Cell), added.of(LearningCurve)) == (
+        without.of(Score),
+        without.of(Cell),
+        without.of(LearningCurve),
     )
     run(experiment(corpus, []), db)
     gone = read_run(db)
-    assert gone.baselines == without.baselines
-    assert gone.plain_readings == added.plain_readings
+    assert gone.of(Baseline) == without.of(Baseline)
+    assert gone.of(PlainReading) == added.of(PlainReading)
 
 
 def test_scoring_alone_asks_for_the_readings_first(corpus: Path) -> None:

@@ -12,6 +12,8 @@ from nlareport.backends import ENGINES
 from nlareport.cli import cli
 from nlareport.engines import ChosenEngine, EngineChoice, ModelOptions
 from nlareport.errors import EngineUnfit, EngineUnknown, RunOfAnotherExperiment
+from nlareport.rows.cell_rows import Cell
+from nlareport.rows.item_rows import Explanation
 from nlareport.run.pipeline import run_experiment
 from nlareport.run.request import RunRequest
 from nlareport.store.whole_run import read_run
@@ -73,8 +75,8 @@ def test_an_engine_for_one_role_computes_what_one_engine_for_all_does(scripted: 
     run(scripted, tmp_path / "one.duckdb")
     compute(scripted, tmp_path / "two.duckdb", "scripted", "verbalizer=writer")
     one, two = (everything(tmp_path / name) for name in ("one.duckdb", "two.duckdb"))
-    assert two[0].explanations == one[0].explanations
-    assert two[0].cells == one[0].cells
+    assert two[0].of(Explanation) == one[0].explanations
+    assert two[0].of(Cell) == one[0].cells
     assert two[1] == one[1]
     environment = two[0].run.environment
     assert environment["engine"] == BOTH

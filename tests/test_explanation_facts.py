@@ -1,12 +1,12 @@
 """What the report says explanations are like as texts: each share against texts counted by hand."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from support.tiny_runs import QWEN, a_small_run, an_explanation, an_item
 
 from nlareport.render.report.query_rows import ExplanationFacts
+from nlareport.rows.item_rows import Explanation, Item
 from nlareport.store.reader import DuckDBReader
 from nlareport.store.whole_run import store_run
 
@@ -31,7 +31,7 @@ TEXTS = [
 def test_shares_are_of_the_explanations_that_have_a_text(tmp_path: Path) -> None:
     explanations = [an_explanation(number, text=text) for number, text in enumerate(TEXTS)]
     items = [*ITEMS, an_item(6)]
-    run = replace(a_small_run(), items=items, explanations=[*explanations, an_explanation(6, text=None)])
+    run = a_small_run().with_tables({Item: items, Explanation: [*explanations, an_explanation(6, text=None)]})
     store_run(tmp_path / "run.duckdb", run)
     with DuckDBReader.open(tmp_path / "run.duckdb") as reader:
         (found,) = reader.rows(ExplanationFacts, "explanation_facts")

@@ -8,8 +8,9 @@ import pytest
 from support.scripted_runs import everything, run, scripted_content, write_corpus, write_experiment
 
 from nlareport.errors import CorpusChanged, EngineUnknown
-from nlareport.rows.cell_rows import Measure, SubsetRange
-from nlareport.rows.item_rows import Resemblance
+from nlareport.rows.cell_rows import Cell, Measure, SubsetRange
+from nlareport.rows.item_rows import Item, Resemblance, Score
+from nlareport.rows.run_rows import Pair
 from nlareport.run.pipeline import stage_names
 from nlareport.store.run_file import RunFile
 from nlareport.store.vectors.activations import ActivationStore
@@ -63,7 +64,7 @@ def test_a_run_scored_by_an_older_version_is_scored_again_where_its_vectors_are(
 def test_a_published_run_scored_by_an_older_version_is_finished_as_it_is(scripted: Path, tmp_path: Path) -> None:
     db = scored_by_an_older_version(published(scripted, tmp_path / "run.duckdb"))
     assert run(scripted, db, NO_ENGINE).endswith("nothing was missing")
-    assert read_run(db).measures == []
+    assert read_run(db).of(Measure) == []
 
 
 def test_a_run_is_not_finished_before_its_scores(scripted: Path, tmp_path: Path) -> None:
@@ -92,8 +93,8 @@ def test_a_new_title_reaches_a_finished_run_without_its_folder(scripted: Path, t
     run(write_experiment(tmp_path, content), db, NO_ENGINE)
     after = read_run(db)
     assert after.run.title == "A better title"
-    assert {pair.pair_id: pair.sidecar_variance_nrm for pair in after.pairs} == {"small": None, "large": 0.25}
-    assert (after.items, after.scores, after.cells) == (before.items, before.scores, before.cells)
+    assert {pair.pair_id: pair.sidecar_variance_nrm for pair in after.of(Pair)} == {"small": None, "large": 0.25}
+    assert (after.of(Item), after.of(Score), after.of(Cell)) == (before.of(Item), before.of(Score), before.of(Cell))
 
 
 def test_a_published_run_is_widened_to_what_a_wide_one_holds(scripted: Path, tmp_path: Path) -> None:

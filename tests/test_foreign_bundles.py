@@ -18,6 +18,8 @@ from hypothesis import strategies as st
 from support.refusals import refusal_of
 
 from nlareport.errors import BundleInvalid
+from nlareport.rows.item_rows import Item, Score
+from nlareport.rows.run_rows import Pair
 from nlareport.store.bundle import bundle_formats
 from nlareport.store.bundle.bundle import bundle_rows, import_run
 
@@ -78,7 +80,7 @@ def test_a_pair_that_no_model_is_is_refused_by_name(key: str, value: object, sai
 def test_odd_names_of_pairs_stay(pair_id: str, tmp_path: Path) -> None:
     score = {**SCORE, "source": pair_id, "target": pair_id}
     rows = bundle_rows(bundle(tmp_path / "b", pair={"pair_id": pair_id}, scores_in_jsonl=[score]))
-    assert rows.pairs[0].pair_id == rows.scores[0].source == pair_id
+    assert rows.of(Pair)[0].pair_id == rows.of(Score)[0].source == pair_id
 
 
 ITEM = {"item_id": 1, "doc_id": "d", "token": "x"}
@@ -132,7 +134,7 @@ def test_a_value_that_no_measurement_gives_is_refused_by_row(
 
 def test_a_scale_may_be_named_as_sidecars_name_it(tmp_path: Path) -> None:
     named = {"injection_scale": "sqrt_d_model", "d_model": 16, "mse_scale": 2}
-    (pair,) = bundle_rows(bundle(tmp_path / "b", pair=named)).pairs
+    (pair,) = bundle_rows(bundle(tmp_path / "b", pair=named)).of(Pair)
     assert (pair.injection_scale, pair.mse_scale) == (4.0, 2.0)
 
 
@@ -140,21 +142,21 @@ def test_noise_at_the_ends_of_a_range_is_taken_for_its_end(tmp_path: Path) -> No
     written = [-1e-7, 4.00002, -0.0, 0.3]
     scores = [{**SCORE, "item_id": number, "mse_nrm": mse} for number, mse in enumerate(written)]
     rows = bundle_rows(bundle(tmp_path / "b", scores_in_jsonl=scores, pair={"mean_norm": 1.00005}))
-    assert [(score.mse_nrm, score.fve_nrm) for score in rows.scores] == [(0, 1), (4, -7), (0, 1), (0.3, 0.4)]
-    assert rows.pairs[0].mean_norm == 1
+    assert [(score.mse_nrm, score.fve_nrm) for score in rows.of(Score)] == [(0, 1), (4, -7), (0, 1), (0.3, 0.4)]
+    assert rows.of(Pair)[0].mean_norm == 1
 
 
 def test_numbers_as_texts_and_texts_as_numbers_are_read_alike_in_every_format(tmp_path: Path) -> None:
     row = {"item_id": "1", "source": "a", "target": "a", "mse_nrm": "0.25", "fve_nrm": ""}
     item = {"item_id": 1.0, "doc_id": 2934, "token": 7, "is_outlier": "True"}
-    (from_json,) = bundle_rows(bundle(tmp_path / "j", scores_in_jsonl=[row], items_in_jsonl=[item])).items
+    (from_json,) = bundle_rows(bundle(tmp_path / "j", scores_in_jsonl=[row], items_in_jsonl=[item])).of(Item)
     csv = b'\xef\xbb\xbfitem_id,doc_id,token,is_outlier\r\n1,2934,"7",true\r\n'
-    (from_csv,) = bundle_rows(bundle(tmp_path / "c", items_in_csv=csv)).items
+    (from_csv,) = bundle_rows(bundle(tmp_path / "c", items_in_csv=csv)).of(Item)
     frame = pl.DataFrame({"item_id": [1], "doc_id": [2934], "token": ["7"], "is_outlier": [True]})
     bundle(tmp_path / "p")
     kinds = {"item_id": pl.Int32, "token": pl.Categorical}
     frame.cast(kinds).with_columns(__index_level_0__=pl.lit(0)).write_parquet(tmp_path / "p/items.parquet")
-    (from_parquet,) = bundle_rows(tmp_path / "p").items
+    (from_parquet,) = bundle_rows(tmp_path / "p").of(Item)
     assert from_json == from_csv == from_parquet
     assert (from_csv.item_id, from_csv.doc_id, from_csv.token, from_csv.is_outlier) == (1, "2934", "7", True)
 

@@ -50,6 +50,7 @@ from nlareport.pairs.training import train_pair
 from nlareport.pairs.training_loop import Halves, Texts, Trainee, kept_at, train
 from nlareport.pairs.verbalizer_training import named_again, repeated, train_verbalizer
 from nlareport.pairs.writing import EndLoops, PracticeWriter, keep_vocabulary
+from nlareport.rows.cell_rows import Cell
 from nlareport.store.whole_run import read_run
 
 POCKET = Path("data/experiments/pocket.yaml")
@@ -426,7 +427,7 @@ def test_pocket_pairs_beat_their_nulls_and_the_best_constant_guess(pair_ids: tup
     content["pairs"] = [pair for pair in content["pairs"] if pair["pair_id"] in pair_ids]
     run(write_experiment(tmp_path, content), tmp_path / "pocket.duckdb", "transformers", limit=16)
     rows = read_run(tmp_path / "pocket.duckdb")
-    diagonals = [cell for cell in rows.cells if cell.source == cell.target and cell.subset == "all"]
+    diagonals = [cell for cell in rows.of(Cell) if cell.source == cell.target and cell.subset == "all"]
     assert len(diagonals) == len(pair_ids)
     for cell in diagonals:
         assert cell.fve_nrm is not None

@@ -18,7 +18,9 @@ from support.scripted_runs import everything, run, scripted_content, write_corpu
 
 from nlareport.errors import CorpusChanged, CorpusTooShort, RunIncomplete, RunOfAnotherExperiment
 from nlareport.publish import publish_run
-from nlareport.rows.item_rows import Score
+from nlareport.rows.cell_rows import AblationCell, Baseline, Cell, Effect, LearningCurve, Measure, SubsetRange
+from nlareport.rows.item_rows import Ablation, Activation, Alignment, Explanation, Item, NullScore, Resemblance, Score
+from nlareport.rows.run_rows import Claim, Document, Pair
 from nlareport.statistics.geometry import best_constant_mse, centre, unit_rows
 from nlareport.statistics.resampling import bootstrap_columns, bootstrap_variances, document_codes, percentile_interval
 from nlareport.store.reader import DuckDBReader
@@ -43,27 +45,27 @@ def finished(scripted_run: Path, tmp_path: Path) -> Path:
 
 def test_a_run_fills_every_table(scripted_run: Path) -> None:
     rows = read_run(scripted_run)
-    assert len(rows.items) == 9
-    assert len(rows.alignments) == 9 * 2
-    assert len(rows.explanations) == 9 * 2
-    assert len(rows.scores) == len(rows.null_scores) == 9 * 4
-    assert len(rows.resemblances) == 9 * 4
-    assert len(rows.activations) == 9 * 2
+    assert len(rows.of(Item)) == 9
+    assert len(rows.of(Alignment)) == 9 * 2
+    assert len(rows.of(Explanation)) == 9 * 2
+    assert len(rows.of(Score)) == len(rows.of(NullScore)) == 9 * 4
+    assert len(rows.of(Resemblance)) == 9 * 4
+    assert len(rows.of(Activation)) == 9 * 2
     # Three properties in quarters, beside the five subsets that are the same for both targets.
-    assert len(rows.subset_ranges) == 12 * 2
-    assert len(rows.cells) == 4 * (5 + 12)
+    assert len(rows.of(SubsetRange)) == 12 * 2
+    assert len(rows.of(Cell)) == 4 * (5 + 12)
     # Eight other documents are too few to be told among ten; two pairs are too few for the fit.
-    assert {(row.measure, row.source == row.target) for row in rows.measures} == {
+    assert {(row.measure, row.source == row.target) for row in rows.of(Measure)} == {
         *((name, own) for name in ("centred_cosine", "identified_of_2", "identified_of_all") for own in (True, False)),
         ("ceiling_fraction", False),
     }
-    assert rows.effects == []
-    methods = Counter(row.method for row in rows.baselines)
+    assert rows.of(Effect) == []
+    methods = Counter(row.method for row in rows.of(Baseline))
     assert methods == {"best_constant": 4, "nearest_neighbour": 4, "ridge": 2}
-    assert {(row.source, row.target) for row in rows.learning_curves} == {("small", "large"), ("large", "small")}
-    assert rows.claims
-    assert {document.skipped_reason is None for document in rows.documents} == {True, False}
-    assert all(pair.variance_nrm is not None for pair in rows.pairs)
+    assert {(row.source, row.target) for row in rows.of(LearningCurve)} == {("small", "large"), ("large", "small")}
+    assert rows.of(Claim)
+    assert {document.skipped_reason is None for document in rows.of(Document)} == {True, False}
+    assert all(pair.variance_nrm is not None for pair in rows.of(Pair))
 
 
 def test_running_twice_changes_nothing(finished: Path, scripted_run: Path) -> None:
@@ -90,8 +92,8 @@ def test_documents_with_several_positions_are_taken_whole(scripted: Path, tmp_pa
     run(experiment, db, limit=4)
     run(experiment, db)
     rows = read_run(db)
-    assert len(rows.items) == 9
-    assert len(rows.scores) == 9 * 4
+    assert len(rows.of(Item)) == 9
+    assert len(rows.of(Score)) == 9 * 4
     before = everything(db)
     run(experiment, db)
     assert everything(db) == before
@@ -117,7 +119,7 @@ def test_a_corpus_widened_at_its_end_goes_on(scripted: Path, tmp_path: Path) -> 
         run(write_experiment(tmp_path, content), db)
     del content["corpus"]["last_index"]
     run(write_experiment(tmp_path, content), db)
-    assert len(read_run(db).scores) == 9 * 4
+    assert len(read_run(db).of(Score)) == 9 * 4
 
 
 def test_a_corrected_family_reaches_pairs_and_claims(scripted: Path, tmp_path: Path) -> None:
@@ -127,11 +129,11 @@ def test_a_corrected_family_reaches_pairs_and_claims(scripted: Path, tmp_path: P
     mistaken = read_run(db)
     run(write_experiment(tmp_path, scripted_content(9)), db)
     corrected = read_run(db)
-    assert {pair.pair_id: pair.family for pair in corrected.pairs} == {"small": "one", "large": "two"}
-    assert all(pair.variance_nrm is not None for pair in corrected.pairs)
-    assert corrected.claims != mistaken.claims
-    assert not any("MISNAMED" in claim.text for claim in corrected.claims)
-    assert corrected.explanations == mistaken.explanations
+    assert {pair.pair_id: pair.family for pair in corrected.of(Pair)} == {"small": "one", "large": "two"}
+    assert all(pair.variance_nrm is not None for pair in corrected.of(Pair))
+    assert corrected.of(Claim) != mistaken.of(Claim)
+    assert not any("MISNAMED" in claim.text for claim in corrected.of(Claim))
+    assert corrected.of(Explanation) == mistaken.of(Explanation)
 
 
 def _run_until_killed(experiment: Path, db: Path, engine: str, n_writes: int, kind: str = "any") -> int:
@@ -182,12 +184,12 @@ def test_tiny_checkpoints_of_three_architectures_run_through_all_stages(tiny: Pa
     db = tmp_path / "tiny.duckdb"
     run(tiny, db, "transformers")
     rows = read_run(db)
-    assert len(rows.explanations) == 6 * 3
-    assert len(rows.scores) == 6 * 9
-    assert all(score.mse_nrm is not None and 0 <= score.mse_nrm <= 4 for score in rows.scores)
-    assert all(math.isfinite(alignment.activation_norm) for alignment in rows.alignments)
-    assert {pair.injection_scale for pair in rows.pairs} == {150.0, 80_000.0, 30.0}
-    assert set(rows.run.environment["checkpoints"]) == {pair.pair_id for pair in rows.pairs}
+    assert len(rows.of(Explanation)) == 6 * 3
+    assert len(rows.of(Score)) == 6 * 9
+    assert all(score.mse_nrm is not None and 0 <= score.mse_nrm <= 4 for score in rows.of(Score))
+    assert all(math.isfinite(alignment.activation_norm) for alignment in rows.of(Alignment))
+    assert {pair.injection_scale for pair in rows.of(Pair)} == {150.0, 80_000.0, 30.0}
+    assert set(rows.run.environment["checkpoints"]) == {pair.pair_id for pair in rows.of(Pair)}
     assert rows.run.environment["machine"] == {
         "threads": torch.get_num_threads(),
         "instructions": torch.backends.cpu.get_cpu_capability(),
@@ -205,7 +207,9 @@ def test_real_models_killed_on_the_way_end_in_the_same_rows(tiny: Path, tmp_path
         assert _run_until_killed(tiny, killed, "transformers", n_writes, kind) == -signal.SIGKILL
         rows = read_run(killed)
         n_read = sum(1 for _ in ActivationStore(killed).folder.glob("reconstructions/*/*.parquet"))
-        reached.append((len(rows.alignments), len(rows.explanations), n_read, len(rows.scores), len(rows.claims)))
+        reached.append(
+            (len(rows.of(Alignment)), len(rows.of(Explanation)), n_read, len(rows.of(Score)), len(rows.of(Claim)))
+        )
     # Killed while it extracted, verbalized, reconstructed, and between scores and claims.
     assert reached == [(6, 0, 0, 0, 0), (18, 8, 0, 0, 0), (18, 18, 3, 0, 0), (18, 18, 9, 54, 0)]
     assert _run_until_killed(tiny, killed, "transformers", n_writes=1_000) == 0
@@ -217,9 +221,9 @@ def test_a_short_corpus_stops_the_run_and_keeps_what_it_gave(scripted: Path, tmp
     reason = r"gave 16 items from 20 documents, the experiment asks for 500: 4 of 20 documents .*--limit 16"
     with pytest.raises(CorpusTooShort, match=reason):
         run(experiment, tmp_path / "run.duckdb")
-    assert len(read_run(tmp_path / "run.duckdb").items) == 16
+    assert len(read_run(tmp_path / "run.duckdb").of(Item)) == 16
     run(experiment, tmp_path / "run.duckdb", limit=16)
-    assert len(read_run(tmp_path / "run.duckdb").scores) == 16 * 4
+    assert len(read_run(tmp_path / "run.duckdb").of(Score)) == 16 * 4
 
 
 @pytest.mark.parametrize(
@@ -266,30 +270,30 @@ def test_other_scoring_choices_score_the_same_answers_again(finished: Path) -> N
     content["ablations"] = ["quotes_blanked"]
     run(write_experiment(db.parent, content), db)
     after = read_run(db)
-    assert after.explanations == before.explanations
-    assert [score.mse_nrm for score in after.scores] == [score.mse_nrm for score in before.scores]
-    assert [cell.ci_low for cell in after.cells] != [cell.ci_low for cell in before.cells]
+    assert after.of(Explanation) == before.of(Explanation)
+    assert [score.mse_nrm for score in after.of(Score)] == [score.mse_nrm for score in before.of(Score)]
+    assert [cell.ci_low for cell in after.of(Cell)] != [cell.ci_low for cell in before.of(Cell)]
     # Every interval over the V that its own target has on the same draw.
-    documents = document_codes([item.doc_id for item in after.items])
-    golds = {pair.pair_id: ActivationStore(db).read_activations(pair.pair_id).vectors for pair in after.pairs}
+    documents = document_codes([item.doc_id for item in after.of(Item)])
+    golds = {pair.pair_id: ActivationStore(db).read_activations(pair.pair_id).vectors for pair in after.of(Pair)}
     variances = {key: bootstrap_variances(unit_rows(gold), documents, 200, 3) for key, gold in golds.items()}
 
     def interval(errors: list[float | None], target: str) -> tuple[float, float]:
         means = bootstrap_columns([(np.array(errors), documents)], int(documents.max()) + 1, 200, 3)[:, 0]
         return percentile_interval(1 - means / variances[target])
 
-    for cell in (cell for cell in after.cells if cell.subset == "all"):
+    for cell in (cell for cell in after.of(Cell) if cell.subset == "all"):
         key = (cell.source, cell.target)
-        errors = [score.mse_nrm for score in after.scores if (score.source, score.target) == key]
+        errors = [score.mse_nrm for score in after.of(Score) if (score.source, score.target) == key]
         assert (cell.ci_low, cell.ci_high) == pytest.approx(interval(errors, cell.target))
-    for baseline in (row for row in after.baselines if row.method == "best_constant"):
+    for baseline in (row for row in after.of(Baseline) if row.method == "best_constant"):
         errors = best_constant_mse(centre(golds[baseline.target])).tolist()
         assert (baseline.ci_low, baseline.ci_high) == pytest.approx(interval(errors, baseline.target))
-    for blanked in after.ablation_cells:
+    for blanked in after.of(AblationCell):
         key = (blanked.source, blanked.target)
-        errors = [row.mse_nrm for row in after.ablations if (row.source, row.target) == key]
+        errors = [row.mse_nrm for row in after.of(Ablation) if (row.source, row.target) == key]
         assert (blanked.ci_low, blanked.ci_high) == pytest.approx(interval(errors, blanked.target))
-    assert len(after.ablation_cells) == 4
+    assert len(after.of(AblationCell)) == 4
 
 
 def test_answers_that_no_longer_count_are_not_scored(tmp_path: Path) -> None:
@@ -300,12 +304,12 @@ def test_answers_that_no_longer_count_are_not_scored(tmp_path: Path) -> None:
     content["scoring"]["unclean"] = "raw"
     changed, fresh = tmp_path / "changed.duckdb", tmp_path / "fresh.duckdb"
     run(write_experiment(tmp_path, content), changed)
-    assert all(score.mse_nrm is not None for score in read_run(changed).scores)
+    assert all(score.mse_nrm is not None for score in read_run(changed).of(Score))
     content["scoring"]["unclean"] = "unscored"
     for db in (changed, fresh):
         run(write_experiment(tmp_path, content), db)
-    assert read_run(changed).scores == read_run(fresh).scores
-    assert all(score.mse_nrm is None and score.unscored_reason for score in read_run(changed).scores)
+    assert read_run(changed).of(Score) == read_run(fresh).of(Score)
+    assert all(score.mse_nrm is None and score.unscored_reason for score in read_run(changed).of(Score))
 
 
 def test_a_single_stage_asks_for_those_before_it(scripted: Path, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from support.tiny_runs import a_run, a_small_run, make_older
 
 from nlareport.files.file_names import file_name
 from nlareport.ports import PublicCopy
+from nlareport.rows.run_rows import Pair
 from nlareport.store import public_copy
 from nlareport.store.bundle.bundle import export_bundle, import_bundle
 from nlareport.store.public_copy import write_public_copy
@@ -143,7 +144,7 @@ def test_what_no_host_would_take_is_left_out_and_named(
 
 def test_a_run_named_like_a_path_stays_in_its_folder(tmp_path: Path) -> None:
     rows = a_small_run()
-    store_run(tmp_path / "run.duckdb", RunRows(a_run(run_id="../up/and away"), rows.pairs))
+    store_run(tmp_path / "run.duckdb", RunRows.gather(a_run(run_id="../up/and away"), rows.of(Pair)))
     copy = copied(tmp_path / "run.duckdb", tmp_path / "out")
     assert copy.run_file == tmp_path / "out" / f"{file_name('../up/and away')}.duckdb"
     assert copy.run_file.parent.resolve() == tmp_path / "out"

@@ -6,7 +6,9 @@ import pytest
 import yaml
 
 from nlareport.errors import PublishedFiguresInvalid, RunFileTaken, RunFileUnreadable
-from nlareport.rows.item_rows import stratum_of
+from nlareport.rows.cell_rows import Cell
+from nlareport.rows.item_rows import Explanation, Item, Score, stratum_of
+from nlareport.rows.run_rows import Document, Pair
 from nlareport.store.bundle.bundle import import_run
 from nlareport.store.published.published_run import document_of, import_published, published_rows
 from nlareport.store.whole_run import RunRows, read_run
@@ -39,10 +41,10 @@ def changed(tmp_path: Path) -> Callable[[Callable[[dict[str, Any]], Any]], Path]
 
 def test_every_published_cell_and_interval_end_is_there_exactly(stored: RunRows) -> None:
     expected = {(c["source"], c["target"]): (c["fve_nrm"], *c["ci95"]) for c in SAID["cells"]}
-    assert {(c.source, c.target): (c.fve_nrm, c.ci_low, c.ci_high) for c in stored.cells} == expected
+    assert {(c.source, c.target): (c.fve_nrm, c.ci_low, c.ci_high) for c in stored.of(Cell)} == expected
     assert len(expected) == 16
-    assert {cell.subset for cell in stored.cells} == {"all"}
-    assert {(cell.n_scored, cell.n_unscored) for cell in stored.cells} == {(2000, 0)}
+    assert {cell.subset for cell in stored.of(Cell)} == {"all"}
+    assert {(cell.n_scored, cell.n_unscored) for cell in stored.of(Cell)} == {(2000, 0)}
 
 
 def test_every_published_item_score_is_there_exactly(stored: RunRows) -> None:
@@ -52,35 +54,35 @@ def test_every_published_item_score_is_there_exactly(stored: RunRows) -> None:
         for source, targets in sample["fve_nrm"].items()
         for target, value in targets.items()
     }
-    assert {(s.item_id, s.source, s.target): s.fve_nrm for s in stored.scores} == expected
+    assert {(s.item_id, s.source, s.target): s.fve_nrm for s in stored.of(Score)} == expected
     assert len(expected) == 64
-    assert all(score.mse_nrm is None and score.unscored_reason is None for score in stored.scores)
+    assert all(score.mse_nrm is None and score.unscored_reason is None for score in stored.of(Score))
 
 
 def test_ceiling_fractions_are_computed_from_the_diagonal(stored: RunRows) -> None:
-    fractions = {(cell.source, cell.target): cell.ceiling_fraction for cell in stored.cells}
+    fractions = {(cell.source, cell.target): cell.ceiling_fraction for cell in stored.of(Cell)}
     assert fractions["gemma27-L41", "gemma12-L32"] == pytest.approx(0.680 / 0.752, abs=1e-15)
     assert fractions["gemma12-L32", "llama70-L53"] == pytest.approx(0.514 / 0.791, abs=1e-15)
     assert [fractions[pair_id, pair_id] for pair_id in PAIR_IDS] == [1.0] * 4
 
 
 def test_pairs_keep_their_order_and_what_is_not_stated_stays_open(stored: RunRows) -> None:
-    pairs = sorted(stored.pairs, key=lambda pair: pair.ordinal)
+    pairs = sorted(stored.of(Pair), key=lambda pair: pair.ordinal)
     assert [pair.pair_id for pair in pairs] == PAIR_IDS
     assert [pair.injection_scale for pair in pairs] == [150.0, 80000.0, 60000.0, 30.0]
     assert {pair.variance_nrm for pair in pairs} == {None}
 
 
 def test_items_carry_their_stratum_and_document(stored: RunRows) -> None:
-    found = {item.item_id: (item.token, item.stratum, item.doc_id) for item in stored.items}
+    found = {item.item_id: (item.token, item.stratum, item.doc_id) for item in stored.of(Item)}
     assert found == {
         1162: ("1", "digits", "openbmb/Ultra-FineWeb:en:101365"),
         1202: (" used", "prose", "openbmb/Ultra-FineWeb:en:101405"),
         1255: ("’", "punctuation", "openbmb/Ultra-FineWeb:en:101458"),
         1265: (",", "punctuation", "openbmb/Ultra-FineWeb:en:101468"),
     }
-    assert {document.corpus for document in stored.documents} == {"openbmb/Ultra-FineWeb"}
-    assert sorted(document.source_index or 0 for document in stored.documents) == [101365, 101405, 101458, 101468]
+    assert {document.corpus for document in stored.of(Document)} == {"openbmb/Ultra-FineWeb"}
+    assert sorted(document.source_index or 0 for document in stored.of(Document)) == [101365, 101405, 101458, 101468]
 
 
 def test_ranges_notes_and_the_choice_of_samples_are_kept_in_the_environment(stored: RunRows) -> None:
@@ -101,8 +103,8 @@ def test_the_run_names_its_series_and_keeps_the_text_of_the_file(stored: RunRows
 
 
 def test_cards_without_texts_give_no_explanations(stored: RunRows) -> None:
-    assert stored.explanations == []
-    assert all(item.context is None for item in stored.items)
+    assert stored.of(Explanation) == []
+    assert all(item.context is None for item in stored.of(Item))
 
 
 def test_published_texts_become_explanations(changed: Callable[..., Path]) -> None:
@@ -112,22 +114,22 @@ def test_published_texts_become_explanations(changed: Callable[..., Path]) -> No
         content["samples"][0]["context"] = "varieties of maize,"
 
     rows = published_rows(changed(add_texts))
-    said = {(e.item_id, e.source): (e.text, e.is_clean, e.completion, e.finish) for e in rows.explanations}
+    said = {(e.item_id, e.source): (e.text, e.is_clean, e.completion, e.finish) for e in rows.of(Explanation)}
     assert said == {
         (1265, "qwen7-L20"): ("A list of crops.", True, None, None),
         (1202, "gemma27-L41"): ("Cut off", False, None, None),
     }
-    assert rows.items[0].context == "varieties of maize,"
+    assert rows.of(Item)[0].context == "varieties of maize,"
 
 
 def test_counts_stay_open_when_not_every_decode_was_clean(changed: Callable[..., Path]) -> None:
     rows = published_rows(changed(lambda content: content["decode"].update(clean=7990)))
-    assert {(cell.n_scored, cell.n_unscored) for cell in rows.cells} == {(None, None)}
+    assert {(cell.n_scored, cell.n_unscored) for cell in rows.of(Cell)} == {(None, None)}
 
 
 def test_a_missing_diagonal_leaves_the_fractions_of_its_column_open(changed: Callable[..., Path]) -> None:
     rows = published_rows(changed(lambda content: content["cells"].pop(0)))
-    assert {cell.target for cell in rows.cells if cell.ceiling_fraction is None} == {"qwen7-L20"}
+    assert {cell.target for cell in rows.of(Cell) if cell.ceiling_fraction is None} == {"qwen7-L20"}
 
 
 def test_importing_twice_does_nothing_the_second_time(tmp_path: Path) -> None:
@@ -192,7 +194,7 @@ def test_two_cards_may_show_one_item_but_not_give_one_number_to_two(changed: Cal
     def share(content: dict[str, Any], **changes: str) -> None:
         content["samples"].append({**content["samples"][0], "kind": "again", **changes})
 
-    assert len(published_rows(changed(share)).items) == 4
+    assert len(published_rows(changed(share)).of(Item)) == 4
     with pytest.raises(PublishedFiguresInvalid, match="item_id 1265 stands for two different items"):
         published_rows(changed(lambda content: share(content, token="x")))
 

@@ -33,11 +33,12 @@ from nlareport.errors import (
 )
 from nlareport.files.atomic_files import HOST
 from nlareport.rows.cell_rows import Cell
-from nlareport.rows.item_rows import Ablation, Explanation, Item, NullScore, Score
+from nlareport.rows.declaration import TABLES
+from nlareport.rows.item_rows import AnswerMark, Explanation, Item, NullScore, Score
 from nlareport.rows.run_rows import Claim, Pair, Run
-from nlareport.store.connections import SCHEMA_VERSION
+from nlareport.store.migrations import SCHEMA_VERSION
 from nlareport.store.reader import DuckDBReader
-from nlareport.store.row_tables import PRIMARY_KEYS, column_types, table_of
+from nlareport.store.row_tables import column_types
 from nlareport.store.run_file import RunFile, create_run_file
 from nlareport.store.whole_run import RunRows, read_run, store_run
 
@@ -71,21 +72,21 @@ def test_every_table_has_a_row_type_with_its_columns_and_key(path: Path) -> None
     with RunFile.create_or_open(path, a_run()) as run_file:
         reader = run_file.reader()
         tables = reader.frame("SELECT table_name FROM duckdb_tables()")["table_name"].to_list()
-        assert sorted(tables) == sorted(table_of(row_type) for row_type in PRIMARY_KEYS)
-        for row_type, key in PRIMARY_KEYS.items():
+        assert sorted(tables) == sorted(declared.name for declared in TABLES.values())
+        for row_type, declared in TABLES.items():
             columns = reader.frame(
                 "SELECT column_name, comment FROM duckdb_columns() WHERE table_name = $name ORDER BY column_index",
-                name=table_of(row_type),
+                name=declared.name,
             )
             assert columns["column_name"].to_list() == list(column_types(row_type))
             assert columns["comment"].null_count() == 0, f"{row_type.__name__}: a column lacks its comment"
             constraint = reader.frame(
                 "SELECT constraint_column_names AS names FROM duckdb_constraints() "
                 "WHERE table_name = $name AND constraint_type = 'PRIMARY KEY'",
-                name=table_of(row_type),
+                name=declared.name,
             )
-            assert tuple(constraint["names"][0]) == key
-            assert "item_id" not in key[:-1], f"{row_type.__name__}: its index takes three times the room"
+            assert tuple(constraint["names"][0]) == declared.key
+            assert "item_id" not in declared.key[:-1], f"{row_type.__name__}: its index takes three times the room"
 
 
 @settings(max_examples=8, deadline=None)
@@ -93,7 +94,7 @@ def test_every_table_has_a_row_type_with_its_columns_and_key(path: Path) -> None
 def test_rows_come_back_as_they_went_in(data: st.DataObject, tmp_path_factory: pytest.TempPathFactory) -> None:
     path = tmp_path_factory.mktemp("run") / "tiny.duckdb"
     with RunFile.create_or_open(path, a_run()) as run_file:
-        for row_type in [kind for kind in PRIMARY_KEYS if kind is not Run]:
+        for row_type in [kind for kind in TABLES if kind is not Run]:
             rows = data.draw(any_rows(row_type), label=row_type.__name__)
             run_file.append(rows)
             assert run_file.rows(row_type) == rows
@@ -230,30 +231,6 @@ def test_a_file_of_another_schema_version_is_refused(path: Path) -> None:
         RunFile.open(path)
 
 
-def _tables(path: Path) -> list[tuple[str, ...]]:
-    """Every column of every table in the file itself, with its comment."""
-    with duckdb.connect(str(path), read_only=True) as connection:
-        return connection.execute(
-            "SELECT table_name, column_name, data_type, is_nullable, comment FROM duckdb_columns() ORDER BY ALL"
-        ).fetchall()
-
-
-def test_a_file_from_before_ablations_gets_their_tables_when_it_is_written_to(path: Path) -> None:
-    RunFile.create_or_open(path, a_run()).close()
-    new = _tables(path)
-    with RunFile.open(path) as run_file:
-        run_file.append([a_score(1)])
-    make_older(path)
-    assert _tables(path) != new
-    for _ in range(2):
-        with RunFile.open(path) as run_file:
-            assert run_file.run().schema_version == SCHEMA_VERSION
-            assert run_file.rows(Score) == [a_score(1)]
-            run_file.replace({Ablation: [Ablation(1, QWEN, QWEN, "words_shuffled", 0.5)]})
-            assert run_file.reader().frame("SELECT mse_nrm FROM ablation")["mse_nrm"].to_list() == [0.5]
-    assert _tables(path) == new
-
-
 def test_a_file_from_before_ablations_is_read_as_one_without_any_and_stays_as_it_was(path: Path) -> None:
     store_run(path, a_small_run())
     make_older(path)
@@ -262,9 +239,9 @@ def test_a_file_from_before_ablations_is_read_as_one_without_any_and_stays_as_it
         assert reader.frame("ablations").is_empty()
         assert reader.frame("SELECT * FROM ablation").is_empty()
         assert reader.frame("SELECT count(*) AS n FROM score")["n"].to_list() == [3]
-        assert reader.frame("SELECT count(*) AS n FROM additive_fit")["n"].to_list() == [len(a_small_run().pairs)]
-    assert read_run(path).scores == a_small_run().scores
-    assert read_run(path).answer_marks == []
+        assert reader.frame("SELECT count(*) AS n FROM additive_fit")["n"].to_list() == [len(a_small_run().of(Pair))]
+    assert read_run(path).of(Score) == a_small_run().of(Score)
+    assert read_run(path).of(AnswerMark) == []
     assert path.read_bytes() == before
 
 
@@ -305,7 +282,7 @@ from nlareport.store.run_file import RunFile
 
 die = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 if sys.argv[3] == "schema":
-    store_file.sql_files.schema = die
+    store_file.create_tables = die
 elif sys.argv[3] == "link":
     store_file.os.link = die
 with RunFile.create_or_open(Path(sys.argv[1]), a_run()) as run_file:
@@ -356,7 +333,8 @@ def test_a_whole_run_is_stored_once_and_read_back(path: Path) -> None:
     assert store_run(path, rows)
     assert not store_run(path, rows)
     stored = read_run(path)
-    assert replace(stored, run=rows.run) == replace(rows, pairs=sorted(rows.pairs, key=lambda pair: pair.pair_id))
+    pairs = sorted(rows.of(Pair), key=lambda pair: pair.pair_id)
+    assert replace(stored, run=rows.run) == RunRows.gather(rows.run, pairs, *rows.groups()[1:])
     assert isinstance(stored, RunRows)
 
 

@@ -22,6 +22,7 @@ from nlareport.backends.transformers_local import (
 from nlareport.checks import Finding
 from nlareport.cli import cli
 from nlareport.errors import SelfTestFailed
+from nlareport.rows.item_rows import Score
 from nlareport.rows.run_rows import SelfTest
 from nlareport.stages.read_again import read_again
 from nlareport.statistics.reading_tolerance import READING, Bounds, apart, measured
@@ -273,7 +274,7 @@ def experiment(tmp_path: Path, tiny_pairs: dict[Architecture, TinyPair]) -> Path
 
 
 def self_tests(db: Path) -> list[SelfTest]:
-    return read_run(db).self_tests
+    return read_run(db).of(SelfTest)
 
 
 def test_a_run_keeps_its_self_tests_and_shows_them(experiment: Path, tmp_path: Path) -> None:
@@ -302,7 +303,7 @@ def test_what_is_wrong_stops_a_run_before_anything_is_stored(
     assert {row.role for row in self_tests(db)} == {"base_model", "verbalizer"}
     monkeypatch.undo()
     run(experiment, db, "transformers")
-    assert len(read_run(db).scores) == 4
+    assert len(read_run(db).of(Score)) == 4
 
 
 def test_what_is_only_less_exact_is_stored_and_told_as_a_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,6 @@
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,8 @@ from nlareport.errors import (
     VectorsOfAnotherMaking,
 )
 from nlareport.review.check import check_run
-from nlareport.rows.run_rows import DocumentDigest, Making
+from nlareport.rows.item_rows import Item, Score
+from nlareport.rows.run_rows import Document, DocumentDigest, Making, SelfTest
 from nlareport.run.pipeline import start_over
 from nlareport.run.start import refuse_other_engine
 from nlareport.store.run_file import RunFile
@@ -75,7 +75,7 @@ def folder(made: Path, tmp_path: Path) -> Path:
 def measured(db: Path) -> Any:
     """The same but for tests of models: a run that takes vectors as they are opens none to be tested."""
     rows, vectors = everything(db)
-    return replace(rows, self_tests=[]), vectors
+    return rows.with_tables({SelfTest: []}), vectors
 
 
 def clean(folder: Path, experiment: Path) -> Any:
@@ -119,7 +119,7 @@ def test_reconstructions_of_other_texts_are_not_taken_for_those_of_this_run(fold
     (folder / "run.duckdb").unlink()
     experiment = write_experiment(folder, content(fewer_tokens))
     run(experiment, folder / "run.duckdb")
-    assert read_run(folder / "run.duckdb").scores == clean(folder, experiment)[0].scores
+    assert read_run(folder / "run.duckdb").of(Score) == clean(folder, experiment)[0].scores
 
 
 def test_a_part_whose_text_changed_alone_is_read_again(folder: Path) -> None:
@@ -190,7 +190,7 @@ def test_an_older_run_goes_on_with_its_vectors_and_says_from_then_on_what_made_i
     db = (folder / "run.duckdb").rename(folder / name)
     run(folder / "experiment.yaml", db)
     assert measured(db) == before
-    assert {row.kind for row in read_run(db).makings} == {"script"}
+    assert {row.kind for row in read_run(db).of(Making)} == {"script"}
     noted = [part_notes(path) for path in vectors_folder(db).rglob("part-*.parquet") if path.parent.name != "documents"]
     assert all("making" in notes for notes in noted)
     assert len(noted) == 12
@@ -257,7 +257,7 @@ def test_a_corpus_that_changed_is_told_on_every_start(n_items: int, has_texts: b
         assert read_run(db) == before, name
     corpus.write_text("\n".join(lines))
     run(experiment, db)
-    assert len(read_run(db).items) == n_items
+    assert len(read_run(db).of(Item)) == n_items
 
 
 def test_a_corpus_may_grow_at_its_end_and_may_be_gone_once_it_is_read(folder: Path) -> None:
@@ -271,8 +271,8 @@ def test_a_corpus_may_grow_at_its_end_and_may_be_gone_once_it_is_read(folder: Pa
 
 def test_every_document_that_was_looked_at_has_a_digest(folder: Path) -> None:
     rows = read_run(folder / "run.duckdb")
-    assert {row.doc_id for row in rows.document_digests} == {row.doc_id for row in rows.documents}
-    assert len(rows.documents) > len(rows.items)
+    assert {row.doc_id for row in rows.of(DocumentDigest)} == {row.doc_id for row in rows.of(Document)}
+    assert len(rows.of(Document)) > len(rows.of(Item))
 
 
 def test_what_may_change_between_two_starts_is_recorded_once_each(folder: Path) -> None:
@@ -355,9 +355,9 @@ def test_what_made_a_run_goes_out_with_its_bundle_and_comes_back(folder: Path) -
     ):
         assert CliRunner().invoke(cli, arguments).exit_code == 0
     before, after = read_run(db), read_run(folder / "again.duckdb")
-    assert (after.makings, after.document_digests) == (before.makings, before.document_digests)
-    assert all(isinstance(row, Making) for row in after.makings)
-    assert all(isinstance(row, DocumentDigest) for row in after.document_digests)
+    assert (after.of(Making), after.of(DocumentDigest)) == (before.of(Making), before.of(DocumentDigest))
+    assert all(isinstance(row, Making) for row in after.of(Making))
+    assert all(isinstance(row, DocumentDigest) for row in after.of(DocumentDigest))
 
 
 def test_a_finished_run_of_an_earlier_version_is_told_as_one_and_stays_byte_by_byte_as_it_is(

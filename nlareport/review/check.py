@@ -16,12 +16,12 @@ from nlareport.review.known_figures import pair_names, run_figures
 from nlareport.review.run_differences import compare_runs
 from nlareport.review.sources import open_run
 from nlareport.rows.cell_rows import Cell
+from nlareport.rows.declaration import TABLES
 from nlareport.rows.run_rows import Claim, Pair, Run
 from nlareport.run.vector_checks import check_vectors
 from nlareport.shown import MOST_SHOWN, printable, shown
 from nlareport.statistics.reading_tolerance import said_of
 from nlareport.store.reader import DuckDBReader
-from nlareport.store.row_tables import PRIMARY_KEYS
 
 MOST_PAGE_BYTES = 20_000_000
 MOST_ROWS = 10
@@ -45,7 +45,7 @@ def check_run(file: Path, against: Path | None, prose: Path | None, tolerance: f
 
 def check_stored(reader: DuckDBReader) -> CheckReport:
     """Audits, the run's own text, and every claim of its report checked again."""
-    for row_type in PRIMARY_KEYS:
+    for row_type in TABLES:
         # Every value once: a damaged block is noticed when it is read, and audits do not read them all.
         reader.table(row_type)
     (run,) = reader.rows(Run, "diff_run")

@@ -110,10 +110,10 @@ def verify_pairs(request: VerifyRequest, progress: Progress) -> list[Agreement]:
     experiment = narrow_to_pairs(plan.experiment, request.pair_ids or [pair.pair_id for pair in plan.experiment.pairs])
     pair_ids = [PairId(pair.pair_id) for pair in experiment.pairs]
     stored = start.stored_experiment(recorded.run, request.against)
-    refuse_unrecorded(recorded.pairs, pair_ids, request.against)
+    refuse_unrecorded(recorded.of(Pair), pair_ids, request.against)
     asked = narrow_to_pairs(stored, pair_ids)
     start.refuse_another(asked, experiment, request.against, "or give the run file that was computed with them")
-    items = recorded.items[:N_ITEMS]
+    items = recorded.of(Item)[:N_ITEMS]
     # What an unclean answer costs may change without another run; here both sides must count it alike.
     experiment = limit_items(experiment.model_copy(update={"scoring": stored.scoring}), len(items))
     with TemporaryDirectory() as scratch:
@@ -121,8 +121,8 @@ def verify_pairs(request: VerifyRequest, progress: Progress) -> list[Agreement]:
         again = _measure_again(
             replace(plan, experiment=experiment, db=db, rebuilds_pairs=True), items, request, progress
         )
-    before = Answers(recorded.explanations, recorded.scores)
-    rows = {pair.pair_id: pair for pair in recorded.pairs}
+    before = Answers(recorded.of(Explanation), recorded.of(Score))
+    rows = {pair.pair_id: pair for pair in recorded.of(Pair)}
     return [compare(rows[pair_id], items, before, again) for pair_id in pair_ids]
 
 

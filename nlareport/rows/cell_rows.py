@@ -7,6 +7,7 @@ One frozen dataclass per table, fields in column order. What the columns mean to
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from nlareport.rows.declaration import table
 from nlareport.rows.run_rows import PairId
 
 MeasureName = Literal["centred_cosine", "identified_of_2", "identified_of_10", "identified_of_all", "ceiling_fraction"]
@@ -20,6 +21,7 @@ class CellKey(NamedTuple):
     target: PairId
 
 
+@table(key=("source", "target", "subset"), bundle="cells")
 @dataclass(frozen=True, slots=True)
 class Cell:
     """One entry of the matrix over one subset of items."""
@@ -45,6 +47,7 @@ class Cell:
     """fve_nrm over the target's diagonal of the same subset. None when the diagonal is not above 0."""
 
 
+@table(key=("target", "subset"), bundle="subset_ranges")
 @dataclass(frozen=True, slots=True)
 class SubsetRange:
     """Which items one graded subset of a target holds: those whose value is from `low` to `high`, both included."""
@@ -58,6 +61,7 @@ class SubsetRange:
     n_items: int
 
 
+@table(key=("source", "target", "method"), bundle="baselines")
 @dataclass(frozen=True, slots=True)
 class Baseline:
     """What something that is not an explanation scores on the same cell."""
@@ -72,6 +76,7 @@ class Baseline:
     ci_high: float | None
 
 
+@table(key=("source", "target", "method", "n_items"), bundle="learning_curves")
 @dataclass(frozen=True, slots=True)
 class LearningCurve:
     """One point of a learning curve: what a fitted baseline scores on a cell after so many training items."""
@@ -88,6 +93,7 @@ class LearningCurve:
     ci_high: float | None
 
 
+@table(key=("source", "target", "method"), bundle="ablation_cells")
 @dataclass(frozen=True, slots=True)
 class AblationCell:
     """What a change to the texts leaves of a cell's score, and what it takes, over the cell's scored items."""
@@ -111,6 +117,7 @@ class AblationCell:
     drop_high: float | None
 
 
+@table(key=("source", "target", "measure"), bundle="measures")
 @dataclass(frozen=True, slots=True)
 class Measure:
     """One figure of a cell that can be held beside the same figure of another target."""
@@ -130,6 +137,7 @@ class Measure:
     """Items it is the mean over; for a ceiling fraction those of the cell."""
 
 
+@table(key=("pair_id", "role"), bundle="effects")
 @dataclass(frozen=True, slots=True)
 class Effect:
     """How far one pair lifts its cross-model cells as a source, or as a target, in the additive fit."""

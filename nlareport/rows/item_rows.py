@@ -7,12 +7,14 @@ One frozen dataclass per table, fields in column order. What the columns mean to
 from dataclasses import dataclass
 from typing import Literal
 
+from nlareport.rows.declaration import table
 from nlareport.rows.run_rows import PairId
 
 Finish = Literal["closed", "length", "stop"]
 Stratum = Literal["digits", "punctuation", "prose"]
 
 
+@table(key=("item_id",), bundle="items")
 @dataclass(frozen=True, slots=True)
 class Item:
     """One position in one document; the same place in the text for every pair."""
@@ -29,6 +31,7 @@ class Item:
     """None until the score stage has judged it."""
 
 
+@table(key=("pair_id", "item_id"), bundle="alignments")
 @dataclass(frozen=True, slots=True)
 class Alignment:
     """Where one pair's tokenization meets an item, and how long the vector there is."""
@@ -43,6 +46,7 @@ class Alignment:
     """Euclidean norm of the raw activation."""
 
 
+@table(key=("pair_id", "item_id"), bundle="activations")
 @dataclass(frozen=True, slots=True)
 class Activation:
     """What is told of one pair's activation at an item beside its norm; the vectors themselves are not in the file."""
@@ -53,6 +57,7 @@ class Activation:
     """1 - cos to the pair's mean direction over the run's items, in [0, 2]."""
 
 
+@table(key=("source", "item_id"), bundle="explanations")
 @dataclass(frozen=True, slots=True)
 class Explanation:
     """What a source's verbalizer said of an item."""
@@ -78,6 +83,7 @@ tag never opened; an opening tag never closed though the answer ended by itself;
 closing tag; nothing between the tags. `overrun`: clean, but the budget ran out behind the closing tag."""
 
 
+@table(key=("source", "mark", "item_id"), bundle="answer_marks")
 @dataclass(frozen=True, slots=True)
 class AnswerMark:
     """Something odd about the form of one answer; an answer without a row is clean and ended by itself."""
@@ -87,6 +93,7 @@ class AnswerMark:
     mark: Mark
 
 
+@table(key=("source", "target", "item_id"), bundle="scores")
 @dataclass(frozen=True, slots=True)
 class Score:
     """How well the target's reconstructor recovered its own activation from the source's explanation."""
@@ -101,6 +108,7 @@ class Score:
     unscored_reason: str | None = None
 
 
+@table(key=("source", "target", "permutation", "item_id"), bundle="null_scores")
 @dataclass(frozen=True, slots=True)
 class NullScore:
     """The same reconstruction held against the activation of another document."""
@@ -113,6 +121,7 @@ class NullScore:
     mse_nrm: float
 
 
+@table(key=("source", "target", "method", "item_id"), bundle="ablations")
 @dataclass(frozen=True, slots=True)
 class Ablation:
     """How well the target's reconstructor recovered its own activation from the source's explanation, once changed."""
@@ -126,6 +135,7 @@ class Ablation:
     """0 to 4. None when the reconstruction has no direction: it is zero or not finite."""
 
 
+@table(key=("target", "n_words", "item_id"), bundle="plain_readings")
 @dataclass(frozen=True, slots=True)
 class PlainReading:
     """How well the target's reconstructor recovered its own activation from the plain text before the item."""
@@ -138,6 +148,7 @@ class PlainReading:
     """0 to 4. None when the reconstruction has no direction: it is zero or not finite."""
 
 
+@table(key=("source", "target", "item_id"), bundle="resemblances")
 @dataclass(frozen=True, slots=True)
 class Resemblance:
     """How a reconstruction stands to its own gold and to the golds of other documents."""
@@ -158,6 +169,7 @@ OutlierReason = Literal["norm", "near_duplicate", "sink"]
 """`sink` is both of the others in one pair: the signature of an attention sink (Known traps in PROTOCOL.md)."""
 
 
+@table(key=("pair_id", "reason", "item_id"), bundle="outliers")
 @dataclass(frozen=True, slots=True)
 class Outlier:
     """One reason for which an item is flagged in one pair."""

@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, NewType
 
+from nlareport.rows.declaration import table
+
 PairId = NewType("PairId", str)
 """Such as ``qwen7-L20``: also what ``source`` and ``target`` hold."""
 RunKind = Literal["computed", "published", "imported"]
 
 
+@table(key=("run_id",))
 @dataclass(frozen=True, slots=True)
 class Run:
     """The one row that says what this file is and how it came to be."""
@@ -33,6 +36,7 @@ class Run:
     file's own protocol, range-only nulls, notes and the choice of sample cards."""
 
 
+@table(key=("pair_id",))
 @dataclass(frozen=True, slots=True)
 class Pair:
     """One NLA pair and the geometry of its activations on this run's items."""
@@ -57,6 +61,7 @@ class Pair:
     """Place in the experiment file; the order of rows and columns everywhere."""
 
 
+@table(key=("doc_id",), bundle="documents")
 @dataclass(frozen=True, slots=True)
 class Document:
     """One document that was looked at, whether or not it gave an item."""
@@ -76,6 +81,7 @@ MakingKind = Literal["weights", "config", "tokenizer", "chat_template", "prompt"
 """What of a checkpoint decides its answers. `script` is all there is of a pair without checkpoints."""
 
 
+@table(key=("pair_id", "role", "kind"), bundle="makings")
 @dataclass(frozen=True, slots=True)
 class Making:
     """One thing that decides what one checkpoint of a pair answers, as it was before its first batch."""
@@ -87,6 +93,7 @@ class Making:
     """SHA-256 in hex; how each kind is taken: backends/fingerprints.py."""
 
 
+@table(key=("doc_id",), bundle="document_digests")
 @dataclass(frozen=True, slots=True)
 class DocumentDigest:
     """The text of a document that was looked at, as a digest: the run file itself holds only tails of texts."""
@@ -96,6 +103,7 @@ class DocumentDigest:
     """SHA-256 of the whole text in UTF-8, in hex."""
 
 
+@table(key=("pair_id", "role", "topic"), bundle="choices")
 @dataclass(frozen=True, slots=True)
 class Choice:
     """What was done where a checkpoint leaves it open, or where the public release does otherwise."""
@@ -108,6 +116,7 @@ class Choice:
     """One sentence for the page, with what was chosen."""
 
 
+@table(key=("pair_id", "role", "test"), bundle="self_tests")
 @dataclass(frozen=True, slots=True)
 class SelfTest:
     """What a quick test of a model said while the run computed with it."""
@@ -125,6 +134,7 @@ class SelfTest:
     """One sentence for the page: what was held against what."""
 
 
+@table(key=("claim_id",), bundle="claims")
 @dataclass(frozen=True, slots=True)
 class Claim:
     """One sentence of the report, with the figures it was filled with and whether it holds."""

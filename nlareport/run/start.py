@@ -29,7 +29,7 @@ from nlareport.run.recorded_checkpoints import found_files, found_making, record
 from nlareport.run.request import RunPlan
 from nlareport.run.stage_list import OPTIONAL_KEYS
 from nlareport.run.vector_origins import VectorMaking, adopt_vectors, refuse_other_vectors
-from nlareport.store.connections import SCHEMA_VERSION
+from nlareport.store.migrations import SCHEMA_VERSION
 from nlareport.store.run_file import RunFile
 from nlareport.store.run_places import take_former_folder
 from nlareport.store.vectors.activations import ActivationStore

@@ -1,12 +1,12 @@
 """Opens run files, and nothing but run files: whatever else stands at a path is refused before DuckDB runs any of it.
 
-Leaves a connection to a file that is known to hold only what is nlareport's own, with every table of this schema
+Returns a connection to a file that is known to hold only what is nlareport's own, with every table of this schema
 version, and that reaches no other file and no network.
 """
 
 import os
-import re
 import stat
+from contextlib import closing
 from pathlib import Path
 
 import duckdb
@@ -19,14 +19,8 @@ from nlareport.errors import (
     RunFileUnreadable,
 )
 from nlareport.store import refusals
-from nlareport.store.ownership import Entry, catalog, refuse_foreign, refuse_lacking
-from nlareport.store.sql_files import tables_since
-
-SCHEMA_VERSION = 6
-"""Version of store/sql/schema.sql; a run file says in `run.schema_version` which one it was made under."""
-
-OLDEST_SCHEMA_VERSION = 1
-"""Since then tables and views have only been added, so an older file needs nothing but the ones it lacks."""
+from nlareport.store.migrations import OLDER, OLDEST_SCHEMA_VERSION, SCHEMA_VERSION, migrate, stand_in
+from nlareport.store.ownership import catalog, refuse_foreign, refuse_lacking
 
 STORAGE_VERSION = "v1.4.0"
 """Oldest DuckDB that can read our files: pages open them in the browser with DuckDB-WASM 1.32, which is a 1.4."""
@@ -63,10 +57,10 @@ KNOWN_BEGINNINGS = {
 
 
 def connect(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
-    """A connection to an existing run file, whatever tables it lacked when it was written.
+    """A connection to an existing run file of this schema version or an earlier one.
 
-    An older file opened for writing gets them for good; one opened for reading stays as it is, and the connection
-    alone sees them, empty.
+    An older file opened for writing is brought to this version. One opened for reading stays as it is: the connection
+    is to a database in memory that shows its rows in the tables of this version.
 
     Raises:
         RunFileMissing: nothing stands at the path.
@@ -82,19 +76,19 @@ def connect(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
     _refuse_other_kinds(path)
     connection = _open(path, READER_SETTINGS, read_only=True)
     try:
-        version, found = _examined(connection, path)
-        if not read_only:
-            # Only now: to open for writing is to play a log into the file for good.
-            connection.close()
-            connection = _open_for_writing(path)
-        if version < SCHEMA_VERSION:
-            _add_tables(connection, path, version, read_only)
-            found = catalog(connection, "temp")
-        refuse_lacking(path, found)
+        version = _examined_version(connection, path)
     except BaseException:
         connection.close()
         raise
-    return connection
+    if read_only and version == SCHEMA_VERSION:
+        return connection
+    connection.close()
+    if read_only:
+        return _stand_in_for(path)
+    # Only now: to open for writing is to play a log into the file for good.
+    if version < SCHEMA_VERSION:
+        _bring_to_this_version(path, version)
+    return _open_for_writing(path, SETTINGS)
 
 
 def in_memory(settings: dict[str, str] | None = None) -> duckdb.DuckDBPyConnection:
@@ -104,17 +98,36 @@ def in_memory(settings: dict[str, str] | None = None) -> duckdb.DuckDBPyConnecti
 
 def make_at(path: Path, block_size: int) -> duckdb.DuckDBPyConnection:
     """A connection to a new, empty database at a path where nothing stands; it reaches no other file."""
+    options = f"TYPE duckdb, STORAGE_VERSION '{STORAGE_VERSION}', BLOCK_SIZE {block_size}"
+    return _attached(path.absolute(), "run_file", options, SETTINGS, is_default=True)
+
+
+def _stand_in_for(path: Path) -> duckdb.DuckDBPyConnection:
+    """A database in memory with the tables of this version and the rows of the older file at a path."""
+    with refusals.reading(path):
+        connection = _attached(Path(os.path.realpath(path)), OLDER, "READ_ONLY", READER_SETTINGS, is_default=False)
+        try:
+            stand_in(connection)
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+def _attached(
+    place: Path, name: str, options: str, settings: dict[str, str], *, is_default: bool
+) -> duckdb.DuckDBPyConnection:
+    """A connection to an empty database in memory, with the one at `place` attached and no other file in reach."""
     # What can be set only once the file is attached, which is itself a reach outside.
     afterwards = ("enable_external_access", "lock_configuration")
-    connection = in_memory({name: value for name, value in SETTINGS.items() if name not in afterwards})
+    connection = in_memory({key: value for key, value in settings.items() if key not in afterwards})
     try:
-        place = str(path.absolute()).replace("'", "''")
-        connection.execute(
-            f"ATTACH '{place}' AS run_file (TYPE duckdb, STORAGE_VERSION '{STORAGE_VERSION}', BLOCK_SIZE {block_size})"
-        )
-        connection.execute("USE run_file")
-        for name in afterwards:
-            connection.execute(f"SET {name} = {SETTINGS[name]}")
+        quoted = str(place).replace("'", "''")
+        connection.execute(f"ATTACH '{quoted}' AS {name} ({options})")
+        if is_default:
+            connection.execute(f"USE {name}")
+        for key in afterwards:
+            connection.execute(f"SET {key} = {settings[key]}")
     except BaseException:
         connection.close()
         raise
@@ -148,9 +161,9 @@ def _open(path: Path, settings: dict[str, str], *, read_only: bool) -> duckdb.Du
         return duckdb.connect(os.path.realpath(path), read_only=read_only, config=dict(settings))
 
 
-def _open_for_writing(path: Path) -> duckdb.DuckDBPyConnection:
+def _open_for_writing(path: Path, settings: dict[str, str]) -> duckdb.DuckDBPyConnection:
     try:
-        return _open(path, SETTINGS, read_only=False)
+        return _open(path, settings, read_only=False)
     except RunFileForbidden as error:
         # It has just been read, so only writing is forbidden.
         cause = error.__cause__
@@ -187,8 +200,8 @@ def _refuse_other_kinds(path: Path) -> None:
         )
 
 
-def _examined(connection: duckdb.DuckDBPyConnection, path: Path) -> tuple[int, frozenset[Entry]]:
-    """The schema version of a file in which everything is ours, and what it holds."""
+def _examined_version(connection: duckdb.DuckDBPyConnection, path: Path) -> int:
+    """The schema version of a file in which everything is ours and nothing is missing."""
     with refusals.reading(path):
         found = catalog(connection)
     # Before anything foreign is named: nobody should be told to take their own tables out of their own database.
@@ -205,17 +218,13 @@ def _examined(connection: duckdb.DuckDBPyConnection, path: Path) -> tuple[int, f
             f"{path}: was written under schema version {version}, this nlareport reads versions "
             f"{OLDEST_SCHEMA_VERSION} to {SCHEMA_VERSION}; use the nlareport that wrote it, or make it again here."
         )
-    return version, found
+    refuse_foreign(path, found, version)
+    refuse_lacking(path, found, version)
+    return version
 
 
-def _add_tables(connection: duckdb.DuckDBPyConnection, path: Path, version: int, read_only: bool) -> None:
-    statements_of_tables = tables_since(version)
-    if read_only:
-        connection.execute(re.sub(r"^CREATE\b", "CREATE TEMP", statements_of_tables, flags=re.MULTILINE))
-        return
-    with refusals.writing(path):
-        # One transaction: a process killed on the way leaves the older file whole.
-        connection.execute("BEGIN")
-        connection.execute(statements_of_tables)
-        connection.execute(f"UPDATE run SET schema_version = {SCHEMA_VERSION}")
-        connection.execute("COMMIT")
+def _bring_to_this_version(path: Path, version: int) -> None:
+    # Settled into the file by the commit itself: DuckDB cannot play a log that makes a table with a check.
+    settings = {**SETTINGS, "checkpoint_threshold": "1KB"}
+    with closing(_open_for_writing(path, settings)) as connection, refusals.writing(path):
+        migrate(connection, version)

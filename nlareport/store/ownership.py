@@ -15,8 +15,7 @@ import duckdb
 from nlareport.errors import RunFileForeign, RunFileUnreadable
 from nlareport.shown import shown
 from nlareport.store import sql_files
-
-SCHEMA = sql_files.schema()
+from nlareport.store.migrations import OLDEST_SCHEMA_VERSION, SCHEMA_VERSION, create_tables
 
 SYSTEM_DATABASES = ("system", "temp")
 """What every connection has beside the file."""
@@ -54,24 +53,23 @@ class Entry(NamedTuple):
     """The type of a column, the expression of a default or a check, the query of a view."""
 
 
-def catalog(connection: duckdb.DuckDBPyConnection, *system: str) -> frozenset[Entry]:
-    """Everything in the open file, and in the system's own databases that are named."""
-    passed_over = set(SYSTEM_DATABASES) - set(system)
+def catalog(connection: duckdb.DuckDBPyConnection) -> frozenset[Entry]:
+    """Everything in the open file."""
     rows = connection.execute(sql_files.CATALOG).fetchall()
     return frozenset(
         Entry(kind, schema, table, column, definition)
         for database, schema, kind, table, column, definition in rows
-        if database not in passed_over and kind not in HARMLESS_KINDS
+        if database not in SYSTEM_DATABASES and kind not in HARMLESS_KINDS
     )
 
 
-def refuse_foreign(path: Path, found: Iterable[Entry]) -> None:
-    """Pass when all of what is in the file at `path` is ours; an older file may have less of it.
+def refuse_foreign(path: Path, found: frozenset[Entry], version: int | None = None) -> None:
+    """Pass when all of what is in the file at `path` is ours: of the schema version given, or of any one.
 
     Raises:
         RunFileForeign: something is not; it is named.
     """
-    foreign = sorted(set(found) - _ours(), key=_importance)
+    foreign = sorted(_foreign(found) if version is None else found - _ours(version), key=_importance)
     # What stands in a foreign table or view is told by its name.
     wholes = {entry[1:3] for entry in foreign if entry.kind in WHOLE_KINDS}
     foreign = [entry for entry in foreign if entry.kind in WHOLE_KINDS or entry[1:3] not in wholes]
@@ -86,14 +84,15 @@ def refuse_foreign(path: Path, found: Iterable[Entry]) -> None:
     )
 
 
-def refuse_lacking(path: Path, found: Iterable[Entry]) -> None:
-    """Pass when every table and column of this schema version is in the file.
+def refuse_lacking(path: Path, found: Iterable[Entry], version: int) -> None:
+    """Pass when every table, column and view of a schema version is in the file.
 
     Raises:
         RunFileUnreadable: one is not.
     """
     there = {(entry.table, entry.column) for entry in found}
-    lacking = sorted({(entry.table, entry.column) for entry in _ours() if entry.kind in ("view", "column")} - there)
+    wanted = {(entry.table, entry.column) for entry in _ours(version) if entry.kind in ("view", "column")}
+    lacking = sorted(wanted - there)
     if lacking:
         names = ", ".join(table if column is None else f"{table}.{column}" for table, column in lacking[:MOST_NAMED])
         raise RunFileUnreadable(
@@ -101,13 +100,21 @@ def refuse_lacking(path: Path, found: Iterable[Entry]) -> None:
         )
 
 
+def _foreign(found: frozenset[Entry]) -> frozenset[Entry]:
+    """What is foreign to the version that the file is most like; the newest of them, when it is like several."""
+    nearest = found
+    for version in range(SCHEMA_VERSION, OLDEST_SCHEMA_VERSION - 1, -1):
+        nearest = min(nearest, found - _ours(version), key=len)
+        if not nearest:
+            break
+    return nearest
+
+
 @cache
-def _ours() -> frozenset[Entry]:
-    """The catalog of an empty run file."""
+def _ours(version: int) -> frozenset[Entry]:
+    """The catalog of an empty run file of a schema version."""
     with duckdb.connect(":memory:") as connection:
-        for statement in connection.extract_statements(SCHEMA):
-            if statement.type == duckdb.StatementType.CREATE:  # comments take most of the time and are no code
-                connection.execute(statement)
+        create_tables(connection, version)
         return catalog(connection)
 
 
@@ -124,7 +131,7 @@ def _name(entry: Entry) -> str:
 def _advice(foreign: Sequence[Entry]) -> str:
     """How the first thing named is taken out; where it stands in place of something of ours, that helps nobody."""
     entry = foreign[0]
-    ours = {(known.table, known.column) for known in _ours() if known.kind in ("table", "view", "column")}
+    ours = {(known.table, known.column) for known in _ours(SCHEMA_VERSION) if known.kind in ("table", "view", "column")}
     is_in_place_of_ours = entry.kind != "default" and (entry.table, entry.column) in ours
     is_computed = any(other.kind == "generated column" and other[1:4] == entry[1:4] for other in foreign)
     if entry.kind not in REMOVING or is_in_place_of_ours or is_computed:

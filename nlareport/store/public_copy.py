@@ -18,16 +18,16 @@ import polars as pl
 
 from nlareport.files.file_names import file_name
 from nlareport.ports import NamedQuery, PublicCopy
+from nlareport.rows.declaration import TABLES
 from nlareport.rows.item_rows import Explanation, Item
 from nlareport.rows.run_rows import Run
 from nlareport.store import sql_files
 from nlareport.store.bundle.bundle import bundle_description
 from nlareport.store.bundle.bundle_formats import BundleFormat, table_bytes
-from nlareport.store.bundle.bundle_tables import STEMS
 from nlareport.store.connections import connect, in_memory, logs_of
+from nlareport.store.migrations import create_tables
 from nlareport.store.reader import DuckDBReader
 from nlareport.store.refusals import writing
-from nlareport.store.row_tables import PRIMARY_KEYS, table_of
 
 LARGEST_FILE = 95_000_000
 """Bytes. Hosts of static pages, and git, refuse single files of 100 MB."""
@@ -83,13 +83,13 @@ def _write_bundles(reader: DuckDBReader, folder: Path, stem: str) -> tuple[list[
         archives = {kind: stack.enter_context(zipfile.ZipFile(path, "w")) for kind, path in paths.items()}
         for kind, archive in archives.items():
             archive.writestr(_entry(paths[kind], "run.yaml", kind), bundle_description(reader))
-        for row_type in PRIMARY_KEYS:
+        for row_type, declared in TABLES.items():
             frame = reader.table(row_type)
             if not frame.is_empty():
-                tables[table_of(row_type)] = _packed(frame.drop(TEXTS.get(row_type, [])))
+                tables[declared.name] = _packed(frame.drop(TEXTS.get(row_type, [])))
             # A bundle says in run.yaml what the run and its pairs are.
-            for kind, archive in archives.items() if row_type in STEMS else ():
-                entry = _entry(paths[kind], f"{STEMS[row_type]}.{kind}", kind)
+            for kind, archive in archives.items() if declared.bundle else ():
+                entry = _entry(paths[kind], f"{declared.bundle}.{kind}", kind)
                 # Neither format nests JSON.
                 archive.writestr(entry, table_bytes(frame, kind, set()))
     return list(paths.values()), tables
@@ -119,16 +119,16 @@ def _packed(frame: pl.DataFrame) -> bytes:
 
 def _browser_schema() -> str:
     """The tables of a run file for an engine without the JSON extension, and stand-ins for what queries need of it."""
-    plain = re.sub(r"^(    \w+) JSON\b", r"\1 VARCHAR", sql_files.schema(), flags=re.MULTILINE)
-    # The rows come from a file that kept its keys, and an index over a million rows takes a browser's time.
-    unkeyed = re.sub(r",\n    PRIMARY KEY \([^)]*\)", "", plain)
-    return f"{unkeyed}\n{sql_files.console_text('stand_ins')}"
+    with closing(in_memory()) as connection:
+        create_tables(connection)
+        statements = connection.execute(sql_files.console_text("plain_schema")).fetchall()
+    return "\n".join([*(statement for (statement,) in statements), sql_files.console_text("stand_ins")])
 
 
 def _named_queries() -> list[NamedQuery]:
     """Every query of the store, each with what it needs."""
     with closing(in_memory()) as connection:
-        connection.execute(sql_files.schema())
+        create_tables(connection)
         connection.execute(sql_files.console_text("without_texts"))
         names = sql_files.query_names() + sql_files.query_names("audits")
         return [_named_query(connection, name) for name in names]

@@ -16,11 +16,13 @@ import polars as pl
 
 from nlareport.errors import QueryFailed
 from nlareport.ports import Row
+from nlareport.rows.declaration import TABLES
 from nlareport.shown import printable
 from nlareport.store import sql_files
 from nlareport.store.connections import connect, in_memory
+from nlareport.store.migrations import create_tables
 from nlareport.store.refusals import first_line, is_damage, on_opening, raise_if_stopped
-from nlareport.store.row_tables import PRIMARY_KEYS, column_types, frame_schema, rows_of, table_of
+from nlareport.store.row_tables import column_types, frame_schema, rows_of
 
 Answer = TypeVar("Answer")
 
@@ -55,7 +57,7 @@ class DuckDBReader:
     def empty(cls) -> "DuckDBReader":
         """A reader of the tables of this schema version without a row in them, for what can be asked without a run."""
         connection = in_memory()
-        connection.execute(sql_files.schema())
+        create_tables(connection)
         return cls(connection, Path(":memory:"))
 
     def close(self) -> None:
@@ -104,8 +106,8 @@ class DuckDBReader:
             QueryFailed: the file is damaged.
         """
         schema = frame_schema(row_type)
-        columns, keys = ", ".join(f'"{name}"' for name in schema), ", ".join(PRIMARY_KEYS[row_type])
-        frame = self.frame(f"SELECT {columns} FROM {table_of(row_type)} ORDER BY {keys}")
+        columns, keys = ", ".join(f'"{name}"' for name in schema), ", ".join(TABLES[row_type].key)
+        frame = self.frame(f"SELECT {columns} FROM {TABLES[row_type].name} ORDER BY {keys}")
         # In one piece: how DuckDB cut it would show in a Parquet file's row groups.
         return frame.cast(pl.Schema(schema)).rechunk()
 

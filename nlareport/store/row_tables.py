@@ -1,10 +1,9 @@
-"""Row types and tables, one to one: names, keys, and how a value looks on either side.
+"""Turns rows into frames and records of the database into rows: column types, and how a value looks on either side.
 
-Enters a row dataclass or a record of the database; leaves the other. Knows no file and no connection.
+Knows no file and no connection.
 """
 
 import json
-import re
 import types
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
@@ -17,54 +16,7 @@ import polars as pl
 
 from nlareport.errors import RowRefused
 from nlareport.ports import Row
-from nlareport.rows.cell_rows import AblationCell, Baseline, Cell, Effect, LearningCurve, Measure, SubsetRange
-from nlareport.rows.item_rows import (
-    Ablation,
-    Activation,
-    Alignment,
-    AnswerMark,
-    Explanation,
-    Item,
-    NullScore,
-    Outlier,
-    PlainReading,
-    Resemblance,
-    Score,
-)
-from nlareport.rows.run_rows import Choice, Claim, Document, DocumentDigest, Making, Pair, Run, SelfTest
-
-PRIMARY_KEYS: dict[type, tuple[str, ...]] = {
-    Run: ("run_id",),
-    Pair: ("pair_id",),
-    Making: ("pair_id", "role", "kind"),
-    Choice: ("pair_id", "role", "topic"),
-    SelfTest: ("pair_id", "role", "test"),
-    Document: ("doc_id",),
-    DocumentDigest: ("doc_id",),
-    Item: ("item_id",),
-    Alignment: ("pair_id", "item_id"),
-    Explanation: ("source", "item_id"),
-    AnswerMark: ("source", "mark", "item_id"),
-    Score: ("source", "target", "item_id"),
-    NullScore: ("source", "target", "permutation", "item_id"),
-    Ablation: ("source", "target", "method", "item_id"),
-    PlainReading: ("target", "n_words", "item_id"),
-    Cell: ("source", "target", "subset"),
-    Baseline: ("source", "target", "method"),
-    LearningCurve: ("source", "target", "method", "n_items"),
-    AblationCell: ("source", "target", "method"),
-    Outlier: ("pair_id", "reason", "item_id"),
-    Activation: ("pair_id", "item_id"),
-    SubsetRange: ("target", "subset"),
-    Resemblance: ("source", "target", "item_id"),
-    Measure: ("source", "target", "measure"),
-    Effect: ("pair_id", "role"),
-    Claim: ("claim_id",),
-}
-"""Every row type of a run file, in the order tables are filled.
-
-A key ends in its item: an index whose keys begin alike for thousands of rows takes a third of the room.
-"""
+from nlareport.rows.declaration import TABLES
 
 ColumnTypes = Mapping[str, Any]
 """Column names and polars types; `Any` because beartype cannot check an annotation that names a polars type."""
@@ -77,11 +29,6 @@ POLARS_TYPES: dict[type, pl.DataType] = {
     datetime: pl.Datetime("us"),
     dict: pl.String(),
 }
-
-
-def table_of(row_type: type) -> str:
-    """The table of a row type: its class name in snake case, so `NullScore` gives `null_score`."""
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", row_type.__name__).lower()
 
 
 @cache
@@ -109,7 +56,9 @@ def frame_of(row_type: type, rows: Sequence[object]) -> pl.DataFrame:
     columns = {name: _encoded(encoder, [getattr(row, name) for row in rows]) for name, encoder in encoders.items()}
     frame = pl.DataFrame(columns, schema=frame_schema(row_type))
     for name in non_finite_columns(frame):
-        raise RowRefused(f"{table_of(row_type)}.{name}: a value is NaN or infinite; hand in None where there is none.")
+        raise RowRefused(
+            f"{TABLES[row_type].name}.{name}: a value is NaN or infinite; hand in None where there is none."
+        )
     return frame
 
 
@@ -136,7 +85,7 @@ def rows_of(row_type: type[Row], columns: Sequence[str], records: Iterable[Seque
 
 def sort_key(row: object) -> tuple[Any, ...]:
     """What a table is ordered by: the row's primary key."""
-    return tuple(getattr(row, name) for name in PRIMARY_KEYS[type(row)])
+    return tuple(getattr(row, name) for name in TABLES[type(row)].key)
 
 
 def _plain(hint: Any) -> tuple[type, bool]:

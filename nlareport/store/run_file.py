@@ -16,12 +16,14 @@ import duckdb
 
 from nlareport.files.atomic_files import clear_left_over, whole_file
 from nlareport.ports import Row
+from nlareport.rows.declaration import TABLES
 from nlareport.rows.run_rows import PairId, Run
 from nlareport.store import sql_files
 from nlareport.store.connections import connect, make_at, refuse_unusable_name
+from nlareport.store.migrations import create_tables
 from nlareport.store.reader import DuckDBReader
 from nlareport.store.refusals import reading, writing
-from nlareport.store.row_tables import PRIMARY_KEYS, column_types, frame_of, rows_of, table_of
+from nlareport.store.row_tables import column_types, frame_of, rows_of
 
 BLOCK_SIZE = 16_384
 """Bytes. The smallest DuckDB knows: a published run file travels to readers' browsers and is mostly small tables."""
@@ -97,13 +99,13 @@ class RunFile:
     def rows(self, row_type: type[Row]) -> list[Row]:
         """Every row of a table, ordered by primary key."""
         columns = ", ".join(f'"{name}"' for name in _columns(row_type))
-        keys = ", ".join(PRIMARY_KEYS[row_type])
-        records = self._fetch(f"SELECT {columns} FROM {table_of(row_type)} ORDER BY {keys}")
+        keys = ", ".join(TABLES[row_type].key)
+        records = self._fetch(f"SELECT {columns} FROM {TABLES[row_type].name} ORDER BY {keys}")
         return rows_of(row_type, _columns(row_type), records)
 
     def count(self, row_type: type) -> int:
         """How many rows a table holds."""
-        return int(self._fetch(f"SELECT count(*) FROM {table_of(row_type)}")[0][0])
+        return int(self._fetch(f"SELECT count(*) FROM {TABLES[row_type].name}")[0][0])
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -170,7 +172,7 @@ class RunFile:
         """
         with self.transaction():
             for row_type, rows in tables.items():
-                self._execute(f"DELETE FROM {table_of(row_type)}")
+                self._execute(f"DELETE FROM {TABLES[row_type].name}")
                 self._insert("INSERT", rows)
 
     def item_ids_without_alignment(self, pair_id: PairId) -> list[int]:
@@ -197,7 +199,7 @@ class RunFile:
             return
         frame = frame_of(type(rows[0]), rows)
         self._connection.register("incoming_rows", frame)
-        self._execute(f"{verb} INTO {table_of(type(rows[0]))} BY NAME SELECT * FROM incoming_rows")
+        self._execute(f"{verb} INTO {TABLES[type(rows[0])].name} BY NAME SELECT * FROM incoming_rows")
         # Only after success: in a refused transaction nothing more may be said, and the next frame takes its name.
         self._connection.unregister("incoming_rows")
 
@@ -225,7 +227,7 @@ def _fill(aside: Path, path: Path, run: Run, groups: Sequence[Sequence[object]])
     try:
         run_file = RunFile(connection, path)
         with run_file.transaction():
-            connection.execute(sql_files.schema())
+            create_tables(connection)
             run_file.append_all([run], *groups)
         connection.execute("CHECKPOINT run_file")
     finally:

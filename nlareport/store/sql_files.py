@@ -1,8 +1,8 @@
 """Finds the SQL files of named queries: one query a file, its name the query's name.
 
 They are in the folder ``sql``, audits in a folder of it; those that check a claim are in ``nlareport/claims``, where
-``ID.sql`` is the query ``claim_ID``. The head of each file is a comment: purpose, parameters, row type. `schema` is not
-a query and is not listed.
+``ID.sql`` is the query ``claim_ID``. The head of each file is a comment: purpose, parameters, row type. The schema is
+`migrations.py`'s business.
 """
 
 import difflib
@@ -22,17 +22,6 @@ CATALOG = (SQL_FOLDER / "opening" / "catalog.sql").read_text(encoding="utf-8")
 """The query that lists what a database file brings along; not among the named ones, which trust the file."""
 
 
-def schema() -> str:
-    """The statements that make an empty run file's tables and views."""
-    return (SQL_FOLDER / "schema.sql").read_text(encoding="utf-8")
-
-
-def tables_since(version: int) -> str:
-    """The statements that make those tables and views a run file of an older schema version lacks."""
-    # They stand between blank lines, so that each is a whole with its comments.
-    return "\n\n".join(block for block in schema().split("\n\n") if _since(block) > version)
-
-
 def console_text(name: str) -> str:
     """Statements that prepare the database of a browser's console."""
     return (SQL_FOLDER / "console" / f"{name}.sql").read_text(encoding="utf-8")
@@ -42,8 +31,7 @@ def query_names(folder: str | None = None) -> list[str]:
     """Names of the queries in alphabetical order; those of a folder such as `audits` as `audits/name`."""
     if folder:
         return [f"{folder}/{stem}" for stem in _stems(SQL_FOLDER / folder)]
-    own = [stem for stem in _stems(SQL_FOLDER) if stem != "schema"]
-    return sorted(own + [f"{CLAIM_PREFIX}{stem}" for stem in _stems(CLAIMS_FOLDER)])
+    return sorted(_stems(SQL_FOLDER) + [f"{CLAIM_PREFIX}{stem}" for stem in _stems(CLAIMS_FOLDER)])
 
 
 def query_text(name: str) -> str:
@@ -76,11 +64,6 @@ def query_purpose(name: str) -> str:
     head = takewhile(lambda line: line.startswith("--"), query_text(name).lstrip().splitlines())
     text = " ".join(line.removeprefix("--").strip() for line in head)
     return re.split(r"(?<=\.) (?=[A-Z])", text, maxsplit=1)[0]
-
-
-def _since(block: str) -> int:
-    said = re.match(r"-- Since schema version (\d+)\.", block)
-    return int(said[1]) if said else 1
 
 
 def _stems(folder: Traversable) -> list[str]:

@@ -3,25 +3,15 @@
 What imports hand over and exports start from.
 """
 
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import cast
 
 from nlareport.errors import RunFileTaken
-from nlareport.rows.cell_rows import AblationCell, Baseline, Cell, Effect, LearningCurve, Measure, SubsetRange
-from nlareport.rows.item_rows import (
-    Ablation,
-    Activation,
-    Alignment,
-    AnswerMark,
-    Explanation,
-    Item,
-    NullScore,
-    Outlier,
-    PlainReading,
-    Resemblance,
-    Score,
-)
-from nlareport.rows.run_rows import Choice, Claim, Document, DocumentDigest, Making, Pair, Run, SelfTest
+from nlareport.ports import Row
+from nlareport.rows.declaration import TABLES
+from nlareport.rows.run_rows import Run
 from nlareport.shown import shown
 from nlareport.store.row_tables import sort_key
 from nlareport.store.run_file import RunFile, create_run_file
@@ -32,35 +22,26 @@ class RunRows:
     """A run and all its rows, table by table, each ordered by primary key once read from a file."""
 
     run: Run
-    pairs: list[Pair]
-    makings: list[Making] = field(default_factory=list)
-    choices: list[Choice] = field(default_factory=list)
-    self_tests: list[SelfTest] = field(default_factory=list)
-    documents: list[Document] = field(default_factory=list)
-    document_digests: list[DocumentDigest] = field(default_factory=list)
-    items: list[Item] = field(default_factory=list)
-    alignments: list[Alignment] = field(default_factory=list)
-    explanations: list[Explanation] = field(default_factory=list)
-    answer_marks: list[AnswerMark] = field(default_factory=list)
-    scores: list[Score] = field(default_factory=list)
-    null_scores: list[NullScore] = field(default_factory=list)
-    ablations: list[Ablation] = field(default_factory=list)
-    plain_readings: list[PlainReading] = field(default_factory=list)
-    cells: list[Cell] = field(default_factory=list)
-    baselines: list[Baseline] = field(default_factory=list)
-    learning_curves: list[LearningCurve] = field(default_factory=list)
-    ablation_cells: list[AblationCell] = field(default_factory=list)
-    outliers: list[Outlier] = field(default_factory=list)
-    activations: list[Activation] = field(default_factory=list)
-    subset_ranges: list[SubsetRange] = field(default_factory=list)
-    resemblances: list[Resemblance] = field(default_factory=list)
-    measures: list[Measure] = field(default_factory=list)
-    effects: list[Effect] = field(default_factory=list)
-    claims: list[Claim] = field(default_factory=list)
+    tables: Mapping[type, Sequence[object]]
+    """The rows of every table but `run`, in the order of `TABLES`."""
 
-    def groups(self) -> list[list[object]]:
+    @classmethod
+    def gather(cls, run: Run, *groups: Sequence[object]) -> "RunRows":
+        """The run with groups of rows, each of one type; a table of which nothing is given is empty."""
+        given = {type(rows[0]): list(rows) for rows in groups if rows}
+        return cls(run, {row_type: given.get(row_type, []) for row_type in TABLES if row_type is not Run})
+
+    def of(self, row_type: type[Row]) -> list[Row]:
+        """The rows of one type."""
+        return list(cast(Sequence[Row], self.tables[row_type]))
+
+    def with_tables(self, tables: Mapping[type, Sequence[object]]) -> "RunRows":
+        """The same run with other rows in the tables given."""
+        return RunRows(self.run, {**self.tables, **tables})
+
+    def groups(self) -> list[Sequence[object]]:
         """The rows of every table but `run`."""
-        return [getattr(self, group.name) for group in fields(self) if group.name != "run"]
+        return list(self.tables.values())
 
 
 def read_run(path: Path) -> RunRows:
@@ -73,34 +54,8 @@ def read_run(path: Path) -> RunRows:
         RunFileBusy: another process holds it.
     """
     with RunFile.open_to_read(path) as stored:
-        return RunRows(
-            run=stored.run(),
-            pairs=stored.rows(Pair),
-            makings=stored.rows(Making),
-            choices=stored.rows(Choice),
-            self_tests=stored.rows(SelfTest),
-            documents=stored.rows(Document),
-            document_digests=stored.rows(DocumentDigest),
-            items=stored.rows(Item),
-            alignments=stored.rows(Alignment),
-            explanations=stored.rows(Explanation),
-            answer_marks=stored.rows(AnswerMark),
-            scores=stored.rows(Score),
-            null_scores=stored.rows(NullScore),
-            ablations=stored.rows(Ablation),
-            plain_readings=stored.rows(PlainReading),
-            cells=stored.rows(Cell),
-            baselines=stored.rows(Baseline),
-            learning_curves=stored.rows(LearningCurve),
-            ablation_cells=stored.rows(AblationCell),
-            outliers=stored.rows(Outlier),
-            activations=stored.rows(Activation),
-            subset_ranges=stored.rows(SubsetRange),
-            resemblances=stored.rows(Resemblance),
-            measures=stored.rows(Measure),
-            effects=stored.rows(Effect),
-            claims=stored.rows(Claim),
-        )
+        groups = [cast(Sequence[object], stored.rows(row_type)) for row_type in TABLES if row_type is not Run]
+        return RunRows.gather(stored.run(), *groups)
 
 
 def store_run(path: Path, rows: RunRows) -> bool:
@@ -136,7 +91,7 @@ def _same_run(wanted: Run, stored: Run) -> bool:
     return told_alike and all(key in stored.environment and stored.environment[key] == facts[key] for key in facts)
 
 
-def _holds(stored: list[object], wanted: list[object]) -> bool:
+def _holds(stored: Sequence[object], wanted: Sequence[object]) -> bool:
     """Whether every wanted row is stored; what an import left open may have been computed since."""
     by_key = {sort_key(row): row for row in stored}
     return all(

@@ -11,7 +11,7 @@ from nlareport.rows.cell_rows import AblationCell, Baseline, Cell, LearningCurve
 from nlareport.rows.item_rows import Alignment, Explanation, Finish, Item, Mark, NullScore, Score, stratum_of
 from nlareport.rows.run_rows import Document, Pair, PairId, Run
 from nlareport.stages.verbalize import judge_again
-from nlareport.store.connections import SCHEMA_VERSION
+from nlareport.store.migrations import SCHEMA_VERSION
 from nlareport.store.run_file import create_run_file
 from support.made_measures import measure_rows
 

@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 
 from nlareport.engines import EngineChoice, ModelOptions
+from nlareport.rows.run_rows import Pair
 from nlareport.run.pipeline import run_experiment
 from nlareport.run.request import RunRequest
 from nlareport.store.run_file import RunFile
@@ -96,7 +97,7 @@ def everything(db: Path) -> tuple[RunRows, dict[str, Any]]:
     """All rows but the time of creation, and all vectors beside the file."""
     rows = read_run(db)
     store = ActivationStore(db)
-    pair_ids = [pair.pair_id for pair in rows.pairs]
+    pair_ids = [pair.pair_id for pair in rows.of(Pair)]
     vectors: dict[str, Any] = {pair_id: store.read_activations(pair_id).vectors.tolist() for pair_id in pair_ids}
     for source in pair_ids:
         for target in pair_ids:

@@ -1,6 +1,5 @@
 """Runs to store: one written by hand, and strategies for any that the tables allow."""
 
-import re
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,15 +9,17 @@ import duckdb
 from hypothesis import strategies as st
 
 from nlareport.rows.cell_rows import AblationCell, Cell, LearningCurve
+from nlareport.rows.declaration import TABLES
 from nlareport.rows.item_rows import Ablation, Alignment, Explanation, Item, NullScore, PlainReading, Score
 from nlareport.rows.run_rows import Claim, Document, Pair, PairId, Run
 from nlareport.shown import printable
-from nlareport.store.bundle.bundle_tables import STEMS
 from nlareport.store.bundle.table_values import IN_ORDER, RANGES, Range
-from nlareport.store.connections import SCHEMA_VERSION
-from nlareport.store.row_tables import PRIMARY_KEYS, column_types, sort_key
-from nlareport.store.sql_files import tables_since
+from nlareport.store.migrations import SCHEMA_VERSION
+from nlareport.store.row_tables import column_types, sort_key
 from nlareport.store.whole_run import RunRows
+
+SCHEMAS = Path(__file__).parents[1] / "fixtures" / "schemas"
+"""The statements of each schema version as it was when files were first written under it."""
 
 QWEN, GEMMA = PairId("qwen7-L20"), PairId("gemma12-L32")
 
@@ -95,35 +96,43 @@ def an_explanation(item_id: int, source: PairId = QWEN, text: str | None = "") -
 
 def a_small_run() -> RunRows:
     """Two pairs, three items, something in most tables; an empty text, a missing one, and an unscored row."""
-    return RunRows(
-        run=a_run(),
-        pairs=[a_pair(GEMMA, ordinal=1), a_pair(QWEN, variance_nrm=0.75)],
-        documents=[Document(f"corpus:en:{k}", "corpus", k, 900) for k in range(3)],
-        items=[an_item(k, is_outlier=k == 1) for k in range(3)],
-        alignments=[an_alignment(k) for k in range(3)],
-        explanations=[an_explanation(0, text=""), an_explanation(1, text=None), an_explanation(2, text='"a",\nb')],
-        scores=[a_score(0), a_score(1, mse_nrm=None), a_score(2, mse_nrm=1 / 3)],
-        null_scores=[a_null_score(0)],
-        ablations=[Ablation(0, QWEN, QWEN, "words_shuffled", 0.75), Ablation(2, QWEN, QWEN, "words_shuffled", None)],
-        plain_readings=[PlainReading(0, QWEN, 8, 0.5), PlainReading(1, QWEN, 8, None)],
-        cells=[Cell(QWEN, QWEN, "all", 2, 1, 0.4, None, None, None, 0.4, 0.4, 0.0, None, 1.0)],
-        learning_curves=[LearningCurve(GEMMA, QWEN, "ridge", 2, 0.1, None, None)],
-        ablation_cells=[AblationCell(QWEN, QWEN, "words_shuffled", 0, 1, 0.1, None, None, 0.25, None, None)],
-        claims=[Claim("best", "qwen reads best", "matrix", True, {"fve": 0.4, "who": ["qwen"], "none": None})],
+    return RunRows.gather(
+        a_run(),
+        [a_pair(GEMMA, ordinal=1), a_pair(QWEN, variance_nrm=0.75)],
+        [Document(f"corpus:en:{k}", "corpus", k, 900) for k in range(3)],
+        [an_item(k, is_outlier=k == 1) for k in range(3)],
+        [an_alignment(k) for k in range(3)],
+        [an_explanation(0, text=""), an_explanation(1, text=None), an_explanation(2, text='"a",\nb')],
+        [a_score(0), a_score(1, mse_nrm=None), a_score(2, mse_nrm=1 / 3)],
+        [a_null_score(0)],
+        [Ablation(0, QWEN, QWEN, "words_shuffled", 0.75), Ablation(2, QWEN, QWEN, "words_shuffled", None)],
+        [PlainReading(0, QWEN, 8, 0.5), PlainReading(1, QWEN, 8, None)],
+        [Cell(QWEN, QWEN, "all", 2, 1, 0.4, None, None, None, 0.4, 0.4, 0.0, None, 1.0)],
+        [LearningCurve(GEMMA, QWEN, "ridge", 2, 0.1, None, None)],
+        [AblationCell(QWEN, QWEN, "words_shuffled", 0, 1, 0.1, None, None, 0.25, None, None)],
+        [Claim("best", "qwen reads best", "matrix", True, {"fve": 0.4, "who": ["qwen"], "none": None})],
     )
 
 
-def make_older(path: Path) -> None:
-    """Turns a run file into one of schema version 1, without what came later and scored as long ago."""
-    with duckdb.connect(str(path)) as connection:
-        for kind, name in re.findall(r"CREATE (TABLE|VIEW) (\w+)", tables_since(1)):
-            connection.execute(f"DROP {kind} {name}")
-        connection.execute("UPDATE run SET schema_version = 1")
+def make_older(path: Path, version: int = 1) -> None:
+    """Turns a run file into one of an earlier schema version, without what came later and scored as long ago."""
+    older = path.with_name(f"{path.name}.older")
+    with duckdb.connect(str(older)) as connection:
+        connection.execute((SCHEMAS / f"{version}.sql").read_text(encoding="utf-8"))
+        connection.execute(f"ATTACH '{path}' AS newer (READ_ONLY)")
+        tables = connection.execute(
+            "SELECT table_name, string_agg(column_name, ', ' ORDER BY column_index) FROM duckdb_tables() "
+            "JOIN duckdb_columns() USING (database_name, table_name) WHERE database_name <> 'newer' GROUP BY ALL"
+        ).fetchall()
+        for table, columns in tables:
+            connection.execute(f"INSERT INTO {table} ({columns}) SELECT {columns} FROM newer.{table}")
+        connection.execute(f"UPDATE run SET schema_version = {version}")
         connection.execute(
             """UPDATE run SET environment = json_merge_patch(environment, '{"scored": {"version": null}}')
             WHERE json_exists(environment, '$.scored')"""
         )
         connection.execute("""UPDATE run SET environment = json_merge_patch(environment, '{"answer_rule": null}')""")
+    older.replace(path)
 
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
@@ -199,17 +208,17 @@ def any_rows(row_type: type, max_size: int = 4) -> st.SearchStrategy[list[Any]]:
 
 
 @st.composite
-def any_runs(draw: st.DrawFn) -> dict[str, Any]:
-    """Any run with three pairs and five items, as arguments of `RunRows`.
+def any_runs(draw: st.DrawFn) -> tuple[Run, list[list[Any]]]:
+    """Any run with three pairs and five items, and the rows of each of its tables.
 
     Not as `RunRows`: beartype checks a list at a random place, and strategies must not touch chance.
     """
     pairs = [replace(draw(ANY[Pair]), pair_id=name) for name in PAIR_IDS]
     items = [replace(draw(ANY[Item]), item_id=k) for k in range(5)]
-    others = {stem: draw(MANY[row_type]) for row_type, stem in STEMS.items() if row_type is not Item}
+    others = [draw(MANY[row_type]) for row_type in TABLES if row_type not in (Run, Pair, Item)]
     run = replace(draw(ANY[Run]), schema_version=SCHEMA_VERSION)
-    return {"run": run, "pairs": sorted(pairs, key=sort_key), "items": items, **others}
+    return run, [sorted(pairs, key=sort_key), items, *others]
 
 
-ANY = {row_type: any_row(row_type) for row_type in PRIMARY_KEYS}
-MANY = {row_type: any_rows(row_type) for row_type in PRIMARY_KEYS}
+ANY = {row_type: any_row(row_type) for row_type in TABLES}
+MANY = {row_type: any_rows(row_type) for row_type in TABLES}

@@ -5,14 +5,13 @@ before the reader presses the button, and nothing, not even a query, reaches ano
 """
 
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from nlareport.ports import NamedQuery, PublicCopy, RunReader
-from nlareport.render.origins import Answer, Origin, ask
+from nlareport.render.origins import Origin, ask
 from nlareport.render.report_folder import ReportFolder
-from nlareport.render.site.reference import DictionaryColumn
+from nlareport.render.site.reference import DictionaryColumn, by_table
 from nlareport.render.template_environment import templates_folder
 from nlareport.render.text_tables import script_literal
 
@@ -83,7 +82,7 @@ def add_console(folder: ReportFolder, reader: RunReader, copy: PublicCopy, origi
         whole_bytes=whole.n_bytes + facts.n_bytes if whole else None,
         whole_first=whole is not None and whole.n_bytes <= AT_ONCE,
         groups=groups,
-        tables=_by_table(columns),
+        tables=[rows for _, rows in by_table(columns.rows)],
         columns=columns,
         licences=folder.shared_asset(LICENCES, _vendored(LICENCES)),
     )
@@ -143,7 +142,3 @@ def _starting_points(queries: list[NamedQuery], origins: list[Origin], reader: R
         }
         for query in queries
     }
-
-
-def _by_table(columns: Answer[DictionaryColumn]) -> list[list[DictionaryColumn]]:
-    return [list(rows) for _, rows in groupby(columns.rows, key=lambda column: column.table_name)]

@@ -15,6 +15,7 @@ import click
 from nlareport.errors import FolderOfOthers
 from nlareport.files.atomic_files import write_whole
 from nlareport.ports import RunReader
+from nlareport.rows.declaration import TABLES
 
 NOTE = "<!-- Made by `nlareport site`; do not edit. -->"
 
@@ -77,10 +78,16 @@ def data_dictionary(columns: Sequence[DictionaryColumn]) -> str:
         "worked out from the tables whenever they are asked, and not exported.",
         "What is not known, or does not apply, is NULL, and only in columns that say so; nothing is ever NaN.",
     ]
-    for table, found in groupby(columns, key=lambda column: column.table_name):
-        rows = list(found)
+    for table, rows in by_table(columns):
         lines += [f"## `{table}`", rows[0].table_comment, "\n".join(_column_table(rows))]
     return _page(lines)
+
+
+def by_table(columns: Iterable[DictionaryColumn]) -> list[tuple[str, list[DictionaryColumn]]]:
+    """Each table with its columns, in the order in which the row types are declared, and then each view."""
+    places = {declared.name: place for place, declared in enumerate(TABLES.values())}
+    ordered = sorted(columns, key=lambda column: places.get(column.table_name, len(places)))
+    return [(name, list(found)) for name, found in groupby(ordered, key=lambda column: column.table_name)]
 
 
 def query_catalogue(queries: Sequence[NamedQuery]) -> str:

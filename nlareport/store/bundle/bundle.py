@@ -12,10 +12,10 @@ import polars as pl
 from nlareport.errors import BundleInvalid
 from nlareport.files.written_folders import Terms, written_folder
 from nlareport.rows.item_rows import Item, Score, stratum_of
-from nlareport.rows.run_rows import Pair, PairId, Run
+from nlareport.rows.run_rows import Document, Pair, PairId, Run
 from nlareport.shown import listed
 from nlareport.store.bundle.bundle_formats import BundleFormat
-from nlareport.store.bundle.bundle_tables import STEMS, Faults, TableFile, read_table, write_table
+from nlareport.store.bundle.bundle_tables import BUNDLED, Faults, TableFile, read_table, write_table
 from nlareport.store.bundle.run_yaml import BundleRun, pair_ids, read_run_yaml, run_yaml
 from nlareport.store.published.published_run import document_of, import_published
 from nlareport.store.reader import DuckDBReader
@@ -41,7 +41,7 @@ def export_bundle(run_path: Path, out_dir: Path, bundle_format: BundleFormat, *,
     with DuckDBReader.open(run_path) as reader, written_folder(out_dir, terms) as place:
         description = place.file("run.yaml")
         description.write_text(bundle_description(reader), encoding="utf-8", newline="\n")
-        tables = [write_table(place.staged, row_type, reader.table(row_type), bundle_format) for row_type in STEMS]
+        tables = [write_table(place.staged, row_type, reader.table(row_type), bundle_format) for row_type in BUNDLED]
     return [out_dir / path.name for path in (description, *tables)]
 
 
@@ -84,7 +84,7 @@ def bundle_rows(folder: Path) -> RunRows:
     """
     faults = Faults()
     described = read_run_yaml(folder, faults)
-    tables = {row_type: read_table(folder, row_type, faults) for row_type in STEMS}
+    tables = {row_type: read_table(folder, row_type, faults) for row_type in BUNDLED}
     if not any((folder / f"scores.{ending}").exists() for ending in ("parquet", "csv", "jsonl")):
         faults.add(folder, "holds no scores.parquet, scores.csv or scores.jsonl; a bundle needs one.")
     _check_scores(tables[Score], faults)
@@ -102,14 +102,11 @@ def _assembled(folder: Path, described: BundleRun, tables: dict[type, TableFile]
         frames[Item] = _with_derived_columns(tables[Item].frame)
     if "fve_nrm" not in tables[Score].columns:
         frames[Score] = _with_fve_nrm(tables[Score].frame, described)
-    rows: dict[str, list[Any]] = {
-        STEMS[row_type]: rows_of(row_type, frame.columns, frame.rows()) for row_type, frame in frames.items()
-    }
-    if "documents" not in rows:
-        rows["documents"] = [
-            document_of(doc_id) for doc_id in dict.fromkeys(item.doc_id for item in rows.get("items", []))
-        ]
-    return RunRows(run=described.row(folder), pairs=described.pair_rows(), **rows)
+    groups: list[list[Any]] = [rows_of(row_type, frame.columns, frame.rows()) for row_type, frame in frames.items()]
+    if Document not in tables:
+        doc_ids: list[str] = frames[Item]["doc_id"].unique(maintain_order=True).to_list() if Item in frames else []
+        groups.append([document_of(doc_id) for doc_id in doc_ids])
+    return RunRows.gather(described.row(folder), described.pair_rows(), *groups)
 
 
 def _with_derived_columns(items: pl.DataFrame) -> pl.DataFrame:

@@ -1,6 +1,6 @@
-"""Tables of a bundle: which file holds which, and whether what it holds can be rows.
+"""Reads and writes the tables of a bundle, one file each, and says whether what a file holds can be rows.
 
-A file that enters leaves as a frame with every column of its row type, or as faults. What the rows of different
+A file that is read becomes a frame with every column of its row type, or a list of faults. What the rows of different
 tables say of each other is `bundle.py`'s business.
 """
 
@@ -12,53 +12,15 @@ import polars as pl
 import pyarrow as pa
 
 from nlareport.errors import BundleInvalid
-from nlareport.rows.cell_rows import AblationCell, Baseline, Cell, Effect, LearningCurve, Measure, SubsetRange
-from nlareport.rows.item_rows import (
-    Ablation,
-    Activation,
-    Alignment,
-    AnswerMark,
-    Explanation,
-    Item,
-    NullScore,
-    Outlier,
-    PlainReading,
-    Resemblance,
-    Score,
-)
-from nlareport.rows.run_rows import Choice, Claim, Document, DocumentDigest, Making, SelfTest
+from nlareport.rows.declaration import TABLES
+from nlareport.rows.item_rows import Item
 from nlareport.shown import brief, listed, shown
 from nlareport.store.bundle.bundle_formats import BundleFormat, read_columns, table_bytes
 from nlareport.store.bundle.table_values import UnfitValue, range_faults, without_noise
-from nlareport.store.row_tables import PRIMARY_KEYS, column_types, frame_schema, non_finite_columns
+from nlareport.store.row_tables import column_types, frame_schema, non_finite_columns
 
-STEMS: dict[type, str] = {
-    Making: "makings",
-    Choice: "choices",
-    SelfTest: "self_tests",
-    Document: "documents",
-    DocumentDigest: "document_digests",
-    Item: "items",
-    Alignment: "alignments",
-    Explanation: "explanations",
-    AnswerMark: "answer_marks",
-    Score: "scores",
-    NullScore: "null_scores",
-    Ablation: "ablations",
-    PlainReading: "plain_readings",
-    Cell: "cells",
-    Baseline: "baselines",
-    LearningCurve: "learning_curves",
-    AblationCell: "ablation_cells",
-    Outlier: "outliers",
-    Activation: "activations",
-    SubsetRange: "subset_ranges",
-    Resemblance: "resemblances",
-    Measure: "measures",
-    Effect: "effects",
-    Claim: "claims",
-}
-"""Name of the file, without its ending, that holds each table."""
+BUNDLED = [row_type for row_type, table in TABLES.items() if table.bundle]
+"""The row types whose tables are files of a bundle; of the others `run.yaml` tells."""
 
 MAY_BE_ABSENT: dict[type, set[str]] = {Item: {"doc_id", "stratum"}}
 """Columns that must hold a value in a run file but can be derived from the others on import."""
@@ -109,14 +71,15 @@ class Faults:
 
 def write_table(folder: Path, row_type: type, frame: pl.DataFrame, bundle_format: BundleFormat) -> Path:
     """The file one table of a bundle is written to."""
-    path = folder / f"{STEMS[row_type]}.{bundle_format}"
+    path = folder / f"{TABLES[row_type].bundle}.{bundle_format}"
     path.write_bytes(table_bytes(frame, bundle_format, _json_columns(row_type)))
     return path
 
 
 def read_table(folder: Path, row_type: type, faults: Faults) -> TableFile | None:
     """One table of a bundle; None when no file holds it, or when its faults make it useless."""
-    found = [path for ending in get_args(BundleFormat) if (path := folder / f"{STEMS[row_type]}.{ending}").exists()]
+    names = [f"{TABLES[row_type].bundle}.{ending}" for ending in get_args(BundleFormat)]
+    found = [path for name in names if (path := folder / name).exists()]
     if len(found) > 1:
         faults.add(found[0], f"stands beside {', '.join(p.name for p in found[1:])}; keep one of them.")
     if len(found) != 1:
@@ -159,9 +122,9 @@ def _check_values(path: Path, row_type: type, frame: pl.DataFrame, columns: list
         if strange:
             faults.add(path, f"{name} says {listed(strange)}; it must be one of {', '.join(allowed)}.")
     faults.lines.extend(f"{path}: {fault}" for fault in range_faults(row_type, frame))
-    keys = [name for name in PRIMARY_KEYS[row_type] if name in columns]
+    keys = [name for name in TABLES[row_type].key if name in columns]
     repeated = frame.filter(frame.select(keys).is_duplicated()) if keys and not frame.is_empty() else frame.clear()
-    if not repeated.is_empty() and keys == list(PRIMARY_KEYS[row_type]):
+    if not repeated.is_empty() and keys == list(TABLES[row_type].key):
         values = zip(keys, repeated.select(keys).row(0), strict=True)
         first = ", ".join(f"{name} {value if isinstance(value, int) else shown(value)}" for name, value in values)
         faults.add(path, f"{len(repeated)} rows repeat a key, such as {first}; keep one of each.")

@@ -16,7 +16,7 @@ from nlareport.rows.run_rows import Pair, PairId, Run, RunKind
 from nlareport.shown import shown
 from nlareport.store.bundle.bundle_tables import Faults
 from nlareport.store.bundle.table_values import NOISE, Scale, Variance, storable
-from nlareport.store.connections import OLDEST_SCHEMA_VERSION, SCHEMA_VERSION
+from nlareport.store.migrations import OLDEST_SCHEMA_VERSION, SCHEMA_VERSION
 from nlareport.store.row_tables import column_types
 
 MOST_RUN_YAML_BYTES = 4 * MOST_BYTES

@@ -14,7 +14,7 @@ from nlareport.rows.cell_rows import Cell
 from nlareport.rows.item_rows import Explanation, Item, Score, stratum_of
 from nlareport.rows.run_rows import Document, Pair, PairId, Run
 from nlareport.statistics.ceiling_fractions import with_ceiling_fractions
-from nlareport.store.connections import SCHEMA_VERSION
+from nlareport.store.migrations import SCHEMA_VERSION
 from nlareport.store.published.figures_file import PublishedFigures, PublishedSample, parse_published
 from nlareport.store.whole_run import RunRows, store_run
 
@@ -40,14 +40,14 @@ def published_rows(path: Path) -> RunRows:
     text = yaml_text(path, PublishedFiguresInvalid, "Give the path of a figures file, or of a bundle's folder.")
     figures = parse_published(text, path)
     items = {sample.item_id: _item(sample) for sample in figures.samples}
-    return RunRows(
-        run=_run(figures, text),
-        pairs=_pairs(figures),
-        documents=[document_of(doc_id) for doc_id in dict.fromkeys(item.doc_id for item in items.values())],
-        items=list(items.values()),
-        explanations=_explanations(figures),
-        scores=_scores(figures),
-        cells=_cells(figures),
+    return RunRows.gather(
+        _run(figures, text),
+        _pairs(figures),
+        [document_of(doc_id) for doc_id in dict.fromkeys(item.doc_id for item in items.values())],
+        list(items.values()),
+        _explanations(figures),
+        _scores(figures),
+        _cells(figures),
     )
 
 

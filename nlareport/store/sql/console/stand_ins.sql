@@ -1,5 +1,5 @@
 -- What the report's queries need of DuckDB's JSON extension, which the engine in the browser comes without.
--- Beside the tables of schema.sql the console has environment_fact, the answer of the query environment_facts.
+-- Next to the tables of a run file the console has environment_fact, the answer of the query environment_facts.
 CREATE TABLE environment_fact (key VARCHAR, value VARCHAR);
 COMMENT ON TABLE environment_fact IS 'run.environment, one fact a row: the engine in the browser reads no JSON.';
 COMMENT ON COLUMN environment_fact.key IS 'Path of the fact, such as substrate.docs.';
