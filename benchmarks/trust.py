@@ -19,7 +19,7 @@ from jaxtyping import Int64
 
 from nlareport.backends import load_engines
 from nlareport.batches import ActivationBatch
-from nlareport.engines import EngineChoice, EngineSettings
+from nlareport.engine_options import EngineChoice, EngineSettings
 from nlareport.executors.local import LocalExecutor
 from nlareport.experiment import parse_experiment
 from nlareport.rows.cell_rows import CellKey

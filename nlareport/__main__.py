@@ -1,6 +1,6 @@
-"""``python -m nlareport``, and the console script: what is true of the process before and after the command line.
+"""Entry point of ``python -m nlareport`` and the console script: signals before the command line, output after it.
 
-Nothing heavy is imported before an interrupt is answered in a sentence.
+Nothing heavy is imported before an interrupt can be answered in a sentence.
 """
 
 import os
@@ -13,7 +13,7 @@ def main() -> None:
     """Runs the command line; a stop by Ctrl-C, by `kill` or by a terminal that goes away ends it the same way."""
     try:
         for name in ("SIGTERM", "SIGHUP"):
-            # Whoever ignores a signal, as nohup does, means it.
+            # A signal that is ignored, as under nohup, stays ignored.
             if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) is signal.SIG_DFL:
                 signal.signal(getattr(signal, name), signal.default_int_handler)
         from nlareport.cli import main as command_line
@@ -29,7 +29,7 @@ def main() -> None:
 
 
 def _drop_unwritable(stream: object) -> None:
-    """Lets go of output that cannot be written, or Python would complain of it once more at the very end."""
+    """Discards output that cannot be written, or Python would complain of it again at exit."""
     try:
         if stream is not None:
             stream.flush()  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""Arrays and texts in flight between rooms: what a tokenizer, a verbalizer or a batch of vectors hands on."""
+"""Arrays and texts passed between stages and models: documents, tokenizations, completions, batches of vectors."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from nlareport.rows.run_rows import PairId
 
 @dataclass(frozen=True, slots=True)
 class SourceDocument:
-    """One document as the corpus hands it over."""
+    """One document of the corpus."""
 
     doc_id: str
     """``corpus:split:index``; it seeds the document's own sampling."""
@@ -61,7 +61,7 @@ class ReadingLimits:
 
 
 UNREAD = float("-inf")
-"""Stands in every place of a reconstruction whose text the reconstructor cannot read; no model gives that."""
+"""Fills the reconstruction of a text that the reconstructor cannot read; no model returns this value."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from nlareport import __version__
-from nlareport.cli_options import NamesOnUse, device_type, model_options
+from nlareport.cli_check import check
+from nlareport.cli_options import NamesOnUse, model_options
 from nlareport.cli_pairs import pairs
 from nlareport.terminal import (
     FileArgument,
@@ -25,12 +26,12 @@ from nlareport.terminal import (
 )
 
 if TYPE_CHECKING:
-    import nlareport.engines
+    import nlareport.engine_options
 
 force_option = click.option(
     "--force",
     is_flag=True,
-    help="Write also into a folder that is not empty: files that nlareport did not write are not replaced or removed.",
+    help="Write even if the folder is not empty; files that nlareport did not write are not replaced or removed.",
 )
 
 
@@ -58,7 +59,7 @@ def run(
     db: Path,
     limit: int | None,
     only: str | None,
-    models: "nlareport.engines.ModelOptions",
+    models: "nlareport.engine_options.ModelOptions",
     new_run: bool,
 ) -> None:
     """Compute everything of EXPERIMENT that the run file still lacks.
@@ -78,7 +79,9 @@ def run(
 
 @cli.command()
 @click.argument("file", type=RunFileArgument)
-@click.option("--out", type=FileArgument, required=True, help="Folder for the pages: new, empty or a former report's.")
+@click.option(
+    "--out", type=FileArgument, required=True, help="Folder for the pages: new, empty, or with an earlier report."
+)
 @force_option
 def render(file: Path, out: Path, force: bool) -> None:
     """Write the report of run FILE as static pages.
@@ -106,7 +109,7 @@ def site(config: Path) -> None:
 
 @cli.command()
 @click.argument("file", type=RunFileArgument, required=False)
-@click.option("--port", type=click.IntRange(0, 65_535), default=8000, show_default=True, help="0 takes a free one.")
+@click.option("--port", type=click.IntRange(0, 65_535), default=8000, show_default=True, help="0 for any free port.")
 def serve(file: Path | None, port: int) -> None:
     """Preview the report of run FILE, or without FILE the whole site, on 127.0.0.1 until Ctrl-C.
 
@@ -123,7 +126,7 @@ def serve(file: Path | None, port: int) -> None:
 
 @cli.command("import")
 @click.argument("path", type=FileArgument)
-@click.option("--db", type=RunFileArgument, required=True, help="Run file to make.")
+@click.option("--db", type=RunFileArgument, required=True, help="Run file to create.")
 def import_(path: Path, db: Path) -> None:
     """Turn published figures (YAML) or a bundle (folder) into a run file.
 
@@ -137,13 +140,15 @@ def import_(path: Path, db: Path) -> None:
 
 @cli.command()
 @click.argument("file", type=RunFileArgument)
-@click.option("--out", type=FileArgument, required=True, help="Folder for the bundle: new, empty or a former bundle's.")
+@click.option(
+    "--out", type=FileArgument, required=True, help="Folder for the bundle: new, empty, or with an earlier bundle."
+)
 @click.option(
     "--format", "format_", type=click.Choice(["parquet", "csv", "jsonl"]), default="parquet", show_default=True
 )
 @force_option
 def export(file: Path, out: Path, format_: Literal["parquet", "csv", "jsonl"], force: bool) -> None:
-    """Write run FILE as a bundle that other tools read and `import` takes back.
+    """Write run FILE as a bundle that other tools can read, and `import` too.
 
     Example: nlareport export runs/pocket.duckdb --out pocket-bundle --format csv
     """
@@ -161,11 +166,11 @@ def export(file: Path, out: Path, format_: Literal["parquet", "csv", "jsonl"], f
     type=click.Choice(["table", "csv", "json", "md"]),
     default="table",
     show_default=True,
-    help="csv and json hold every text as it is: a spreadsheet runs cells that begin with =, + or @. table and md are "
-    "to be looked at, and cut long texts.",
+    help="csv and json keep every text as it is (a spreadsheet runs cells that begin with =, + or @); table and md are "
+    "for reading, and shorten long texts.",
 )
-@click.option("--param", "parameters", multiple=True, metavar="NAME=VALUE", help="Value of a query's $NAME.")
-@click.option("--list", "list_", is_flag=True, help="Name the queries there are.")
+@click.option("--param", "parameters", multiple=True, metavar="NAME=VALUE", help="Value for a query's $NAME.")
+@click.option("--list", "list_", is_flag=True, help="List the named queries.")
 def query(file: Path, name_or_sql: str | None, format_: str, parameters: tuple[str, ...], list_: bool) -> None:
     """Run a named query, or read-only SQL, on run FILE.
 
@@ -189,14 +194,16 @@ def query(file: Path, name_or_sql: str | None, format_: str, parameters: tuple[s
 @cli.command()
 @click.argument("a", type=RunFileArgument)
 @click.argument("b", type=RunFileArgument)
-@click.option("--out", type=FileArgument, help="Folder for a page that shows the same: new, empty or a former one's.")
+@click.option(
+    "--out", type=FileArgument, help="Folder for a page with the comparison: new, empty, or with an earlier one."
+)
 @click.option(
     "--format",
     "format_",
     type=click.Choice(["table", "csv", "json", "md"]),
     default="table",
     show_default=True,
-    help="csv holds the cells alone, every text as it is.",
+    help="csv has only the cells, every text as it is.",
 )
 @force_option
 def diff(a: Path, b: Path, out: Path | None, format_: str, force: bool) -> None:
@@ -213,85 +220,7 @@ def diff(a: Path, b: Path, out: Path | None, format_: str, force: bool) -> None:
         say(f"Open {page.resolve()}", err=True)
 
 
-@cli.command()
-@click.argument("file", type=RunFileArgument)
-@click.option(
-    "--against", type=RunFileArgument, help="An earlier run, or its published figures (YAML), to be replicated."
-)
-@click.option(
-    "--tolerance",
-    type=click.FloatRange(min=0, min_open=True),
-    default=0.05,
-    show_default=True,
-    help="How far fve_nrm may be from the earlier run's. A cell is replicated when the whole 95% interval of the "
-    "difference lies within it, not replicated when it lies wholly beyond, else undecided.",
-)
-@click.option(
-    "--prose",
-    type=FileArgument,
-    help="A Markdown page whose numbers are looked up in the run; code, links and numbers within names are skipped. "
-    "A number is confirmed when a figure rounds to it, whatever the sentence says of it; contradicted only when a cell "
-    "(A → B) stands before it, or a word such as documents or seed beside it, and the run has another value.",
-)
-@click.option(
-    "--golden",
-    type=FileArgument,
-    help="Scores recorded of single places, to be measured again: a golden file (YAML), or a transcript of the public "
-    "release (TXT). FILE is then an experiment (YAML) or a run of it, whose pairs are opened.",
-)
-@click.option("--pair", metavar="PAIR_ID", help="With --golden: only this pair.")
-@click.option(
-    "--device",
-    type=device_type,
-    default="auto",
-    help="With --golden: where the models run.",
-)
-@click.option("--texts", is_flag=True, help="With --golden: have the pair's AV write of every place too.")
-@click.option(
-    "--record",
-    is_flag=True,
-    help="With --golden: write what is measured into that file. A case without an explanation gets the pair's own.",
-)
-@click.pass_context
-def check(
-    context: click.Context,
-    file: Path,
-    against: Path | None,
-    tolerance: float,
-    prose: Path | None,
-    golden: Path | None,
-    pair: str | None,
-    device: str,
-    texts: bool,
-    record: bool,
-) -> None:
-    """Audit run FILE (or published figures), re-check every claim in its report, and list what is wrong.
-
-    Example: nlareport check runs/18.duckdb --against data/published/18-cross-family.yaml --prose page.md
-    """
-    from nlareport.engines import ModelOptions
-    from nlareport.render.check_text import check_lines
-    from nlareport.review.check import check_run
-    from nlareport.review.golden import GoldenRequest, check_against_golden, record_golden
-
-    if golden is None and (pair is not None or record or texts):
-        raise click.UsageError("--pair, --texts and --record go with --golden.")
-    if golden is not None and (against is not None or prose is not None):
-        raise click.UsageError("--golden opens models, --against and --prose a run: check one after the other.")
-    if golden is None:
-        found = check_run(file, against, prose, tolerance)
-    else:
-        with ProgressLine() as progress:
-            request = GoldenRequest(file, golden, pair, ModelOptions(device=device), texts)
-            found = record_golden(request, progress) if record else check_against_golden(request, progress)
-    for line in check_lines(found, str(prose)):
-        say(line)
-    for fault in found.faults:
-        say(f"nlareport: {file}: {fault}", err=True)
-    if found.faults:
-        context.exit(1)
-
-
+cli.add_command(check)
 cli.add_command(pairs)
 name_variables(cli, "NLAREPORT")
 

@@ -13,7 +13,7 @@ import click
 from nlareport.errors import EngineUnfit, EngineUnknown
 
 if TYPE_CHECKING:
-    import nlareport.engines
+    import nlareport.engine_options
 
 device_type = click.Choice(["auto", "cpu", "cuda"])
 
@@ -65,9 +65,9 @@ def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
     )
     @wraps(command)
     def with_models(
-        *arguments: Any, device: str, engines: "nlareport.engines.EngineChoice", executor: str, **rest: Any
+        *arguments: Any, device: str, engines: "nlareport.engine_options.EngineChoice", executor: str, **rest: Any
     ) -> Any:
-        from nlareport.engines import ModelOptions
+        from nlareport.engine_options import ModelOptions
 
         return command(*arguments, models=ModelOptions(engines, device, executor), **rest)
 
@@ -76,9 +76,9 @@ def model_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def _parse_engines(
     context: click.Context, parameter: click.Parameter, values: Sequence[str]
-) -> "nlareport.engines.EngineChoice":
+) -> "nlareport.engine_options.EngineChoice":
     from nlareport.backends import refuse_unknown
-    from nlareport.engines import EngineChoice
+    from nlareport.engine_options import EngineChoice
 
     try:
         choice = EngineChoice.parse(values)

@@ -13,7 +13,7 @@ from nlareport.errors import PairsDisagree
 from nlareport.terminal import FileArgument, ProgressLine, RunFileArgument, say
 
 if TYPE_CHECKING:
-    import nlareport.engines
+    import nlareport.engine_options
 
 
 @click.group()
@@ -23,7 +23,7 @@ def pairs() -> None:
 
 @pairs.command("list")
 def pairs_list() -> None:
-    """Name the pocket pairs.
+    """List the pocket pairs.
 
     Example: nlareport pairs list
     """
@@ -36,7 +36,7 @@ def pairs_list() -> None:
 @pairs.command("build")
 @click.argument("pair_id", required=False)
 def pairs_build(pair_id: str | None) -> None:
-    """Make checkpoint directories of PAIR_ID, or of every pair, in the cache.
+    """Build the checkpoints of PAIR_ID, or of every pair, in the cache.
 
     Example: nlareport pairs build smollm2-L20
     """
@@ -51,11 +51,18 @@ def pairs_build(pair_id: str | None) -> None:
 
 @pairs.command("verify")
 @click.argument("pair_id", nargs=-1)
-@click.option("--against", type=RunFileArgument, help="Recorded run file.  [default: data/pocket.duckdb]")
-@click.option("--experiment", type=FileArgument, help="How it was made.  [default: data/experiments/pocket.yaml]")
+@click.option(
+    "--against", type=RunFileArgument, help="Recorded run file to compare with.  [default: data/pocket.duckdb]"
+)
+@click.option(
+    "--experiment", type=FileArgument, help="Experiment it was computed from.  [default: data/experiments/pocket.yaml]"
+)
 @model_options
 def pairs_verify(
-    pair_id: tuple[str, ...], against: Path | None, experiment: Path | None, models: "nlareport.engines.ModelOptions"
+    pair_id: tuple[str, ...],
+    against: Path | None,
+    experiment: Path | None,
+    models: "nlareport.engine_options.ModelOptions",
 ) -> None:
     """Build PAIR_IDs, or every pair, again and compare what they score with a recorded run.
 
@@ -79,7 +86,9 @@ def pairs_verify(
 
 @pairs.command("train")
 @click.argument("pair_id")
-@click.option("--out", type=FileArgument, default=Path("data/pairs"), show_default=True, help="Folder for adapters.")
+@click.option(
+    "--out", type=FileArgument, default=Path("data/pairs"), show_default=True, help="Folder for the adapters."
+)
 @click.option("--continue", "goes_on", is_flag=True, help="Train the adapters in --out for one more round.")
 def pairs_train(pair_id: str, out: Path, goes_on: bool) -> None:
     """Train PAIR_ID from the base model; resumes where it was stopped.

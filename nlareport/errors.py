@@ -1,7 +1,7 @@
-"""Every way nlareport refuses, each named as a sentence.
+"""Error classes of nlareport, one for every reason to refuse, each named like a sentence.
 
-An error says what is wrong, with which thing, and what to do next. The command line turns it into one line and
-an exit code; nothing else catches these.
+A message says what is wrong, with which thing, and what to do next. The command line turns it into one line and an exit
+code.
 """
 
 
@@ -14,15 +14,15 @@ class ExperimentInvalid(NlareportError):
 
 
 class CheckpointMissing(NlareportError):
-    """A checkpoint directory or one of the files its contract asks for is not there."""
+    """A checkpoint directory or one of the files its contract requires is not there."""
 
 
 class CheckpointInvalid(NlareportError):
-    """A sidecar does not say what the contract asks for."""
+    """A sidecar does not say what the contract requires."""
 
 
 class CheckpointDamaged(NlareportError):
-    """A file of a checkpoint cannot be read as what it is: cut, empty, of wrong types, or leading elsewhere."""
+    """A file of a checkpoint is truncated, empty, of wrong types, or points elsewhere."""
 
 
 class CheckpointDrift(NlareportError):
@@ -58,7 +58,7 @@ class CheckpointChanged(NlareportError):
 
 
 class VectorsOfAnotherMaking(NlareportError):
-    """Vectors beside a run file were made by other checkpoints or with other settings than the run's."""
+    """Vectors in a run's folder were made by other checkpoints or with other settings than the run's."""
 
 
 class NonFiniteWeights(NlareportError):
@@ -114,7 +114,7 @@ class TooFewItems(NlareportError):
 
 
 class RunFileMissing(NlareportError):
-    """No run file stands at this path."""
+    """There is no run file at this path."""
 
 
 class RunFileUnreadable(NlareportError):
@@ -130,15 +130,15 @@ class RunFileBusy(NlareportError):
 
 
 class RunFileForeign(NlareportError):
-    """The run file holds a view, a macro, a table or anything else that nlareport did not make."""
+    """The run file holds a view, a macro, a table or anything else that nlareport did not create."""
 
 
 class RunFileForbidden(NlareportError):
-    """The system does not let us open the run file: no permission, no locks, too many open files."""
+    """The system does not allow opening the run file: no permission, no locks, too many open files."""
 
 
 class RunFileLogRefused(NlareportError):
-    """The write-ahead log beside a run file belongs to another file, or is damaged."""
+    """The write-ahead log of a run file belongs to another file, or is damaged."""
 
 
 class RunOfAnotherExperiment(NlareportError):
@@ -218,7 +218,7 @@ class RunFileUnwritable(FileUnwritable):
 
 
 class RunFileTaken(NlareportError):
-    """A run file with other content already stands where an import should go."""
+    """There is already a run file with other content where an import should go."""
 
 
 class RowRefused(NlareportError):
@@ -226,11 +226,11 @@ class RowRefused(NlareportError):
 
 
 class ActivationsDamaged(NlareportError):
-    """A Parquet file beside a run file is not what was written, or holds other columns than it should."""
+    """A Parquet file of a run is not what was written, or has other columns than it should."""
 
 
 class ActivationsUnreadable(NlareportError):
-    """A Parquet file beside a run file may be sound, but the disk, its permissions or the memory keep it from us."""
+    """A Parquet file of a run may be sound, but disk, permissions or memory prevent reading it."""
 
 
 class SiteBroken(NlareportError):
@@ -242,4 +242,4 @@ class PortUnusable(NlareportError):
 
 
 class PathUnreachable(NlareportError):
-    """The system does not even say what stands at a path."""
+    """The system does not even say what is at a path."""

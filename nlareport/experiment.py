@@ -1,6 +1,6 @@
-"""The experiment file: read once, checked whole, handed around as typed values.
+"""The experiment file (YAML): its keys, their defaults and limits, and how it is read and checked.
 
-Enters a YAML file; leaves an `Experiment`, or one error that lists every fault with file, key and what would be right.
+Returns an `Experiment`, or raises one error that lists every fault with file, key and what would be right.
 """
 
 from pathlib import Path
@@ -14,11 +14,11 @@ from nlareport.rows.ablation_methods import WHOLE_TEXT_METHODS, AblationMethod, 
 from nlareport.shown import printable
 
 FOLDERS_OF_A_RUN = {"documents", "reconstructions"}
-"""Names that stand beside the pairs' own folders in ``<run>.activations/``."""
+"""Folders in ``<run>.activations/`` other than the pairs' own."""
 
 
 class Section(BaseModel):
-    """A part of the file; a key it does not know is a fault, not a wish granted in silence."""
+    """A section of the file; an unknown key in it is a fault, not silently ignored."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -30,25 +30,25 @@ Index = Annotated[int, Field(ge=0, le=2**63 - 1)]
 
 
 def _no_folder(name: str) -> str:
-    """The name, unless a file system takes it for this folder or the one above."""
+    """The name, unless it means the current or the parent folder to a file system."""
     if name in {".", ".."}:
         raise ValueError("stands for a folder; choose another name")
     return name
 
 
 def _writing(name: str) -> str:
-    """The name, unless it holds characters nobody can see, so that two names may look alike."""
+    """The name, unless it holds invisible characters, with which two names may look alike."""
     if printable(name) != name or name != name.strip() or set(name) & {"\t", "\n"}:
         raise ValueError("holds control characters, invisible ones or spaces at an end; choose another name")
     return name
 
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$", max_length=100), AfterValidator(_no_folder)]
-"""What names a run or a pair of an experiment: it stands in addresses and in file names."""
+"""The name of a run or a pair of an experiment: it is used in addresses and file names."""
 
 ForeignName = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_no_folder), AfterValidator(_writing)]
-"""What names a run or a pair that was made elsewhere: any writing on one line. No file or address is named so as it
-is (`file_names`)."""
+"""The name of a run or a pair that was made elsewhere: any text on one line. Files and addresses use a form of it
+(`file_names`)."""
 
 
 class Series(Section):
@@ -89,7 +89,7 @@ class HuggingFaceCorpus(Indexed):
 
 
 class LocalCorpus(Indexed):
-    """A Parquet, JSONL or plain-text file; in plain text, documents stand between blank lines."""
+    """A Parquet, JSONL or plain-text file; in plain text, blank lines separate documents."""
 
     kind: Literal["local"]
     name: str
@@ -100,7 +100,7 @@ class LocalCorpus(Indexed):
 
 
 class PocketCorpus(Indexed):
-    """The news articles that come as a package, those no pocket pair was trained on."""
+    """The news articles that are installed as a package, those that no pocket pair was trained on."""
 
     kind: Literal["pocket"]
 
@@ -127,7 +127,7 @@ class Decoding(Section):
 
     max_new_tokens: int = Field(default=300, ge=1)
     stream: Stream = "float32"
-    """Numbers of the residual stream. `float32`: 32 bits where vectors enter at a norm of 1,000 or more or at their
+    """The dtype of the residual stream. `float32`: 32 bits where vectors enter at a norm of 1,000 or more or at their
     own, else the model's, which is `compute.dtype`. `model`: always the model's, as the public server computes."""
 
 
@@ -145,13 +145,13 @@ def overflow_advice(dtype: str) -> str:
 
 
 class Scoring(Section):
-    """Choices the protocol leaves open; the report states them."""
+    """Choices that the protocol leaves open; the report states them."""
 
     unclean: Literal["unscored", "raw", "penalty"] = "unscored"
     """`raw` scores the whole answer, `penalty` gives mse_nrm 2.0."""
     bootstrap_draws: int = Field(default=10_000, ge=100)
     variance: Literal["fixed", "resampled"] = "fixed"
-    """Whether V is drawn again with every bootstrap draw."""
+    """Whether V is recomputed on every bootstrap draw."""
     permutations: int = Field(default=1, ge=1)
 
 
@@ -174,15 +174,15 @@ class PairSpec(Section):
 
 
 def _known_method(name: str) -> str:
-    """The name of an ablation that there is."""
+    """The name, if there is such an ablation."""
     if name not in WHOLE_TEXT_METHODS and cut_of(name) is None:
         known = ", ".join(WHOLE_TEXT_METHODS)
-        raise ValueError(f"names no change of a text; there are {known}, first_N_tokens and last_N_tokens (N from 1)")
+        raise ValueError(f"is no ablation; choose from {known}, first_N_tokens and last_N_tokens (N from 1)")
     return name
 
 
 class Experiment(Section):
-    """Everything a run is made from."""
+    """Everything a run is computed from."""
 
     experiment: Name
     title: str
@@ -195,9 +195,9 @@ class Experiment(Section):
     ablations: list[Annotated[AblationMethod, AfterValidator(_known_method)]] = []
     """Changes made to explanations before they are read once more; none unless asked for."""
     ablation_items: int | None = Field(default=None, ge=2)
-    """How many items, the first of the run, have their explanations changed; None: all."""
+    """How many of the run's first items have their explanations changed; None: all."""
     plain_words: list[PositiveInt] = []
-    """How many of an item's last words reconstructors read in an explanation's place; none unless asked for."""
+    """How many of the last words before an item are read instead of an explanation; none unless asked for."""
     pairs: list[PairSpec] = Field(min_length=1)
 
     @model_validator(mode="after")
@@ -211,7 +211,7 @@ class Experiment(Section):
         if repeated := sorted({n for n in self.plain_words if self.plain_words.count(n) > 1}):
             raise ValueError(f"plain_words: {', '.join(map(str, repeated))} is listed twice; name every number once")
         if taken := sorted(FOLDERS_OF_A_RUN & set(pair_ids)):
-            raise ValueError(f"pairs: {', '.join(taken)} is a folder beside every run file; choose another pair_id")
+            raise ValueError(f"pairs: {', '.join(taken)} is a folder that every run has; choose another pair_id")
         if self.sampling.reference_pair not in pair_ids:
             raise ValueError(
                 f"sampling.reference_pair: {self.sampling.reference_pair!r} is none of the pairs "
@@ -230,10 +230,10 @@ def load_experiment(path: Path) -> Experiment:
 
 
 def experiment_text(path: Path) -> str:
-    """What stands in an experiment file.
+    """The text of an experiment file.
 
     Raises:
-        ExperimentInvalid: it is missing, no ordinary file, too large, or not UTF-8 text.
+        ExperimentInvalid: it is missing, not a regular file, too large, or not UTF-8 text.
     """
     return yaml_text(path, ExperimentInvalid, "Give the path of an experiment file.")
 

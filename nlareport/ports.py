@@ -1,6 +1,6 @@
-"""What the rooms ask of the outside, as protocols: models, tokenizers and a run file to read from.
+"""Protocols for what the package asks of the outside: tokenizers, models, executors, a run file to read, progress.
 
-Anything that answers these can stand in: Transformers on this machine, an inference server, a script in a test.
+Anything that has these methods will do: Transformers on this machine, an inference server, a script in a test.
 """
 
 from collections.abc import Callable, Generator, Iterable, Sequence
@@ -67,17 +67,17 @@ class Reconstructor(Protocol):
 
 @runtime_checkable
 class InBatches(Protocol):
-    """A model that answers several rows at once, fewer than it was asked to where memory ran out."""
+    """A model that answers several rows at once, and fewer of them where memory ran out."""
 
     @property
     def rows_that_fit(self) -> int | None:
-        """How many rows fit into memory at once; None while all that it was asked to take at once do."""
+        """How many rows fit into memory at once; None while as many do as it was made for."""
         ...
 
 
 @runtime_checkable
 class SelfTestingVerbalizer(Protocol):
-    """A verbalizer that can look into itself."""
+    """A verbalizer that can test itself."""
 
     def self_tests(self, vectors: Float[np.ndarray, "item d_model"]) -> list[Finding]:
         """What quick tests find; `vectors` are those that it verbalized last."""
@@ -86,7 +86,7 @@ class SelfTestingVerbalizer(Protocol):
 
 @runtime_checkable
 class SelfTestingReader(Protocol):
-    """An extractor or a reconstructor that can look into itself."""
+    """An extractor or a reconstructor that can test itself."""
 
     def self_tests(self, read: Any, vectors: Float[np.ndarray, "item d_model"]) -> list[Finding]:
         """What quick tests find; `vectors` are what it made of the token ids or texts that it `read`."""
@@ -130,7 +130,7 @@ class RunReader(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class NamedQuery:
-    """A query of the store as a reader may start from it."""
+    """A named query of the store, for readers to start from."""
 
     name: str
     purpose: str
@@ -138,14 +138,14 @@ class NamedQuery:
     parameters: list[str]
     """Names of its `$name`s, in alphabetical order."""
     needs_texts: bool
-    """It asks for contexts or explanations."""
+    """It reads contexts or explanations."""
     needs_json: bool
-    """It asks for what DuckDB has from its JSON extension."""
+    """It needs DuckDB's JSON extension."""
 
 
 @dataclass(frozen=True, slots=True)
 class PublicCopy:
-    """A run as others may take it away, and as their browser can be asked about it."""
+    """A run as readers can download it, and query it in their browser."""
 
     run_file: Path | None
     """A copy of the run file; None when it is too large to publish."""
@@ -166,7 +166,7 @@ class PublicCopy:
 
 @runtime_checkable
 class Progress(Protocol):
-    """Hears how far a stage is; says so to a person, or to nobody."""
+    """Is told how far a stage is, and shows it to a person or to nobody."""
 
     def stage(self, name: str, n_total: int, n_done: int) -> None:
         """A stage begins with `n_done` of `n_total` units already there."""

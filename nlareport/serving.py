@@ -1,8 +1,8 @@
-"""A preview of a folder of pages for the browsers of this machine, and for nothing else.
+"""Preview server: shows a folder of pages to browsers on this machine, and to nothing else.
 
-Takes a port, then a folder; answers GET and HEAD under its own names with the files of that folder. It lists nothing,
-follows no link out of the folder, and answers nobody who calls it by another host's name: a page from elsewhere whose
-name was made to lead here would otherwise read what is served.
+Takes a port, then a folder; answers GET and HEAD requests to its own host names with the files of that folder. It lists
+no directory, follows no link out of the folder, and refuses requests for another host name: a page from elsewhere whose
+name was made to resolve to this machine could otherwise read what is served.
 """
 
 import errno
@@ -24,10 +24,10 @@ from nlareport.errors import PortUnusable
 ADDRESS = "127.0.0.1"
 OWN_NAMES = (ADDRESS, "localhost")
 HTTP_PORT = 80
-"""The one port that a browser leaves out of a host's name."""
+"""The port that a browser leaves out of the Host header."""
 
 CONTENT_TYPES = {
-    # With nosniff a browser runs no script under another type, and what the system's own table says differs.
+    # With nosniff a browser runs no script of another type, and the system's own table differs between machines.
     "": "application/octet-stream",
     ".css": "text/css; charset=utf-8",
     ".html": "text/html; charset=utf-8",
@@ -42,10 +42,10 @@ CONTENT_TYPES = {
 
 
 class Preview:
-    """A port that is ours from the start, so that nothing is made for a preview nobody can open."""
+    """Holds a port from the start, so that no pages are rendered for a preview that cannot be opened."""
 
     def __init__(self, port: int) -> None:
-        """Takes the port; 0 takes a free one.
+        """Takes the port; 0 for any free one.
 
         Raises:
             PortUnusable: another process has it, or this user may not.
@@ -67,7 +67,7 @@ class Preview:
         return f"http://{ADDRESS}:{self._server.server_port}/"
 
     def show(self, folder: Path) -> None:
-        """Answers with the files of the folder until the process is interrupted."""
+        """Serves the files of the folder until the process is interrupted."""
         self._server.RequestHandlerClass = partial(_Files, directory=os.path.realpath(folder))
         with suppress(KeyboardInterrupt):
             self._server.serve_forever()
@@ -85,12 +85,12 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def server_bind(self) -> None:
-        # Without http.server's look-up of the machine's name, which may wait for a network.
+        # Without http.server's look-up of the machine's name, which may wait for the network.
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = ADDRESS, self.server_address[1]
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - as socketserver calls it
-        """Passes over browsers that went away; says anything else in one line."""
+        """Ignores browsers that went away; prints anything else in one line."""
         error = sys.exception()
         if not isinstance(error, (ConnectionError, TimeoutError)):
             print(f"nlareport: a request could not be answered ({error})", file=sys.stderr)
@@ -102,7 +102,7 @@ class _Files(SimpleHTTPRequestHandler):
     server_version, sys_version = "nlareport", ""
 
     def parse_request(self) -> bool:
-        """Whether there is a request that is for us."""
+        """Whether there is a request, and it is for this server."""
         if not super().parse_request():
             return False
         port = self.server.server_port
@@ -128,12 +128,12 @@ class _Files(SimpleHTTPRequestHandler):
         return None
 
     def guess_type(self, path: Any) -> str:
-        """The type by our own table first."""
+        """The type from `CONTENT_TYPES`, else the system's."""
         ending = os.path.splitext(path)[1].lower()
         return CONTENT_TYPES.get(ending) or mimetypes.guess_type(path)[0] or CONTENT_TYPES[""]
 
     def end_headers(self) -> None:
-        """What every answer says beside its own headers."""
+        """Adds the headers that every answer has."""
         self.send_header("X-Content-Type-Options", "nosniff")
         self.send_header("Referrer-Policy", "no-referrer")
         self.send_header("Cross-Origin-Resource-Policy", "same-origin")

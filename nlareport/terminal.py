@@ -1,4 +1,4 @@
-"""How commands take arguments and talk: safe text, a line for an error, a bar for a stage, a variable for an option."""
+"""Terminal output and arguments of commands: safe printing, one-line errors, progress bars, environment variables."""
 
 import errno
 import os
@@ -21,26 +21,26 @@ from nlareport.shown import printable
 QUIET_LINE_EVERY_S = 30
 
 TRACEBACK_VARIABLE = "NLAREPORT_TRACEBACK"
-"""Set to anything, an unforeseen error shows its traceback at once."""
+"""When this is set, an unexpected error shows its traceback at once."""
 
 EXIT_OUR_FAULT = 70
-"""Neither the data nor the environment: nlareport itself. As in sysexits.h."""
+"""The exit code for a fault of nlareport itself, not of data or environment; EX_SOFTWARE of sysexits.h."""
 
 OUTPUT_ENDED = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO, errno.EBADF)
-"""How a stream says that it takes no more; such an error names no file."""
+"""Errors of a stream that accepts no more output; such an error names no file."""
 
 
 ASCII_LINES = str.maketrans("┌┬┐╞╪╡└┴┘─═│┆…", "+++++++++-=||~")
 
 
 class _FileArgument(click.Path):
-    """A path that may or may not lead to something."""
+    """A path that may or may not exist."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The path.
 
         Raises:
-            PathUnreachable: the system refuses to say what stands there.
+            PathUnreachable: the system refuses to say what is there.
         """
         if str(value) == "" or value == Path(""):
             self.fail("is empty; give the path of a file or folder.", param, ctx)
@@ -55,7 +55,7 @@ class _FileArgument(click.Path):
 
 
 class _RunFileArgument(_FileArgument):
-    """The path of a run file; a link stands for what it leads to, beside which the vectors lie."""
+    """The path of a run file; a link is followed, because the vectors are stored next to the file it leads to."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The path, without a link at its end."""
@@ -71,16 +71,16 @@ RunFileArgument = _RunFileArgument(path_type=Path)
 
 
 def say(text: object, *, err: bool = False) -> None:
-    """Prints a line for a person; what strangers wrote in it moves no cursor."""
-    # Named here, or click takes a stream that knows ASCII alone for one that knows UTF-8.
+    """Prints a line for a person; text from elsewhere in it cannot move the cursor."""
+    # The stream is named, or click treats one that encodes ASCII alone as UTF-8.
     click.echo(printable(str(text)), file=sys.stderr if err else sys.stdout)
 
 
 def put_out(data: str, format_: str) -> None:
-    """Prints data: csv and json exactly when a file or program takes them, and safe to look at on a terminal."""
+    """Prints data: csv and json byte for byte into a file or pipe, and safe to look at on a terminal."""
     if format_ not in ("csv", "json") or _is_terminal(sys.stdout):
         data = _drawn(printable(data), getattr(sys.stdout, "encoding", None) or "utf-8")
-    # With colours: without, click takes out of the data what looks like one.
+    # With colours: without, click removes from the data whatever looks like a colour code.
     click.echo(data, file=sys.stdout, nl=format_ != "csv", color=True)
 
 
@@ -88,9 +88,9 @@ class OneLineErrors(click.Group):
     """Ends every command the same way: an error is a line on stderr and an exit code."""
 
     def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
-        """Runs the command line; what no command foresaw ends in a sentence too."""
+        """Runs the command line; an unexpected error ends in a sentence too."""
         for stream in (sys.stdout, sys.stderr):
-            # A stream that knows no ≥ shows \\u2265.
+            # A stream that cannot encode ≥ shows \\u2265.
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(errors="backslashreplace")
         try:
@@ -118,7 +118,7 @@ class OneLineErrors(click.Group):
 
 
 def _unforeseen(error: Exception) -> tuple[str, int]:
-    """The sentence and the exit code for an error that nobody translated."""
+    """The sentence and the exit code for an unexpected error."""
     if isinstance(error, MemoryError):
         return "there was not enough memory; close other programs, or use a machine with more.", 1
     if isinstance(error, OSError) and error.filename is None and error.errno in OUTPUT_ENDED:
@@ -128,7 +128,7 @@ def _unforeseen(error: Exception) -> tuple[str, int]:
 
 
 def _kept_traceback(error: Exception) -> str:
-    """Where the traceback is to be found, as the rest of a sentence."""
+    """Where to find the traceback, as the rest of a sentence."""
     facts = f"nlareport {__version__}, Python {platform.python_version()}, {platform.platform()}\n{sys.argv}\n"
     try:
         with tempfile.NamedTemporaryFile(
@@ -141,7 +141,7 @@ def _kept_traceback(error: Exception) -> str:
 
 
 def _with_variable(error: click.BadParameter) -> click.BadParameter:
-    """The error, with the name of the environment variable that the value came from, if it came from one."""
+    """The error, naming the environment variable that the value came from, if it came from one."""
     context, parameter = error.ctx, error.param
     if context is None or parameter is None or parameter.name is None:
         return error
@@ -152,7 +152,7 @@ def _with_variable(error: click.BadParameter) -> click.BadParameter:
 
 
 def _drawn(table: str, encoding: str) -> str:
-    """The table, its lines drawn with ASCII where the stream knows no others."""
+    """The table, its lines drawn in ASCII where the stream encodes no others."""
     try:
         table.encode(encoding)
     except UnicodeEncodeError:
@@ -168,10 +168,10 @@ def _is_terminal(stream: Any) -> bool:
 
 
 class ProgressLine:
-    """One bar for the current stage on a terminal; a line now and then where nobody watches."""
+    """Shows the current stage: a bar on a terminal, a line now and then in a log."""
 
     def __init__(self) -> None:
-        # Asked of the stream itself: FORCE_COLOR is about colours, and a log wants no bars.
+        # Asked of the stream itself: FORCE_COLOR is about colours, and a log needs no bars.
         self._shows_bar = _is_terminal(sys.stderr) and os.environ.get("TERM") != "dumb"
         self._console = Console(stderr=True, force_terminal=self._shows_bar)
         self._bar = Progress(
@@ -197,7 +197,7 @@ class ProgressLine:
         """A stage begins with `n_done` of `n_total` units already there."""
         if self._task is not None:
             self._bar.remove_task(self._task)
-        # What was there before counts as done but not as speed, or the remaining time would be a lie.
+        # What was there before counts as done but not towards speed, or the remaining time would be wrong.
         self._task = self._bar.add_task(printable(name), total=n_total, completed=n_done)
         self._name, self._n_total, self._n_done = name, n_total, n_done
         self._say()
@@ -217,7 +217,7 @@ class ProgressLine:
 
 
 def name_variables(group: click.Group, prefix: str) -> None:
-    """Gives every option its environment variable, spelled as the option is and not as Python calls its value."""
+    """Gives every option its environment variable, spelled like the option and not like its Python name."""
     for name, command in group.commands.items():
         start = f"{prefix}_{name.upper()}"
         if isinstance(command, click.Group):

@@ -164,7 +164,7 @@ def test_a_pair_may_not_take_the_name_of_a_folder_of_the_run(scripted: Path, tmp
     content = scripted_content(4)
     content["pairs"][1]["pair_id"] = "documents"
     line = refusal("run", write_experiment(tmp_path, content), "--db", tmp_path / "run.duckdb")
-    assert "documents is a folder beside every run file; choose another pair_id" in line
+    assert "documents is a folder that every run has; choose another pair_id" in line
 
 
 def test_a_missing_checkpoint_file_is_named(tiny: dict, tmp_path: Path) -> None:

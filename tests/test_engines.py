@@ -10,7 +10,7 @@ from support.scripted_runs import Silence, everything, request, run, scripted_co
 
 from nlareport.backends import ENGINES
 from nlareport.cli import cli
-from nlareport.engines import ChosenEngine, EngineChoice, ModelOptions
+from nlareport.engine_options import ChosenEngine, EngineChoice, ModelOptions
 from nlareport.errors import EngineUnfit, EngineUnknown, RunOfAnotherExperiment
 from nlareport.rows.cell_rows import Cell
 from nlareport.rows.item_rows import Explanation

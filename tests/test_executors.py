@@ -11,7 +11,7 @@ from support.scripted_runs import Silence, everything, run, scripted_content, wr
 
 from nlareport import executors
 from nlareport.cli import cli
-from nlareport.engines import EngineChoice, ModelOptions
+from nlareport.engine_options import EngineChoice, ModelOptions
 from nlareport.errors import ExecutorUnknown
 from nlareport.executors import executor_names, load_executor
 from nlareport.executors.local import LocalExecutor

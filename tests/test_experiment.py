@@ -113,10 +113,10 @@ def test_a_number_of_words_that_is_none_or_is_listed_twice_is_a_fault(numbers: l
     [
         (
             ["words_shuffled", "vowels_dropped"],
-            r"ablations\.1: names no change of a text; there are words_shuffled, quotes_kept, quotes_blanked, "
+            r"ablations\.1: is no ablation; choose from words_shuffled, quotes_kept, quotes_blanked, "
             r"digits_masked, first_N_tokens and last_N_tokens \(N from 1\); it says 'vowels_dropped'\.$",
         ),
-        (["first_0_tokens"], r"ablations\.0: names no change of a text.*it says 'first_0_tokens'"),
+        (["first_0_tokens"], r"ablations\.0: is no ablation.*it says 'first_0_tokens'"),
         (["words_shuffled", "words_shuffled"], "ablations: words_shuffled is listed twice; name every method once"),
     ],
 )

@@ -338,7 +338,7 @@ def test_cases_go_to_the_pairs_they_name() -> None:
 @pytest.mark.parametrize("options", [("--pair", "small"), ("--record",), ("--texts",)])
 def test_options_of_the_gate_want_it(options: tuple[str, ...], tmp_path: Path) -> None:
     result = check(tmp_path / "run.duckdb", *options)
-    assert (result.exit_code, "--pair, --texts and --record go with --golden." in result.stderr) == (2, True)
+    assert (result.exit_code, "--pair, --texts and --record need --golden." in result.stderr) == (2, True)
     both = check(tmp_path / "run.duckdb", "--golden", tmp_path / "g.yaml", "--prose", tmp_path / "page.md")
     assert both.exit_code == 2
 

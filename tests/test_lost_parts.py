@@ -15,7 +15,7 @@ from support.scripted_runs import everything, run, scripted_content, write_corpu
 from nlareport.batches import ActivationBatch
 from nlareport.cli import cli
 from nlareport.errors import ActivationsDamaged
-from nlareport.files.scratch_folders import HOST
+from nlareport.files.atomic_files import HOST
 from nlareport.rows.run_rows import PairId
 from nlareport.store.vectors.activations import ActivationStore
 from nlareport.store.vectors.parquet_parts import part_paths
@@ -62,7 +62,7 @@ def test_check_says_that_every_part_is_as_written(finished: Path) -> None:
     assert (result.exit_code, result.stderr) == (0, "")
     n_parts = len(list((finished / "run.activations").rglob("*.parquet")))
     assert result.stdout.splitlines()[-1] == (
-        f"Vectors and texts beside the run: {n_parts} files are byte by byte what was written."
+        f"Vectors and texts of the run: {n_parts} files are byte for byte what was written."
     )
 
 
@@ -116,7 +116,7 @@ def test_what_is_gone_beside_a_finished_run_is_computed_anew(
     remove(folder)
     told = check(folder)
     assert told.exit_code == 1
-    assert "are not there; run the experiment again, only they are computed anew." in told.stderr
+    assert "are not there; run the experiment again: only they are recomputed." in told.stderr
     assert not run(folder / "experiment.yaml", folder / "run.duckdb").endswith("nothing was missing")
     assert everything(folder / "run.duckdb") == everything(finished / "run.duckdb")
     assert check(folder).exit_code == 0
@@ -153,5 +153,5 @@ def test_parts_of_an_earlier_version_are_used_and_said_to_be_unchecked(finished:
         pl.read_parquet(path).write_parquet(path)
     result = check(folder)
     assert (result.exit_code, result.stderr) == (0, "")
-    assert " 2 carry no checksums, so nothing can be said of them" in result.stdout
+    assert " 2 have no checksums, so they cannot be checked" in result.stdout
     assert run(folder / "experiment.yaml", folder / "run.duckdb").endswith("nothing was missing")

@@ -14,7 +14,7 @@ from support.scripted_runs import everything, request, run, scripted_content, wr
 from support.tiny_runs import make_older
 
 from nlareport.cli import cli
-from nlareport.engines import EngineChoice
+from nlareport.engine_options import EngineChoice
 from nlareport.errors import (
     CorpusChanged,
     RunFileBusy,

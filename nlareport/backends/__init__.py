@@ -9,16 +9,8 @@ from dataclasses import replace
 from importlib import import_module
 from typing import Any, cast
 
-from nlareport.engines import (
-    METHODS_OF_ROLE,
-    ROLES,
-    ChosenEngine,
-    Engine,
-    EngineChoice,
-    EngineFacts,
-    Engines,
-    EngineSettings,
-)
+from nlareport.engine_options import ROLES, ChosenEngine, EngineChoice, EngineSettings
+from nlareport.engines import METHODS_OF_ROLE, Engine, EngineFacts, Engines
 from nlareport.errors import EngineUnfit, EngineUnknown
 
 ENGINES: Mapping[str, str] = {

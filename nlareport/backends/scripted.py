@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float
 
 from nlareport.batches import Completion, ReadingLimits, Tokenization
-from nlareport.engines import EngineSettings
+from nlareport.engine_options import EngineSettings
 from nlareport.experiment import PairSpec
 from nlareport.rows.run_rows import CheckpointRole, Choice, MakingKind
 

@@ -29,7 +29,7 @@ from nlareport.backends.transformers_writing import TransformersVerbalizer
 from nlareport.batches import ReadingLimits
 from nlareport.checkpoints.bos import refuse_missing_bos
 from nlareport.checkpoints.sidecar import Sidecar, read_sidecar
-from nlareport.engines import EngineSettings
+from nlareport.engine_options import EngineSettings
 from nlareport.errors import CheckpointDrift, NlareportError
 from nlareport.experiment import PairSpec
 from nlareport.models.checkpoint_files import refuse_damaged_weights

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from nlareport.backends import load_engines
 from nlareport.checkpoints.prompts import explanation_in
 from nlareport.checks import CheckReport, GoldenOutcome
-from nlareport.engines import ModelOptions
+from nlareport.engine_options import ModelOptions
 from nlareport.errors import GoldenInvalid
 from nlareport.experiment import Experiment, PairSpec, load_experiment
 from nlareport.files.atomic_files import write_whole

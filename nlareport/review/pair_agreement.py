@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from nlareport.engines import ModelOptions
+from nlareport.engine_options import ModelOptions
 from nlareport.errors import CorpusTooShort, ItemsMoved, PairNotRecorded
 from nlareport.ports import Progress
 from nlareport.rows.item_rows import Explanation, Item, Score

@@ -1,6 +1,6 @@
-"""Brings the answers of a run file that an earlier version began under the rule that answers are judged by now.
+"""Re-judges the answers in a run file of an earlier version by the rule that says today what a clean answer is.
 
-Nothing is computed for that: every answer is kept whole, and the rule asks for no more.
+No model is needed: every answer is stored whole, and the rule needs no more.
 """
 
 from dataclasses import replace
@@ -13,9 +13,9 @@ from nlareport.store.run_file import RunFile
 
 
 def judge_by_rule(run_file: RunFile, experiment: Experiment) -> None:
-    """Judges the run's answers again unless they were judged by this rule; one transaction, so all of them or none.
+    """Judges the run's answers again unless they were judged by this rule; all of them in one transaction, or none.
 
-    Where that changes an explanation, what was read of its text before is dropped, and the run is scored again.
+    Where that changes an explanation, ablations of its former text are dropped, and the run is scored again.
     """
     run = run_file.run()
     if run.environment.get("answer_rule") == ANSWER_RULE:

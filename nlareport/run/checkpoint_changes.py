@@ -1,6 +1,6 @@
-"""What changed between two halves of a run: checkpoints held against those it was begun with, and the sentence for it.
+"""Compares the checkpoints of a run with those it was begun with, and says in a sentence what changed.
 
-Enter rows of `Making`, those stored and those found now; leave what differs, in words. Pure.
+Takes rows of `Making`, those stored and those found now; returns what differs, in words. Pure.
 """
 
 from collections.abc import Iterable, Sequence
@@ -36,8 +36,8 @@ class Change:
     now: Making
 
     @property
-    def is_one(self) -> bool:
-        """Whether it is no longer what it was."""
+    def is_real(self) -> bool:
+        """Whether the digests differ."""
         return self.then.digest != self.now.digest
 
     def __str__(self) -> str:
@@ -46,23 +46,23 @@ class Change:
 
 
 def beginning(digest: str) -> str:
-    """Enough of a digest to tell it from another."""
+    """Enough of a digest to distinguish it from another."""
     return f"{digest[:DIGEST_BEGINNING]}…"
 
 
 def changes(stored: Iterable[Making], found: Iterable[Making]) -> list[Change]:
-    """What both know and say otherwise, in order of pair, role and kind.
+    """What both have and differs, in order of pair, role and kind.
 
     A chat template that renders the prompt as before has not changed.
     """
     before = {_key(row): row for row in stored}
     now = {_key(row): row for row in found}
     both = [Change(before[key], now[key]) for key in now if key in before]
-    same_prompts = {_owner(change) for change in both if change.then.kind == "prompt" and not change.is_one}
+    same_prompts = {_owner(change) for change in both if change.then.kind == "prompt" and not change.is_real}
     return [
         change
         for change in both
-        if change.is_one and not (change.then.kind == "chat_template" and _owner(change) in same_prompts)
+        if change.is_real and not (change.then.kind == "chat_template" and _owner(change) in same_prompts)
     ]
 
 
@@ -79,17 +79,17 @@ def named(found: Sequence[Change]) -> str:
 
 
 def advice(found: Sequence[Change]) -> str:
-    """What to do about changes, as a sentence."""
+    """A sentence that says what to do about changes."""
     changed = {(*_owner(change), change.then.kind) for change in found}
     for owner in {_owner(change) for change in found if change.then.kind == "prompt"}:
-        # A prompt that changed while none of its files did was rendered by a template that looks at the clock.
+        # When a prompt changed and none of its files did, its template reads the clock.
         if not {(*owner, kind) for kind in ("chat_template", "tokenizer", "sidecar")} & changed:
             return f"Its chat template may write the date: take that out of it and {START_OVER}."
     return f"Put back what was there, or {START_OVER}."
 
 
 def stored_weights(run: Run) -> list[Making]:
-    """What a run file of schema version 4 or earlier tells of its checkpoints once it was scored: their weights."""
+    """The digests of weights that a run file of schema version 4 or earlier has once it was scored."""
     checkpoints = run.environment.get("checkpoints")
     if run.kind != "computed" or not isinstance(checkpoints, dict):
         return []
@@ -103,7 +103,7 @@ def stored_weights(run: Run) -> list[Making]:
 
 
 def weights_by_pair(rows: Iterable[Making]) -> dict[str, dict[str, str]]:
-    """The digests of weights as ``run.environment`` states them: by pair, and then by role."""
+    """The digests of weights as ``run.environment`` has them: by pair, then by role."""
     stated: dict[str, dict[str, str]] = {}
     for row in rows:
         of_pair = stated.setdefault(row.pair_id, {})

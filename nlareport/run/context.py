@@ -1,4 +1,4 @@
-"""What every step is handed, and the ways in which steps cut rows and vectors to size."""
+"""The context every stage gets (`Work`), and how stages select rows, items and vectors from it."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -24,7 +24,7 @@ HasItem = TypeVar("HasItem", Item, Explanation)
 
 @dataclass(frozen=True)
 class Work:
-    """What every step is handed: the experiment, where results go, who computes, who watches."""
+    """What every stage gets: the experiment, where results go, what computes, who watches."""
 
     experiment: Experiment
     reference: PairSpec
@@ -43,7 +43,7 @@ class Work:
         return [(PairId(pair.pair_id), pair) for pair in self.experiment.pairs]
 
     def unscore(self) -> None:
-        """Has the run scored again: vectors that its scores rest on are about to be computed anew."""
+        """Marks the run as not scored: vectors that its scores rest on are about to be recomputed."""
         run = self.run_file.run()
         if "scored" in run.environment:
             kept = {name: fact for name, fact in run.environment.items() if name != "scored"}

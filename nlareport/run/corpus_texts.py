@@ -1,7 +1,7 @@
-"""Holds a corpus to the texts that items were drawn from, and gives those texts again.
+"""The texts that items were drawn from: reads them again, and refuses a corpus in which they changed.
 
-A run file keeps a digest of every document that was looked at. Files written before it did are compared by the length
-of each document and the tails of text that stand with its items, and gain the digests.
+A run file keeps a digest of every document that was looked at. Files of versions before that are compared by the length
+of each document and the context stored with its items, and gain the digests.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ from nlareport.store.run_file import RunFile
 
 
 def text_digest(document: SourceDocument) -> DocumentDigest:
-    """What a run file keeps of a document's text."""
+    """The digest of a document's text that a run file keeps."""
     # A lone surrogate, which JSON can spell, has no UTF-8 of its own.
     text = document.text.encode("utf-8", errors="surrogatepass")
     return DocumentDigest(document.doc_id, hashlib.sha256(text).hexdigest())
@@ -40,7 +40,7 @@ class KnownTexts:
     items: dict[str, list[Item]]
 
     def is_as_before(self, document: SourceDocument) -> bool:
-        """Whether a document, if it is known at all, has the text it had."""
+        """Whether a document is unknown or has the text it had."""
         known = self.documents.get(document.doc_id)
         if known is None:
             return True
@@ -88,7 +88,7 @@ def known_texts(run_file: RunFile) -> KnownTexts:
 def refuse_changed_corpus(run_file: RunFile, section: Corpus, folder: Path) -> None:
     """Pass when a corpus that is a file here still holds every document of the run as it was.
 
-    One that cannot be read is passed over: whoever needs it says so. A corpus on the hub is compared as it is read.
+    One that cannot be read is passed over: what needs it says so. A corpus on the hub is compared as it is read.
 
     Raises:
         CorpusChanged: it does not.
@@ -99,7 +99,7 @@ def refuse_changed_corpus(run_file: RunFile, section: Corpus, folder: Path) -> N
     with suppress(CorpusUnreadable):
         given = _given(known, corpus.read_documents(section, folder, held_out_articles))
         last = section.last_index
-        # A document behind an end that was drawn nearer is not asked for, and so not missed.
+        # A document beyond a last_index that was lowered is not asked for, and so not missed.
         asked = {
             doc_id
             for doc_id, row in known.documents.items()
@@ -154,8 +154,8 @@ def _read_again(work: Work, known: KnownTexts, doc_ids: set[str]) -> dict[str, S
 def _given(
     known: KnownTexts, documents: Iterable[SourceDocument], wanted: Iterable[str] | None = None
 ) -> dict[str, SourceDocument]:
-    """The documents of the run that a corpus gives, by `doc_id`; read no further than the last of those wanted."""
-    # A corpus on the hub may go on for long.
+    """The documents of the run that a corpus gives, by `doc_id`; reading ends after the last of those wanted."""
+    # A corpus on the hub may be very long.
     outstanding = set(known.documents if wanted is None else wanted)
     given: dict[str, SourceDocument] = {}
     for document in documents:

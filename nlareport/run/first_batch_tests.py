@@ -23,7 +23,7 @@ ADVICE = {
     "alone_equals_batch": "Set compute.batch_size to 1 in the experiment file, where nothing is padded, and run again.",
     "stop_ids": "Correct eos_token_id in the verbalizer's generation_config.json, or leave the pair out.",
 }
-"""What to do about a test that failed, where it is not to leave the pair out."""
+"""What to do about a failed test, other than to leave the pair out."""
 LEAVE_OUT = (
     "Leave the pair out of the experiment file, or use the release of Transformers its checkpoints are made for."
 )

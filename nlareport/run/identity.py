@@ -1,70 +1,45 @@
 """Describes a run before anything is computed: its row, its pairs, its conditions, and how two experiments differ.
 
-Takes an experiment and facts about the machine, returns a `Run` and its `Pair` rows. Pure.
+Takes an experiment and the open engines, returns a `Run` and its `Pair` rows. Pure.
 """
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from importlib.metadata import version
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from nlareport import __version__
 from nlareport.checkpoints.answers import ANSWER_RULE
 from nlareport.checkpoints.sidecar import Sidecar
-from nlareport.engines import EngineChoice
+from nlareport.engines import Engines
 from nlareport.experiment import Experiment
 from nlareport.rows.run_rows import Pair, PairId, Run
 
 RECORDED_LIBRARIES = ("numpy", "polars")
 """Libraries that every run computes with; the engines name theirs."""
 N_LATER = 20
-"""How many kinds of later conditions a run remembers."""
+"""How many later conditions a run remembers."""
 FREE_TO_CHANGE = ("title", "series", "scoring", "compute")
 """Sections that may change between two calls: what was computed stays right, or is only arithmetic to redo."""
 
 
-@runtime_checkable
-class Machine(Protocol):
-    """Where models run, and with what."""
-
-    @property
-    def choice(self) -> EngineChoice:
-        """The engine of each role."""
-        ...
-
-    @property
-    def device(self) -> str:
-        """Such as ``cpu``."""
-        ...
-
-    @property
-    def machine(self) -> Mapping[str, str | int]:
-        """What of it decides how sums are rounded."""
-        ...
-
-    @property
-    def libraries(self) -> Mapping[str, str]:
-        """The versions of the engines' libraries, by name."""
-        ...
-
-
-def conditions(experiment: Experiment, machine: Machine) -> dict[str, Any]:
+def conditions(experiment: Experiment, engines: Engines) -> dict[str, Any]:
     """The conditions that answers are computed under now: what may change from one start to the next."""
     return {
-        "device": machine.device,
-        **({"machine": dict(machine.machine)} if machine.machine else {}),
+        "device": engines.device,
+        **({"machine": engines.machine} if engines.machine else {}),
         "dtype": experiment.compute.dtype,
         "batch_size": experiment.compute.batch_size,
-        "libraries": {**machine.libraries, **{name: version(name) for name in RECORDED_LIBRARIES}},
+        "libraries": {**engines.libraries, **{name: version(name) for name in RECORDED_LIBRARIES}},
     }
 
 
 def with_later_conditions(environment: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
-    """The environment of a run that goes on under these conditions.
+    """The environment of a run that continues under these conditions.
 
-    Those it began under stay. Others are listed once each under ``later``, as far as they differ from those, the last
-    used at the end; of very many the last few.
+    Those it began under stay. Others are listed once each under ``later``, as far as they differ from those, in order
+    of first use; of very many only the last few are kept.
     """
     began, later = dict(environment), [dict(entry) for entry in environment.get("later", [])]
     other = {name: value for name, value in now.items() if began.get(name) != value}
@@ -74,7 +49,7 @@ def with_later_conditions(environment: Mapping[str, Any], now: Mapping[str, Any]
 
 
 def with_smaller_batches(environment: Mapping[str, Any], pair_id: str, role: str, n_rows: int) -> dict[str, Any]:
-    """The environment of a run one of whose models had memory for no more than `n_rows` at once.
+    """The environment of a run in which one model had memory for no more than `n_rows` at once.
 
     The smallest number stays, by pair and role under ``smaller_batches``: some texts were written in such batches.
     """
@@ -88,17 +63,17 @@ def describe_run(
     experiment: Experiment,
     text: str,
     schema_version: int,
-    machine: Machine,
+    engines: Engines,
     moment: datetime,
     special_ids: Collection[int],
 ) -> Run:
     """The row of a run that is begun at this moment; `special_ids` are those at which no position is drawn."""
     series = experiment.series
     environment = {
-        "engine": str(machine.choice),
-        **conditions(experiment, machine),
+        "engine": str(engines.choice),
+        **conditions(experiment, engines),
         "answer_rule": ANSWER_RULE,
-        # In one text: a list would be one fact for each.
+        # In one text: a list would become one fact for each.
         "special_ids": ", ".join(map(str, sorted(special_ids))),
     }
     return Run(
@@ -144,7 +119,7 @@ def describe_pairs(
 
 
 def with_geometry_of(stored: Pair | None, described: Pair) -> Pair:
-    """A pair as the experiment now describes it, with what was measured of it before."""
+    """A pair as the experiment now describes it, with what was already measured of it."""
     if stored is None:
         return described
     return replace(described, variance_nrm=stored.variance_nrm, mean_norm=stored.mean_norm)

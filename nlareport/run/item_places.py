@@ -1,6 +1,6 @@
-"""Where every pair's tokenization meets the items: in the reference's own cut the very token that was drawn.
+"""Locates items in every pair's tokenization; in the reference pair's own, an item is the very token that was drawn.
 
-Enters a `Work` and the texts of its documents; leaves token prefixes, each ending at its item.
+Takes a `Work` and the texts of its documents; returns token prefixes, each ending at its item.
 """
 
 from collections import defaultdict
@@ -30,7 +30,7 @@ class ItemPlaces:
         return tokenization.token_ids[: token_index + 1], char_error
 
     def _drawn_in(self, doc_id: str) -> dict[int, list[int]]:
-        # Items of one document follow each other, so the last one is all that is worth keeping.
+        # Items of one document follow each other, so only the last document is worth keeping.
         if self._drawn[0] != doc_id:
             found = sample.drawn_prefixes(self._texts[doc_id], self._items[doc_id], self._reference, self._sampling)
             self._drawn = (doc_id, found)

@@ -1,7 +1,7 @@
-"""What is read for every item, as digests: a vector is used only when it is of the very text that the run has.
+"""Digests of the text behind every vector: a vector is used only when it is of the very text that the run has.
 
-Enter rows of a run; leave one digest per item. An activation is of a document up to the item's end, a reconstruction
-of an explanation.
+Takes rows of a run; returns one digest per item. An activation is of a document up to the item's end, a reconstruction
+is of an explanation.
 """
 
 import hashlib
@@ -16,13 +16,13 @@ DIGEST_CHARACTERS = 16
 
 
 def activation_readings(items: Iterable[Item], documents: Iterable[DocumentDigest]) -> dict[int, str]:
-    """For every item a digest of its document and of its end there; none where the run file has no digest of it."""
+    """For every item a digest of its document and its end there; an item whose document has no digest is left out."""
     texts = {row.doc_id: row.text_sha256 for row in documents}
     return {item.item_id: _digest(f"{texts[item.doc_id]}:{item.char_end}") for item in items if item.doc_id in texts}
 
 
 def reconstruction_readings(explanations: Iterable[Explanation], unclean: Unclean) -> dict[int, str]:
-    """For every item of one source whose explanation can be read, a digest of the text that is."""
+    """For every item of one source whose explanation can be read, a digest of the text that is read."""
     return {row.item_id: _digest(text) for row in explanations if (text := scorable_text(row, unclean)) is not None}
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import cast
 
 from nlareport.backends.fingerprints import checkpoint_here, file_digests, weight_files
-from nlareport.engines import ROLES, Engines
+from nlareport.engine_options import ROLES
+from nlareport.engines import Engines
 from nlareport.errors import CheckpointChanged
 from nlareport.experiment import PairSpec
 from nlareport.files.user_cache import unread_bytes
@@ -19,7 +20,7 @@ from nlareport.run import checkpoint_changes, identity
 from nlareport.run.context import Work
 from nlareport.store.run_file import RunFile
 
-TOLD_FROM_BYTES = 1 << 30
+SHOWN_FROM_BYTES = 1 << 30
 """Reading less than this for a digest takes a second or two and needs no progress line."""
 MIB = 1 << 20
 
@@ -30,9 +31,9 @@ def found_making(engines: Engines, pairs: Sequence[PairSpec], progress: Progress
     Raises:
         CheckpointChanged: somebody writes to the weights meanwhile.
     """
-    heard = _Bytes(progress)
-    heard.announce(pairs)
-    return [row for pair in pairs for role in ROLES for row in making_of(engines, pair, role, heard.advance)]
+    counter = _Bytes(progress)
+    counter.announce(pairs)
+    return [row for pair in pairs for role in ROLES for row in making_of(engines, pair, role, counter.advance)]
 
 
 def found_files(pairs: Sequence[PairSpec], progress: Progress) -> list[Making]:
@@ -41,25 +42,25 @@ def found_files(pairs: Sequence[PairSpec], progress: Progress) -> list[Making]:
     Raises:
         CheckpointChanged: somebody writes to the weights meanwhile.
     """
-    heard = _Bytes(progress)
-    heard.announce(pairs)
+    counter = _Bytes(progress)
+    counter.announce(pairs)
     return [
         Making(PairId(pair.pair_id), role, kind, digest)
         for pair in pairs
         for role in ROLES
         if (directory := checkpoint_here(getattr(pair, role))) is not None
-        for kind, digest in file_digests(directory, role, heard.advance).items()
+        for kind, digest in file_digests(directory, role, counter.advance).items()
     ]
 
 
 def stored_making(run_file: RunFile) -> list[Making]:
-    """What the run was begun with, as far as its file tells."""
+    """What the run was begun with, as far as its file says."""
     rows = run_file.rows(Making)
     return rows + checkpoint_changes.unstored(rows, checkpoint_changes.stored_weights(run_file.run()))
 
 
 def refuse_changed(stored: Sequence[Making], found: Sequence[Making], db: Path) -> None:
-    """Pass when everything known of both is as it was.
+    """Pass when everything known of both is the same.
 
     Raises:
         CheckpointChanged: it is not; what changed is named.
@@ -72,7 +73,7 @@ def refuse_changed(stored: Sequence[Making], found: Sequence[Making], db: Path) 
 
 
 def record_making(run_file: RunFile, found: Sequence[Making]) -> None:
-    """Keeps what the run file has not said yet of what its checkpoints are.
+    """Stores what the run file does not say yet of its checkpoints.
 
     Raises:
         CheckpointChanged: they are no longer what it says.
@@ -122,25 +123,25 @@ def making_of(
 
 
 class _Bytes:
-    """Bytes of weights as a stage of its own, in MiB, where there are many."""
+    """Shows bytes of weights as a stage of their own, in MiB, where there are many."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._n_read = 0
-        self._is_told = False
+        self._is_shown = False
 
     def announce(self, pairs: Sequence[PairSpec]) -> None:
-        """Begins the stage when reading the pairs' checkpoints will take a while."""
+        """Begins the stage if reading the pairs' checkpoints will take a while."""
         names = {cast(str, getattr(pair, role)) for pair in pairs for role in ROLES}
         folders = {folder for name in names if (folder := checkpoint_here(name)) is not None}
         n_bytes = unread_bytes({file for folder in folders for file in weight_files(folder)})
-        self._is_told = n_bytes >= TOLD_FROM_BYTES
-        if self._is_told:
+        self._is_shown = n_bytes >= SHOWN_FROM_BYTES
+        if self._is_shown:
             self._progress.stage("digests of checkpoints, MiB", n_bytes // MIB, 0)
 
     def advance(self, n_bytes: int) -> None:
         """So many more were read."""
         before = self._n_read // MIB
         self._n_read += n_bytes
-        if self._is_told:
+        if self._is_shown:
             self._progress.advance(self._n_read // MIB - before)

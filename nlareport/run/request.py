@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nlareport.engines import ModelOptions
+from nlareport.engine_options import ModelOptions
 from nlareport.errors import PairUnknown
 from nlareport.experiment import Experiment, PairSpec, experiment_text, parse_experiment
 from nlareport.run.stage_list import without_optional_stages

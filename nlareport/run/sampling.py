@@ -21,11 +21,11 @@ from nlareport.store.run_file import RunFile
 DOCUMENTS_AT_ONCE = 50
 
 Reader = tuple[PairId, Tokenizer, ReadingLimits]
-"""A pair, how its base model cuts text, and how much of it that can read."""
+"""A pair, how its base model cuts text, and how much text it can read."""
 
 
 def sample_items(work: Work) -> None:
-    """Documents to items: positions drawn in the reference pair's tokenization, texts kept beside the run file.
+    """Documents to items: positions drawn in the reference pair's tokenization, texts kept in the run's folder.
 
     Documents are taken whole, so that a run widened later draws the same positions: with several positions a document
     the last one may give a few items more than asked for.
@@ -38,7 +38,7 @@ def sample_items(work: Work) -> None:
     n_items = work.run_file.count(Item)
     work.progress.stage("sample positions", sampling.n_items, min(n_items, sampling.n_items))
     if work.activations.folder.exists():
-        # Texts that stood beside the run file and are gone are read again while the corpus is at hand.
+        # Texts that were stored with the run file and are gone are read again while the corpus is at hand.
         document_texts(work)
     if n_items >= sampling.n_items:
         return
@@ -73,7 +73,7 @@ def _too_few(work: Work, n_items: int) -> str:
     if all(document.skipped_reason for document in documents):
         return f"{said}Give a corpus of longer documents."
     more = "Widen the corpus's index range or give a longer corpus"
-    # Fewer than two items are no run, so no --limit would be taken.
+    # A run needs two items, so a smaller --limit would be refused.
     if n_items < 2:
         return f"{said}{more}; a run needs at least 2 items."
     return f"{said}What was found is stored: {more.lower()}, or go on with --limit {n_items}."
@@ -92,7 +92,7 @@ def _bounded_readers(work: Work) -> list[Reader]:
 def _sample_batch(
     work: Work, tokenizer: Tokenizer, readers: list[Reader], batch: list[SourceDocument], n_items: int
 ) -> int:
-    """How many items the batch gave, once they are stored; stops at the first document that is not needed.
+    """Samples a batch of documents and stores it; returns how many items it gave. Stops once there are enough.
 
     A document that one of the pairs cannot read as far as an item gives none: an activation from beyond a model's
     context means nothing, and an item is the same place for every pair.

@@ -10,11 +10,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from nlareport.backends import load_engines
-from nlareport.engines import EngineChoice, Engines
+from nlareport.engine_options import EngineChoice
+from nlareport.engines import Engines
 from nlareport.errors import RunOfAnotherExperiment
 from nlareport.executors import load_executor
 from nlareport.experiment import Experiment, PairSpec, parse_experiment
-from nlareport.files.scratch_folders import clear_left_over
+from nlareport.files.atomic_files import clear_left_over
 from nlareport.pairs.locating import locate_base_model, locate_if_built, locate_pocket_pair, public_name
 from nlareport.ports import Executor, Progress
 from nlareport.rows.item_rows import Explanation, Item, Score
@@ -36,7 +37,7 @@ from nlareport.store.vectors.activations import ActivationStore
 
 ANOTHER_OR_OVER = f"give another --db, or {START_OVER}"
 N_KEYS = 8
-"""How many keys that differ are named."""
+"""At most this many of the keys that differ are named."""
 
 
 def summarize_finished(plan: RunPlan, progress: Progress) -> str | None:

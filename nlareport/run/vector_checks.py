@@ -1,6 +1,6 @@
-"""What stands beside a run file, held against what the run file says must be there.
+"""Checks the vectors and texts stored with a run file: whether all it needs are there, undamaged and of this run.
 
-Takes a run's rows and its folder of vectors; returns whether something is gone, and for a check every fault.
+Takes a run's rows and its folder of vectors; returns whether something is missing, and for a check every fault.
 """
 
 from collections.abc import Iterator, Sequence
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nlareport.checks import CheckReport
-from nlareport.engines import EngineChoice
+from nlareport.engine_options import EngineChoice
 from nlareport.errors import ActivationsDamaged, ActivationsUnreadable
 from nlareport.experiment import Experiment, parse_experiment
 from nlareport.rows.item_rows import Explanation, Item
@@ -24,7 +24,7 @@ from nlareport.store.vectors.parquet_parts import part_paths, refuse_damaged
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What a run with these rows has beside it once every model has answered."""
+    """What the folder of a run with these rows holds once every model has answered."""
 
     experiment: Experiment
     items: Sequence[Item]
@@ -42,7 +42,7 @@ class Expected:
         return {item.item_id for item in self.items}
 
     def lacking(self, store: ActivationStore) -> Iterator[str]:
-        """A phrase for everything of which some is not there.
+        """A phrase for each kind of thing of which some are missing.
 
         Raises:
             ActivationsDamaged: a part is not what was written.
@@ -79,7 +79,7 @@ class Expected:
 
 
 def lacks_vectors(run_file: RunFile, experiment: Experiment) -> bool:
-    """Whether something a finished run has beside it is gone; False where the whole folder is: then it was published.
+    """Whether vectors or texts of a finished run are missing; False where the whole folder is: then it was published.
 
     Raises:
         ActivationsDamaged: a part is not what was written.
@@ -87,7 +87,7 @@ def lacks_vectors(run_file: RunFile, experiment: Experiment) -> bool:
     store = ActivationStore(run_file.path)
     if not store.folder.exists():
         return False
-    # Every byte, though none is needed now: a run is not finished while its vectors are not what its scores rest on.
+    # Every byte is read, though none is needed now: the vectors of a finished run are those its scores rest on.
     for path in _all_parts(store.folder):
         refuse_damaged(path)
     rows = run_file.rows(Item), run_file.rows(Explanation), run_file.rows(DocumentDigest)
@@ -95,7 +95,7 @@ def lacks_vectors(run_file: RunFile, experiment: Experiment) -> bool:
 
 
 def check_vectors(found: CheckReport, reader: DuckDBReader) -> CheckReport:
-    """Also every part beside the run file: each byte of it, and whether together they are what the run says."""
+    """The report, with what is wrong with the run's vectors and texts: every byte of each file, and all together."""
     store = ActivationStore(reader.path)
     if not store.folder.exists():
         return found
@@ -107,9 +107,9 @@ def check_vectors(found: CheckReport, reader: DuckDBReader) -> CheckReport:
             faults.append(str(error))
         else:
             n_sealed, n_unsealed = n_sealed + is_sealed, n_unsealed + (not is_sealed)
-    note = f"Vectors and texts beside the run: {n_sealed} files are byte by byte what was written."
+    note = f"Vectors and texts of the run: {n_sealed} files are byte for byte what was written."
     if n_unsealed:
-        note += f" {n_unsealed} carry no checksums, so nothing can be said of them: another version or tool wrote them."
+        note += f" {n_unsealed} have no checksums, so they cannot be checked: another version or tool wrote them."
     faults = faults or _faults_together(store, reader)
     return replace(found, notes=[*found.notes, note], faults=[*found.faults, *faults])
 
@@ -121,7 +121,7 @@ def _all_parts(folder: Path) -> Iterator[Path]:
 
 
 def _faults_together(store: ActivationStore, reader: DuckDBReader) -> list[str]:
-    """What is wrong with parts none of which is damaged: they do not fit the run, or some are not there."""
+    """What is wrong with parts none of which is damaged: they do not belong to the run, or some are missing."""
     (run,) = reader.rows(Run, "diff_run")
     if run.kind != "computed" or run.experiment_yaml is None:
         return []
@@ -133,13 +133,13 @@ def _faults_together(store: ActivationStore, reader: DuckDBReader) -> list[str]:
             experiment, EngineChoice.recorded(str(run.environment.get("engine"))), _all(reader, Making)
         )
         faults = list(expected.strange(store))
-        # A part that holds strange items is strange altogether.
+        # Of a part with items of another run, nothing more need be said.
         if making.is_known and not faults:
             faults += other_vectors(store, making, expected.pair_ids)
         # A run that is just being widened lacks vectors, and nothing is wrong with it.
         if scored.get("n_items") == len(expected.items):
             faults += [
-                f"{store.folder}: {what} are not there; run the experiment again, only they are computed anew."
+                f"{store.folder}: {what} are not there; run the experiment again: only they are recomputed."
                 for what in expected.lacking(store)
             ]
     except ActivationsDamaged as error:

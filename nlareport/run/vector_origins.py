@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from nlareport.batches import ActivationBatch
-from nlareport.engines import EngineChoice
+from nlareport.engine_options import EngineChoice
 from nlareport.errors import VectorsOfAnotherMaking
 from nlareport.experiment import Experiment
 from nlareport.rows.item_rows import Explanation
@@ -25,7 +25,7 @@ N_HEX = 64
 
 
 class VectorMaking:
-    """What the vectors of one run rest on: engine, settings, checkpoints."""
+    """What the vectors of one run were made from: engine, settings, checkpoints."""
 
     def __init__(self, experiment: Experiment, engines: EngineChoice, checkpoints: Iterable[Making]) -> None:
         self._experiment = experiment
@@ -34,7 +34,7 @@ class VectorMaking:
 
     @property
     def is_known(self) -> bool:
-        """False for a run file that an earlier version left: it says nothing of its checkpoints."""
+        """False for a run file of an earlier version, which says nothing of its checkpoints."""
         return bool(self._digests)
 
     def of_activations(self, pair_id: PairId) -> dict[str, str]:
@@ -126,7 +126,7 @@ def reconstructions_of(work: Work, source: PairId, target: PairId) -> Activation
 
 
 def refuse_other_vectors(store: ActivationStore, making: VectorMaking, pair_ids: Sequence[PairId]) -> None:
-    """Pass when all vectors beside a run file are of this making.
+    """Pass when all vectors in a run's folder are of this making.
 
     Raises:
         VectorsOfAnotherMaking: some are not; what differs is named.
@@ -135,7 +135,7 @@ def refuse_other_vectors(store: ActivationStore, making: VectorMaking, pair_ids:
     for path, _ in _parts(store, making, pair_ids):
         if noted_making(path) is None:
             raise VectorsOfAnotherMaking(
-                f"{path}: does not say what made its vectors, so they cannot be taken for this run's. Move that file "
+                f"{path}: does not say what made its vectors, so they cannot be used for this run. Move that file "
                 f"elsewhere and run again, or {START_OVER}."
             )
     for sentence in other_vectors(store, making, pair_ids):
@@ -143,7 +143,7 @@ def refuse_other_vectors(store: ActivationStore, making: VectorMaking, pair_ids:
 
 
 def other_vectors(store: ActivationStore, making: VectorMaking, pair_ids: Sequence[PairId]) -> Iterator[str]:
-    """A sentence for every part that says its vectors are of another making.
+    """A sentence for every part whose notes say that its vectors are of another making.
 
     Raises:
         ActivationsDamaged: a part is not what was written.
@@ -153,13 +153,13 @@ def other_vectors(store: ActivationStore, making: VectorMaking, pair_ids: Sequen
         if differing := [name for name in expected if name in noted and noted[name] != expected[name]]:
             said = "; ".join(_difference(name, noted[name], expected[name]) for name in differing)
             yield (
-                f"{path}: its vectors were made otherwise than this run's: {said}. Put back what was there, move "
+                f"{path}: its vectors were made differently from this run's: {said}. Put back what was there, move "
                 f"{store.folder.name} elsewhere and run again, or {START_OVER}."
             )
 
 
 def adopt_vectors(store: ActivationStore, making: VectorMaking, pair_ids: Sequence[PairId]) -> None:
-    """Has parts that an earlier version wrote beside a run file say what they rest on, as far as that file tells.
+    """Writes into parts of an earlier version what their vectors were made from, as far as the run file says.
 
     Raises:
         ActivationsDamaged: a part is not what was written.
@@ -173,7 +173,7 @@ def adopt_vectors(store: ActivationStore, making: VectorMaking, pair_ids: Sequen
 def _parts(
     store: ActivationStore, making: VectorMaking, pair_ids: Sequence[PairId]
 ) -> Iterator[tuple[Path, dict[str, str]]]:
-    """Every part of these pairs, with what its vectors ought to rest on."""
+    """Every part of these pairs, with what its vectors should have been made from."""
     for pair_id in pair_ids:
         facts = making.of_activations(pair_id)
         yield from ((path, facts) for path in store.activation_parts(pair_id))

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import ClassVar
 
 from nlareport.backends.scripted import ScriptedEngine, ScriptedVerbalizer
-from nlareport.engines import EngineSettings
+from nlareport.engine_options import EngineSettings
 from nlareport.experiment import PairSpec
 from nlareport.rows.run_rows import CheckpointRole, Choice, MakingKind
 

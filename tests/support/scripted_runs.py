@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from nlareport.engines import EngineChoice, ModelOptions
+from nlareport.engine_options import EngineChoice, ModelOptions
 from nlareport.rows.run_rows import Pair
 from nlareport.run.pipeline import run_experiment
 from nlareport.run.request import RunRequest
