@@ -75,8 +75,8 @@ def test_an_engine_for_one_role_computes_what_one_engine_for_all_does(scripted: 
     run(scripted, tmp_path / "one.duckdb")
     compute(scripted, tmp_path / "two.duckdb", "scripted", "verbalizer=writer")
     one, two = (everything(tmp_path / name) for name in ("one.duckdb", "two.duckdb"))
-    assert two[0].of(Explanation) == one[0].explanations
-    assert two[0].of(Cell) == one[0].cells
+    assert two[0].of(Explanation) == one[0].of(Explanation)
+    assert two[0].of(Cell) == one[0].of(Cell)
     assert two[1] == one[1]
     environment = two[0].run.environment
     assert environment["engine"] == BOTH
