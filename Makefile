@@ -25,9 +25,9 @@ PYTEST := OMP_NUM_THREADS=1 $(PYTHON) -m pytest --numprocesses $(WORKERS) --dist
 test: $(VENV)/.test-installed browser lint
 	$(PYTEST) --durations=25 --junit-xml=build/tests.xml
 
-# What needs no model, no browser and no simulation: for the time while you write.
+# The three fifths of the tests that need no model, no browser, no simulation and no whole run; under 90 s on two cores.
 test-quick: $(VENV)/.test-installed
-	$(PYTEST) --durations=10 -m "not (soak or models or browser or trials)"
+	$(PYTEST) --durations=10 -m "not (soak or models or browser or runs or trials)"
 
 # Finds a Chrome or Chromium for the tests, installs one where there is none, and says which it took.
 browser: $(VENV)/.test-installed

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from playwright.sync_api import Browser
@@ -14,8 +14,39 @@ if TYPE_CHECKING:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Puts the tests of real models first: they are the longest, and one process alone then builds what they share."""
+    """Marks tests by what they need, and puts the tests of real models first.
+
+    Those are the longest, and one process alone then builds what they share.
+    """
+    for item in items:
+        for mark, is_needed in NEEDS.items():
+            if is_needed(item):
+                item.add_marker(mark)
     items.sort(key=lambda item: item.path.name != "test_pairs.py")
+
+
+def _uses(item: pytest.Item, fixtures: set[str] = frozenset(), modules: set[str] = frozenset()) -> bool:
+    """Does the test take one of these fixtures, or its module import one of these modules or anything from it?"""
+    found = set(item.fixturenames) & fixtures
+    for value in vars(item.module).values():
+        found |= {getattr(value, "__module__", None), getattr(value, "__name__", None)} & modules
+    return bool(found)
+
+
+NEEDS: dict[str, Callable[[pytest.Item], bool]] = {
+    "models": lambda item: _uses(item, {"tiny_pairs"}, {"torch"}),
+    "browser": lambda item: _uses(item, {"browser"}),
+    "trials": lambda item: _uses(item, set(), {"support.trials"}),
+    "runs": lambda item: (
+        _uses(
+            item,
+            {"scripted_run", "computed_report", "published_report", "site_project"},
+            {"support.scripted_runs", "support.reports", "nlareport.publish"},
+        )
+        or hasattr(item.module, "cli")
+    ),
+}
+"""Marks that follow from a test's fixtures and imports; `make test-quick` leaves these tests out."""
 
 
 def pytest_collection_finish() -> None:

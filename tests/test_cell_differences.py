@@ -146,6 +146,7 @@ def test_items_of_one_document_move_together() -> None:
     assert (together.low, together.high) == pytest.approx((once.low, once.high))
 
 
+@pytest.mark.trials
 def test_intervals_hold_the_true_difference_about_as_often_as_they_say() -> None:
     rng = np.random.default_rng(3)
     held = 0

@@ -54,6 +54,7 @@ def trials() -> dict[str, dict[str, Any]]:
     return {trial["kind"]: trial for trial in inject(QUICK, n_trials=1, first_seed=2)}
 
 
+@pytest.mark.trials
 @pytest.mark.parametrize("kind", QUICK)
 def test_nothing_is_lost(kind: str, trials: dict[str, dict[str, Any]]) -> None:
     assert trials[kind]["lost"] == []

@@ -106,3 +106,11 @@ def test_workflows_name_variables_that_are_read_and_files_that_are_written() -> 
             assert re.search(rf"^{variable} \?=", makefile, re.MULTILINE) or f"!ENV [{variable}," in mkdocs, variable
         for path in [step["with"]["path"] for step in steps if "upload" in step.get("uses", "")]:
             assert path in makefile or f"site_dir: {path}" in mkdocs, path
+
+
+def test_the_quick_tests_leave_out_by_marks_that_are_declared(pytestconfig: pytest.Config) -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    left_out = re.search(r'-m "not \((.*)\)"', makefile)
+    assert left_out
+    declared = {line.partition(":")[0] for line in pytestconfig.getini("markers")}
+    assert set(left_out[1].split(" or ")) <= declared
