@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from nlareport.comparison import AskedBoth, Comparison, ItemDifference, RunSide, SharedItems
+from nlareport.comparison import AskedBoth, Comparison, ItemDifference, ProtocolDifference, RunSide, SharedItems
 from nlareport.errors import NothingToCompare
 from nlareport.ports import Row, RunReader
 from nlareport.review import cell_differences, protocol_differences, shared_items
 from nlareport.rows.cell_rows import Cell
-from nlareport.rows.run_rows import Pair, Run
+from nlareport.rows.run_rows import Pair, PairId, Run
 
 DRAWS = 10_000
 SEED = 0
@@ -55,12 +55,7 @@ def compare_runs(a: RunReader, b: RunReader, draws: int = DRAWS) -> Comparison:
     (run_a,), (run_b,) = both.rows(Run, "diff_run")
     pairs_a, pairs_b = both.rows(Pair, "pair_table")
     ids_a, ids_b = ([pair.pair_id for pair in pairs] for pairs in (pairs_a, pairs_b))
-    pair_ids = [pair_id for pair_id in ids_a if pair_id in ids_b]
-    if not pair_ids:
-        raise NothingToCompare(
-            f"Runs {run_a.run_id} and {run_b.run_id} share no pair: one has {_listed(ids_a)}, the other "
-            f"{_listed(ids_b)}. Pairs are matched by pair_id; give two runs that have one in common."
-        )
+    pair_ids = _shared_pairs((run_a, run_b), ids_a, ids_b)
     is_published = "published" in (run_a.kind, run_b.kind)
     measured, found, n_items = _measured(both, (pairs_a, pairs_b))
     # The items of a published page are those of its sample cards: chosen by their scores, so no sample of its run.
@@ -73,11 +68,7 @@ def compare_runs(a: RunReader, b: RunReader, draws: int = DRAWS) -> Comparison:
             f"Runs {run_a.run_id} and {run_b.run_id} share pairs ({_listed(pair_ids)}) but no cell of theirs has a "
             'fve_nrm in both; finish them with "nlareport run", or state V of the pairs in a bundle\'s run.yaml.'
         )
-    stated = [
-        protocol_differences.stated_protocol(run, pairs, pair_ids)
-        | protocol_differences.stated_choices(chosen.to_dicts(), pair_ids)
-        for run, pairs, chosen in zip((run_a, run_b), (pairs_a, pairs_b), both.frames("choices"), strict=True)
-    ]
+    protocol = _protocol(both, (run_a, run_b), (pairs_a, pairs_b), pair_ids)
     return Comparison(
         a=RunSide(run_a.run_id, run_a.title, run_a.kind, n_items[0]),
         b=RunSide(run_b.run_id, run_b.title, run_b.kind, n_items[1]),
@@ -95,9 +86,36 @@ def compare_runs(a: RunReader, b: RunReader, draws: int = DRAWS) -> Comparison:
         items=items,
         cards=_cards(measured, found) if is_published else None,
         n_cards=_n_cards((run_a, run_b), n_items),
-        protocol=protocol_differences.protocol_differences(*stated),
+        protocol=protocol,
         asked=both.asked,
     )
+
+
+def _shared_pairs(runs: tuple[Run, Run], ids_a: list[PairId], ids_b: list[PairId]) -> list[PairId]:
+    """The pairs that both runs measured, in A's order.
+
+    Raises:
+        NothingToCompare: there is none.
+    """
+    pair_ids = [pair_id for pair_id in ids_a if pair_id in ids_b]
+    if not pair_ids:
+        raise NothingToCompare(
+            f"Runs {runs[0].run_id} and {runs[1].run_id} share no pair: one has {_listed(ids_a)}, the other "
+            f"{_listed(ids_b)}. Pairs are matched by pair_id; give two runs that have one in common."
+        )
+    return pair_ids
+
+
+def _protocol(
+    both: _BothRuns, runs: tuple[Run, Run], pairs: tuple[list[Pair], list[Pair]], pair_ids: list[PairId]
+) -> list[ProtocolDifference]:
+    """What the two runs say differently of how they were made."""
+    stated = [
+        protocol_differences.stated_protocol(run, of_run, pair_ids)
+        | protocol_differences.stated_choices(chosen.to_dicts(), pair_ids)
+        for run, of_run, chosen in zip(runs, pairs, both.frames("choices"), strict=True)
+    ]
+    return protocol_differences.protocol_differences(*stated)
 
 
 def _measured(
