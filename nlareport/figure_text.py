@@ -99,7 +99,7 @@ def tiny(value: Number | None) -> str:
     return UNKNOWN if value is None else f"{value:.2g}".replace("e-0", "e-").replace("-", MINUS)
 
 
-def listed(values: Sequence[str]) -> str:
+def joined_names(values: Sequence[str]) -> str:
     """Several names as English lists them: a, b and c."""
     names = [str(value) for value in values]
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
@@ -114,6 +114,6 @@ FIGURE_WORDS: dict[str, Callable[..., str]] = {
     "count": count,
     "size": size,
     "tiny": tiny,
-    "listed": listed,
+    "listed": joined_names,
 }
 """What templates may put behind a bar and claims behind a colon."""

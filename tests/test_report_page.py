@@ -15,6 +15,7 @@ from nlareport.publish import publish_run
 from nlareport.render.report.sample_cards import mark_token
 from nlareport.render.template_environment import template_environment
 from nlareport.rows.cell_rows import AblationCell, Baseline, Cell, LearningCurve
+from nlareport.rows.item_rows import Ablation
 from nlareport.store.run_file import RunFile, create_run_file
 
 
@@ -232,8 +233,8 @@ def test_a_run_of_cuts_alone_has_a_drawing_and_no_table_of_changes(tmp_path: Pat
 def test_a_page_says_of_how_many_items_texts_were_changed(tmp_path: Path, computed_page: str) -> None:
     db = write_computed_run(tmp_path / "part.duckdb")
     with RunFile.open(db) as run_file:
-        run = run_file.run()
-        run_file.put([replace(run, environment={**run.environment, "scored": {"ablation_items": 30}})])
+        pair_id = PAIRS[0].pair_id
+        run_file.put([Ablation(n, pair_id, pair_id, "quotes_kept", mse_nrm=1.0) for n in range(30)])
     assert "The explanations of the first 30 items were changed" in rendered(db, tmp_path / "page")
     assert "The explanations were changed and read once more" in computed_page
 

@@ -20,10 +20,11 @@ from nlareport.cli import cli
 from nlareport.experiment import parse_experiment
 from nlareport.figure_text import signed
 from nlareport.files.written_folders import Terms, written_folder
+from nlareport.query_heads import query_head
 from nlareport.render.content_security import with_policy
 from nlareport.render.report import query_rows
 from nlareport.render.site.home import Link, read_card, series_index
-from nlareport.render.site.reference import DictionaryColumn, take_apart, write_reference
+from nlareport.render.site.reference import DictionaryColumn, write_reference
 from nlareport.store.published.published_run import import_published
 from nlareport.store.reader import DuckDBReader
 from nlareport.store.run_file import create_run_file
@@ -84,7 +85,7 @@ def test_every_table_and_column_says_what_it_means() -> None:
 
 def test_every_query_says_its_purpose_parameters_and_rows() -> None:
     with DuckDBReader.empty() as reader:
-        queries = [take_apart(name, reader.sql(name)) for name in DuckDBReader.query_names()]
+        queries = [query_head(name, reader.sql(name)) for name in DuckDBReader.query_names()]
     assert [query.name for query in queries if not (query.purpose and query.parameters and query.rows)] == []
     assert all(query.sql.startswith(("SELECT", "WITH", "--")) for query in queries)
 

@@ -18,13 +18,10 @@ from markupsafe import Markup
 
 from nlareport.files.written_folders import WrittenFolder
 from nlareport.render.charts.colours import heat_css
+from nlareport.render.content_security import REPORT_POLICY
 from nlareport.render.report.query_rows import RunHead
 from nlareport.render.template_environment import template_environment
 
-POLICY = (
-    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'"
-)
 SECTIONS = (
     ("index.html", "Report"),
     ("browse.html", "Sample browser"),
@@ -71,7 +68,7 @@ class ReportFolder:
         *,
         title: str,
         scripts: Sequence[str] = (),
-        policy: str = POLICY,
+        policy: str = REPORT_POLICY,
         **values: Any,
     ) -> Path:
         """Where the page will stand that was made for `name`, which may be some folders down.

@@ -9,9 +9,9 @@ import difflib
 import re
 from importlib.resources import files
 from importlib.resources.abc import Traversable
-from itertools import takewhile
 
 from nlareport.errors import QueryUnknown
+from nlareport.query_heads import query_head
 
 SQL_FOLDER = files("nlareport.store") / "sql"
 CLAIMS_FOLDER = files("nlareport.claims")
@@ -61,9 +61,7 @@ def query_purpose(name: str) -> str:
     Raises:
         QueryUnknown: no query has this name.
     """
-    head = takewhile(lambda line: line.startswith("--"), query_text(name).lstrip().splitlines())
-    text = " ".join(line.removeprefix("--").strip() for line in head)
-    return re.split(r"(?<=\.) (?=[A-Z])", text, maxsplit=1)[0]
+    return query_head(name, query_text(name)).first_sentence
 
 
 def _stems(folder: Traversable) -> list[str]:

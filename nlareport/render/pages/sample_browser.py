@@ -12,7 +12,7 @@ from typing import Any, get_args
 from nlareport import figure_text
 from nlareport.claims.answer_marks import PHRASES
 from nlareport.ports import RunReader, in_batches
-from nlareport.render import report_folder
+from nlareport.render.content_security import BROWSER_POLICY
 from nlareport.render.links import cell_name, family_name, pair_name
 from nlareport.render.pages.item_pages import ITEMS_PER_PAGE, ItemDetail, ItemPages, ItemWriter, item_details
 from nlareport.render.readable import isolated, readable
@@ -33,8 +33,6 @@ STRATA: tuple[Stratum, ...] = get_args(Stratum)
 NORM_DIGITS = 6
 SCRIPTS = ("data", "texts", "searcher", "worker", "search", "state", "filter", "controls", "list", "detail", "main")
 """In the order they build on each other."""
-POLICY = f"{report_folder.POLICY}; worker-src blob:"
-"""The browser's page searches in a worker whose source is its own."""
 
 
 def render_browser(folder: ReportFolder, reader: RunReader, pages: ItemPages, pairs: list[Pair]) -> None:
@@ -56,7 +54,7 @@ def render_browser(folder: ReportFolder, reader: RunReader, pages: ItemPages, pa
         "report/browse.html",
         title=f"{folder.run.title}: sample browser",
         scripts=scripts,
-        policy=POLICY,
+        policy=BROWSER_POLICY,
         pairs=pairs,
         families=sorted({pair.family for pair in pairs}),
         names={"cell": cell_name, "pair": pair_name, "family": family_name},
@@ -126,10 +124,10 @@ class ItemColumns:
         columns["tail"].append(tail.before)
         columns["stratum"].append(STRATA.index(item.stratum))
         columns["outlier"].append("-" if item.is_outlier is None else "y" if item.is_outlier else "n")
-        columns["mean"].append(scaled(item.mean_fve))
-        columns["gap"].append(scaled(item.gap))
+        columns["mean"].append(browser_score(item.mean_fve))
+        columns["gap"].append(browser_score(item.gap))
         for column, fve in zip(columns["scores"], item.fve_nrm, strict=True):
-            column.append(scaled(fve))
+            column.append(browser_score(fve))
         for column, norm in zip(columns["norms"], item.activation_norm, strict=True):
             column.append(None if norm is None or not math.isfinite(norm) else float(f"{norm:.{NORM_DIGITS}g}"))
         for column, is_clean, mark in zip(columns["states"], item.is_clean, item.mark, strict=True):
@@ -140,7 +138,7 @@ class ItemColumns:
         return self._tokens.setdefault(token, len(self._tokens))
 
 
-def scaled(fve_nrm: float | None) -> int | float | None:
+def browser_score(fve_nrm: float | None) -> int | float | None:
     """A score in whole ten-thousandths that the browser, rounding halves up, writes with the same two decimals."""
     if fve_nrm is None or math.isnan(fve_nrm):
         return None

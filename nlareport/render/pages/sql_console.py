@@ -17,12 +17,6 @@ from nlareport.render.text_tables import script_literal
 
 ENGINE = {"api": "duckdb-api.js", "worker": "duckdb-worker.js.gz", "wasm": "duckdb-eh.wasm.gz"}
 LICENCES = "LICENSES.txt"
-POLICY = (
-    # The engine is WebAssembly; its worker starts from a blob, so that this very policy holds in it too, and reads its
-    # code from another.
-    "default-src 'none'; style-src 'self'; script-src 'self' 'wasm-unsafe-eval'; worker-src blob:; "
-    "img-src 'self' data:; connect-src 'self' blob:; base-uri 'none'; form-action 'none'"
-)
 HEADINGS = {
     "report": "Figures and tables of the report",
     "claim_": "Sentences of the report",
@@ -76,7 +70,7 @@ def add_console(folder: ReportFolder, reader: RunReader, copy: PublicCopy, origi
             folder.script("report/console_engine.js"),
             folder.script("report/console.js"),
         ],
-        policy=POLICY,
+        policy=CONSOLE_POLICY,
         engine_bytes=sum(file.n_bytes for file in engine.values()),
         figures_bytes=sum(file.n_bytes for file in [*tables.values(), facts]),
         whole_bytes=whole.n_bytes + facts.n_bytes if whole else None,

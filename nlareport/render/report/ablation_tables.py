@@ -3,7 +3,6 @@
 Enters a reader; leaves an `Ablations`, empty when no text was changed.
 """
 
-import json
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -11,7 +10,6 @@ from markupsafe import Markup
 from nlareport.ports import RunReader
 from nlareport.render.charts.ablation_chart import CutPoint, cut_chart
 from nlareport.render.origins import Answer, ask
-from nlareport.render.report.query_rows import RunHead
 from nlareport.rows.ablation_methods import cut_of
 from nlareport.rows.run_rows import PairId
 
@@ -42,6 +40,20 @@ class AblationRow:
 
 
 @dataclass(frozen=True, slots=True)
+class AblatedItems:
+    """How many items had their texts changed (``ablated_items``)."""
+
+    n_changed: int | None
+    """Counted from the first item. None where the run does not hold the single readings."""
+    n_items: int
+
+    @property
+    def n_first(self) -> int | None:
+        """How many of the run's items, the first, had their texts changed; None: all of them."""
+        return None if self.n_changed == self.n_items else self.n_changed
+
+
+@dataclass(frozen=True, slots=True)
 class AblatedCell:
     """One cell as written and under each change."""
 
@@ -55,13 +67,12 @@ class Ablations:
     """Everything the page says of changed texts."""
 
     answer: Answer[AblationRow]
+    items: Answer[AblatedItems]
     cells: list[AblatedCell]
     changes: list[str]
     """Methods that are no cut, in the experiment's order."""
     cuts: list[str]
     """Methods that are: first tokens before last ones, few before many."""
-    n_items: int | None
-    """How many of the run's items, the first, had their texts changed; None: all of them."""
     charts: dict[str, Markup | None]
     """The same drawing for wide and for narrow windows; None without cuts."""
 
@@ -69,19 +80,17 @@ class Ablations:
         return bool(self.cells)
 
 
-def read_ablations(reader: RunReader, head: RunHead, n_items: int | None) -> Ablations:
-    """What changed texts score in a run of so many items."""
+def read_ablations(reader: RunReader) -> Ablations:
+    """What changed texts score."""
     answer = ask(reader, AblationRow, "ablations")
     methods = list(dict.fromkeys(row.method for row in answer.rows if row.method != AS_WRITTEN))
     points = cut_points(answer.rows)
-    scored = json.loads(head.environment).get("scored") or {}
-    asked = scored.get("ablation_items")
     return Ablations(
         answer=answer,
+        items=ask(reader, AblatedItems, "ablated_items"),
         cells=_cells(answer.rows),
         changes=[method for method in methods if cut_of(method) is None],
         cuts=[method for _, method in sorted((cut_of(method), method) for method in methods if cut_of(method))],
-        n_items=asked if asked is not None and (n_items is None or asked < n_items) else None,
         charts={"wide": cut_chart(points, WIDE, "cuts-wide"), "narrow": cut_chart(points, NARROW, "cuts-narrow")},
     )
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 
 from nlareport.ports import PublicCopy, RunReader
+from nlareport.query_heads import query_head
 from nlareport.render.origins import Origin
 from nlareport.render.report_folder import ReportFolder
-from nlareport.render.site.reference import take_apart
 from nlareport.render.text_tables import flat, guarded
 
 BUNDLE_KINDS = {"parquet": "Parquet", "csv": "CSV"}
@@ -65,7 +65,10 @@ def add_downloads(folder: ReportFolder, answers: dict[Path, Origin], copy: Publi
         title=f"Downloads: {folder.run.title}",
         whole=[_download(folder, path, what) for path, what in whole.items()],
         left_out=copy.left_out if copy else {},
-        answers=[_download(folder, path, _purpose(origin)) for path, origin in answers.items()],
+        answers=[
+            _download(folder, path, query_head(origin.query, origin.sql).first_sentence)
+            for path, origin in answers.items()
+        ],
         others=[_download(folder, path, OTHER_KINDS.get(path.suffix, "File")) for path in others],
     )
 
@@ -91,11 +94,6 @@ def _whole_run(copy: PublicCopy | None) -> dict[Path, str]:
         path: f"Every table as {BUNDLE_KINDS[path.stem.rpartition('-')[2]]}, with run.yaml: a bundle"
         for path in copy.bundles
     }
-
-
-def _purpose(origin: Origin) -> str:
-    """What the answer of a query is: the first sentence of the query's head."""
-    return re.split(r"(?<=\.) ", take_apart(origin.query, origin.sql).purpose, maxsplit=1)[0]
 
 
 def _download(folder: ReportFolder, path: Path, what: str) -> Download:

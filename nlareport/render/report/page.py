@@ -133,7 +133,7 @@ def read_report(reader: RunReader) -> ReportContext:
         subset_sizes=ask(reader, query_rows.SubsetSize, "subset_sizes"),
         tails=ask(reader, query_rows.TailRow, "tails"),
         baselines=read_baselines(reader),
-        ablations=read_ablations(reader, head.only, counts.only.n_items),
+        ablations=read_ablations(reader),
         measures=read_measures(reader),
         lead=lead,
         claims=claims,

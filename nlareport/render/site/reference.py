@@ -33,17 +33,6 @@ class DictionaryColumn:
     column_comment: str
 
 
-@dataclass(frozen=True, slots=True)
-class NamedQuery:
-    """A query's file, taken apart."""
-
-    name: str
-    purpose: str
-    parameters: str
-    rows: str
-    sql: str
-
-
 def write_reference(folder: Path, reader: RunReader, query_names: Iterable[str], commands: click.Group) -> None:
     """Writes the three pages into a folder, which is made when it is not there.
 
@@ -51,7 +40,7 @@ def write_reference(folder: Path, reader: RunReader, query_names: Iterable[str],
         FolderOfOthers: a page stands there under one of their names that was not made here.
         FileUnwritable: the disk or the folder's permissions forbid it.
     """
-    queries = [take_apart(name, reader.sql(name)) for name in query_names]
+    queries = [query_head(name, reader.sql(name)) for name in query_names]
     pages = {
         "data-dictionary.md": data_dictionary(reader.rows(DictionaryColumn, "data_dictionary")),
         "queries.md": query_catalogue(queries),
@@ -108,17 +97,6 @@ def query_catalogue(queries: Sequence[NamedQuery]) -> str:
     return _page(lines)
 
 
-def take_apart(name: str, text: str) -> NamedQuery:
-    """A query's file as its head promises it: purpose, parameters, rows, then the statement."""
-    lines = text.strip().splitlines()
-    n_head = next((number for number, line in enumerate(lines) if not line.startswith("--")), len(lines))
-    head = "\n".join(line.removeprefix("--").strip() for line in lines[:n_head])
-    purpose, _, rest = head.partition("\nParameters:")
-    parameters, _, rows = rest.partition("\nRows:")
-    purpose, parameters, rows = (" ".join(part.split()) for part in (purpose, parameters, rows))
-    return NamedQuery(name, purpose, parameters, rows, "\n".join(lines[n_head:]).strip())
-
-
 def command_reference(commands: click.Group) -> str:
     """Every command with its arguments, options and the variables that stand for them, and its worked example."""
     lines = [
@@ -145,7 +123,7 @@ def _column_table(columns: Sequence[DictionaryColumn]) -> Iterator[str]:
         yield f"| `{column.column_name}` | {kind} | {_escaped(column.column_comment)} |"
 
 
-def _query_section(title: str, queries: Sequence[NamedQuery], about: str | None = None) -> list[str]:
+def _query_section(title: str, queries: Sequence[QueryHead], about: str | None = None) -> list[str]:
     lines = [f"## {title}", *([about] if about else [])]
     for query in queries:
         lines += [
