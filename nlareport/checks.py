@@ -124,7 +124,7 @@ class WrittenNumber:
     cell: tuple[PairId, PairId] | None = None
     """The cell the words before it name."""
     word: str | None = None
-    """The word beside it that names a figure."""
+    """The word next to it that names a figure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +139,7 @@ class NumberFinding:
 
 @dataclass(frozen=True, slots=True)
 class GoldenOutcome:
-    """One recorded score beside the one measured here."""
+    """One recorded score and the one measured here."""
 
     pair_id: PairId
     name: str

@@ -25,7 +25,7 @@ from nlareport.errors import SelfTestFailed
 from nlareport.rows.item_rows import Score
 from nlareport.rows.run_rows import SelfTest
 from nlareport.stages.read_again import read_again
-from nlareport.statistics.reading_tolerance import READING, Bounds, apart, measured
+from nlareport.statistics.reading_tolerance import READING, Bounds, distance_over_variance, number_finding
 from nlareport.store.run_file import RunFile
 from nlareport.store.whole_run import read_run
 
@@ -245,16 +245,16 @@ def test_only_texts_that_were_read_are_read_again() -> None:
 def test_a_distance_is_a_share_of_v() -> None:
     # Two unit vectors at right angles: V is 1/2, and they are 2 apart.
     one, other = np.array([[1.0, 0.0]], dtype=np.float32), np.array([[0.0, 3.0]], dtype=np.float32)
-    assert apart(one, other, np.concatenate([one, other])) == pytest.approx(4.0)
+    assert distance_over_variance(one, other, np.concatenate([one, other])) == pytest.approx(4.0)
     # Of one vector V says nothing: it stands for the smallest that a released pair has.
-    assert apart(one, other, one) == pytest.approx(2 / 0.03)
-    assert np.isnan(apart(one, 0 * other, one))
+    assert distance_over_variance(one, other, one) == pytest.approx(2 / 0.03)
+    assert np.isnan(distance_over_variance(one, 0 * other, one))
 
 
 def test_a_test_without_a_number_where_one_should_be_is_wrong() -> None:
-    assert measured("greedy", float("nan"), Bounds(1.0, 2.0), "") == Finding("greedy", False, "", None, 1.0, True)
-    assert [measured("x", value, Bounds(1.0, 2.0), "").is_wrong for value in (1.0, 1.5, 2.0, 2.5)] == [0, 0, 0, 1]
-    assert [measured("x", value, Bounds(1.0, 2.0), "").passed for value in (1.0, 1.5)] == [True, False]
+    assert number_finding("greedy", float("nan"), Bounds(1.0, 2.0), "") == Finding("greedy", False, "", None, 1.0, True)
+    assert [number_finding("x", value, Bounds(1.0, 2.0), "").is_wrong for value in (1.0, 1.5, 2.0, 2.5)] == [0, 0, 0, 1]
+    assert [number_finding("x", value, Bounds(1.0, 2.0), "").passed for value in (1.0, 1.5)] == [True, False]
 
 
 # In a run -----------------------------------------------------------------------------------------------------------

@@ -27,10 +27,10 @@ from nlareport.statistics.reading_tolerance import (
     ROUNDING,
     SCORES,
     Bounds,
-    apart,
-    measured,
-    told,
-    with_direction,
+    distance_over_variance,
+    number_finding,
+    plain_finding,
+    rows_with_direction,
 )
 
 N_READ_AGAIN = 32
@@ -89,7 +89,9 @@ def _marker(writer: OpenWriter) -> Finding:
     found = [index for index, token_id in enumerate(ids) if token_id == sidecar.injection_token_id]
     neighbors = [sidecar.injection_left_neighbor_id, sidecar.injection_right_neighbor_id]
     is_right = found == [place] and [ids[place - 1], ids[place + 1]] == neighbors
-    return told("marker", is_right, "The marker stands once in the prompt, between the two neighbours of the sidecar.")
+    return plain_finding(
+        "marker", is_right, "The marker stands once in the prompt, between the two neighbours of the sidecar."
+    )
 
 
 def _embeddings(writer: OpenWriter, vector: torch.Tensor, fed: list[torch.Tensor]) -> Iterator[Finding]:
@@ -97,14 +99,14 @@ def _embeddings(writer: OpenWriter, vector: torch.Tensor, fed: list[torch.Tensor
     scale = writer.sidecar.injection_scale
     norm = "its own norm" if scale is None else f"norm {scale:g}"
     if not fed:
-        yield told("injected_vector", False, "The model is fed embeddings.")
+        yield plain_finding("injected_vector", False, "The model is fed embeddings.")
         return
     # Found once more, not taken from the verbalizer.
     place, entered = writer.prompt_ids.index(writer.sidecar.injection_token_id), fed[-1][0]
     dtype = str(entered.dtype).removeprefix("torch.")
     wanted = injected(vector, scale)
     found = entered[place].double().cpu()
-    yield measured(
+    yield number_finding(
         "injected_vector",
         float((found - wanted).norm() / wanted.norm()),
         Bounds(ROUNDING[dtype], ROUNDING[dtype]),
@@ -113,7 +115,7 @@ def _embeddings(writer: OpenWriter, vector: torch.Tensor, fed: list[torch.Tensor
     own = own_embeddings(writer.model, writer.prompt_ids).double()
     difference = (entered.double().cpu() - own).abs()
     difference[place] = 0
-    yield measured(
+    yield number_finding(
         "other_embeddings",
         float(difference.max()),
         Bounds(0.0, 0.0),
@@ -128,7 +130,7 @@ def _stops(writer: OpenWriter, asked: list[int], forced: list[list[int]], writte
     # Behind a row's end stands only what pads it.
     halts = [row[1] == stop_id and set(row[2:]) <= stops for stop_id, row in zip(asked, forced, strict=True)]
     halts += [set(rest) <= stops for rest in ended]
-    return told(
+    return plain_finding(
         "stop_ids",
         all(halts),
         f"Each of the stop ids {', '.join(map(str, writer.stop_ids))} ends an answer where it is the best token; of "
@@ -150,7 +152,7 @@ def _greedy(writer: OpenWriter, written: Written) -> Finding:
     gaps = scores.max(dim=1).values - scores[torch.arange(len(answer)), torch.tensor(answer)]
     n_other = int((gaps > 0).sum())
     said = "all are the best there too" if not n_other else f"{n_other} would be another one alone"
-    return measured(
+    return number_finding(
         "greedy",
         float(gaps.max()),
         SCORES[writer.dtype],
@@ -190,7 +192,7 @@ def own_embeddings(model: Any, token_ids: list[int]) -> torch.Tensor:
 def block_finding(proof: BlockProof) -> Finding:
     """Of any model that reads: what was found on opening it; beyond the tolerance it would not have opened."""
     value = nan if proof.value is None else proof.value
-    return replace(measured("block_output", value, Bounds(proof.tolerance, inf), proof.text), is_wrong=False)
+    return replace(number_finding("block_output", value, Bounds(proof.tolerance, inf), proof.text), is_wrong=False)
 
 
 @torch.inference_mode()
@@ -204,14 +206,14 @@ def reader_findings(
 ) -> list[Finding]:
     """Of a reconstructor: the shortest text by one plain pass, and the end of the prompt that is read."""
     # Of an empty text and a template of nothing else there may be no token.
-    if not (places := [place for place in with_direction(vectors) if texts[place]]):
+    if not (places := [place for place in rows_with_direction(vectors) if texts[place]]):
         return []
     shortest = min(places, key=lambda place: len(texts[place]))
     ids = tokenizer(reconstructor_prompt(sidecar, texts[shortest]), return_tensors="pt").input_ids
     findings = [
-        measured(
+        number_finding(
             "plain_pass",
-            apart(_plain_vector(reader, ids), vectors[[shortest]], vectors[places]),
+            distance_over_variance(_plain_vector(reader, ids), vectors[[shortest]], vectors[places]),
             READING[dtype],
             "The shortest text of the first batch by one plain pass (nothing padded or masked, last block, head), "
             "against its vector in that batch: their squared distance as a share of V of that batch.",
@@ -220,7 +222,9 @@ def reader_findings(
     if sidecar.reconstructor_suffix_ids is not None:
         suffix = list(sidecar.reconstructor_suffix_ids)
         is_there = ids[0].tolist()[-len(suffix) :] == suffix
-        findings.append(told("suffix", is_there, f"The prompt that is read ends in the sidecar's ids {suffix}."))
+        findings.append(
+            plain_finding("suffix", is_there, f"The prompt that is read ends in the sidecar's ids {suffix}.")
+        )
     return findings
 
 

@@ -20,7 +20,7 @@ from nlareport.rows.declaration import TABLES
 from nlareport.rows.run_rows import Claim, Pair, Run
 from nlareport.run.vector_checks import check_vectors
 from nlareport.shown import MOST_SHOWN, printable, shown
-from nlareport.statistics.reading_tolerance import said_of
+from nlareport.statistics.reading_tolerance import measurement_text
 from nlareport.store.reader import DuckDBReader
 
 MOST_PAGE_BYTES = 20_000_000
@@ -95,7 +95,7 @@ def check_self_tests(found: CheckReport, reader: RunReader) -> CheckReport:
 def _failed_sentence(row: SelfTestRow) -> str:
     return (
         f"self-test {row.test} of pair {row.pair_id}, {row.role}, did not pass: {printable(row.text)}"
-        f"{said_of(row.value, row.tolerance)} The numbers of that model are less exact than they should be: "
+        f"{measurement_text(row.value, row.tolerance)} The numbers of that model are less exact than they should be: "
         'see "nlareport query FILE self_tests".'
     )
 

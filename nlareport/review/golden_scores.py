@@ -90,7 +90,7 @@ def _recorded_pair(specs: Mapping[str, PairSpec], recorder: Recorder, asked: str
 
 
 def outcome(pair_id: PairId, golden: Golden, case: GoldenCase, found: Measurement | str, dtype: str) -> GoldenOutcome:
-    """One case beside what was found here: a measurement, or what stands at its place instead."""
+    """One case against what was found here: a measurement, or what is at its place instead."""
     recorded = case.mse_nrm or 0.0
     half_step = 0.0 if golden.decimals is None else 0.5 * 10.0**-golden.decimals
     share = max(TOLERANCES[golden.dtype], TOLERANCES[dtype])
@@ -126,7 +126,7 @@ def golden_faults(outcomes: Sequence[GoldenOutcome]) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class WrittenTexts:
-    """What a pair's AV writes here, beside the recorded texts."""
+    """What a pair's AV writes here, against the recorded texts."""
 
     pair_id: PairId
     n_cases: int
@@ -149,7 +149,7 @@ class WrittenTexts:
 def written_texts(
     pair_id: PairId, cases: Sequence[GoldenCase], own: Sequence[GoldenCase], found: Sequence[Measurement | str]
 ) -> WrittenTexts:
-    """The texts that were written and could be read, beside the recorded ones of the same places."""
+    """The texts that were written and could be read, against the recorded ones of the same places."""
     rows = [row for row in zip(cases, own, found, strict=True) if isinstance(row[2], Measurement)]
     n_same = sum((case.explanation or "").split() == (new.explanation or "").split() for case, new, _ in rows)
     n = max(len(rows), 1)

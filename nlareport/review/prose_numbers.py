@@ -98,7 +98,7 @@ def _is_percent(text: str, matches: Sequence[re.Match[str]], place: int) -> bool
 
 
 def _cells_of(text: str, matches: Sequence[re.Match[str]], names: Sequence[_Name]) -> dict[int, tuple[PairId, PairId]]:
-    """The cell a number is said of, by the number's place: the first after its name, and the interval behind that."""
+    """The cell that a number is of, by the number's place: the first after its name, and the interval after that."""
     found: dict[int, tuple[PairId, PairId]] = {}
     for order, name in enumerate(names):
         if len(name.pair_ids) != 2:

@@ -100,7 +100,7 @@ def _undecided(
     needed = n_for_equivalence(n_items, here, there, tolerance)
     if needed is None:
         return (
-            "the earlier run's interval alone is too wide for this tolerance, whatever the number of items here",
+            "the earlier run's interval alone is too wide for this tolerance with any number of items here",
             None,
         )
     if needed <= n_items:

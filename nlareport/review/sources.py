@@ -18,7 +18,7 @@ FIGURES_ENDINGS = (".yaml", ".yml")
 
 
 def import_figures(path: Path, db: Path) -> bool:
-    """Published figures or a bundle into a run file, with the claims they bear out; False when they were there already.
+    """Makes a run file of published figures or a bundle, with its claims; False when it held them already.
 
     Raises:
         NlareportError: the source has faults, or the run file holds something else.

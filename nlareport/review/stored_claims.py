@@ -31,13 +31,13 @@ def claim_checks(required: Mapping[str, bool], claims: Sequence[Claim], absent: 
         if claim := asked.get(claim_id):
             checks.append(ClaimCheck(claim_id, "holds" if claim.holds else "does not hold", claim.text, is_required))
         elif not claim_id.endswith(OTHERWISE):
-            reason = absent.get(claim_id, "the run holds all it needs, but no case that it could speak of")
+            reason = absent.get(claim_id, "the run holds all that it needs, but no case that it applies to")
             checks.append(ClaimCheck(claim_id, "cannot be asked", reason, is_required))
     return checks
 
 
 def claim_faults(checks: Sequence[ClaimCheck], stored: Sequence[Claim], now: Sequence[Claim]) -> list[str]:
-    """Required sentences that do not hold, and stored ones that the run does not bear out.
+    """Required sentences that do not hold, and stored ones that the run does not support.
 
     A sentence that is not stored is no fault: the file may be older than the sentence.
     """

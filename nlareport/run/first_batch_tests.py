@@ -63,7 +63,7 @@ class FirstBatchTests:
     def _sentence(self, finding: Finding) -> str:
         return (
             f"Pair {self._pair_id}: its {ROLE_NAMES[self._role]} fails the self-test {finding.test}, so its numbers "
-            f"would be wrong and none was stored. {finding.text}{said_of(finding.value, finding.tolerance)} "
+            f"would be wrong and none was stored. {finding.text}{measurement_text(finding.value, finding.tolerance)} "
             f"{ADVICE.get(finding.test, LEAVE_OUT)}"
         )
 

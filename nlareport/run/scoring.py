@@ -72,7 +72,7 @@ def _score(work: Work, items: list[Item]) -> None:
     scores, nulls, resemblances = _score_cells(work, pairs, golds, centred, explanations, draws)
     grades = measure_scoring.grade_items(golds, centred, alignments)
     cells = summarize(pairs, items, scores, nulls, draws, grades.members)
-    beside = measure_scoring.measure_cells(pairs, scores, resemblances, draws)
+    measures = measure_scoring.measure_cells(pairs, scores, resemblances, draws)
     baselines, curves = score_baselines(work, pairs, items, scores, centred, draws)
     drops = summarize_ablations(work, pairs, items, scores, draws)
     with work.run_file.transaction():
@@ -88,7 +88,7 @@ def _score(work: Work, items: list[Item]) -> None:
                 Outlier: found,
                 Activation: grades.activations,
                 SubsetRange: grades.ranges,
-                **beside,
+                **measures,
             }
         )
 

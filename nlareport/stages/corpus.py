@@ -183,7 +183,7 @@ def _bounded(path: Path, lines: Iterator[tuple[int, str]]) -> Iterator[str]:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Numbered lines, from 1, of whatever system; a byte order mark at the start is no part of the first."""
+    """Numbered lines, from 1, with line ends of any system; a byte order mark at the start is no part of the first."""
     with TextIOWrapper(open_given(path, CorpusUnreadable, "Correct corpus.path."), encoding="utf-8-sig") as file:
         number = 0
         try:

@@ -11,7 +11,13 @@ import numpy as np
 from jaxtyping import Float
 
 from nlareport.checks import Finding
-from nlareport.statistics.reading_tolerance import READING, Bounds, apart, measured, with_direction
+from nlareport.statistics.reading_tolerance import (
+    READING,
+    Bounds,
+    distance_over_variance,
+    number_finding,
+    rows_with_direction,
+)
 
 Read = TypeVar("Read", str, list[int])
 """A text, or token ids."""
@@ -30,7 +36,7 @@ def read_again(
 
     Nothing is found where no vector has a direction.
     """
-    if not (places := with_direction(vectors)):
+    if not (places := rows_with_direction(vectors)):
         return []
     shortest = min(places, key=lambda place: len(inputs[place]))
     longer = _longer(places, [len(one) for one in inputs], shortest)
@@ -38,14 +44,14 @@ def read_again(
     # With a longer one, so that there is padding in whichever batch it was read first.
     others = [vectors[[shortest]], read([inputs[shortest], inputs[longer]])[:1]]
     return [
-        measured(
+        number_finding(
             "alone_equals_batch",
-            max(apart(alone, other, vectors[places]) for other in others),
+            max(distance_over_variance(alone, other, vectors[places]) for other in others),
             READING[dtype],
             "The shortest text of the first batch, read alone, against the same text in that batch and beside one "
             "twice as long: their squared distance as a share of V of that batch.",
         ),
-        measured(
+        number_finding(
             "repeated",
             float(np.abs(alone.astype(np.float64) - once_more).max()),
             REPEATED,

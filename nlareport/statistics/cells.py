@@ -66,7 +66,7 @@ class _ItemTable:
     def of(
         cls, items: Sequence[Item], draws: DocumentDraws, graded: Mapping[PairId, Mapping[str, Collection[int]]]
     ) -> "_ItemTable":
-        """The table of these items, whatever their order."""
+        """The table of these items, in any order."""
         ordered = sorted(items, key=lambda item: item.item_id)
         item_ids = np.array([item.item_id for item in ordered], dtype=np.int64)
         strata = np.array([item.stratum for item in ordered], dtype=np.str_)

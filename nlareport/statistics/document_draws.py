@@ -81,7 +81,7 @@ class DocumentDraws:
         pairs: Iterable[Pair] = (),
         golds: Mapping[PairId, ActivationBatch] | None = None,
     ) -> "DocumentDraws":
-        """The draws of a run with these items, whatever their order.
+        """The draws of a run with these items, in any order.
 
         V of the pairs in `golds`, which hold all the items, is drawn with the documents; V of the others stays fixed.
 

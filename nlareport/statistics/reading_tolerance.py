@@ -48,7 +48,7 @@ LEAST_SPREAD = 0.03
 """V of a few vectors may be next to nothing by chance; that of a released pair is not below this."""
 
 
-def measured(test: str, value: float, bounds: Bounds, text: str) -> Finding:
+def number_finding(test: str, value: float, bounds: Bounds, text: str) -> Finding:
     """A test with a number: it passes up to the tolerance."""
     is_number = isfinite(value)
     passed = is_number and value <= bounds.tolerance
@@ -56,29 +56,29 @@ def measured(test: str, value: float, bounds: Bounds, text: str) -> Finding:
     return Finding(test, passed, text, value if is_number else None, bounds.tolerance, is_wrong)
 
 
-def said_of(value: float | None, tolerance: float | None) -> str:
+def measurement_text(value: float | None, tolerance: float | None) -> str:
     """What was measured and what passes, as a sentence after a space; empty for a test without a number."""
     if tolerance is None:
         return ""
     return f" Measured: {'no number' if value is None else f'{value:.3g}'}; at most {tolerance:g} passes."
 
 
-def told(test: str, passed: bool, text: str) -> Finding:
+def plain_finding(test: str, passed: bool, text: str) -> Finding:
     """A test without a number: what fails it makes the model's numbers wrong."""
     return Finding(test, passed, text, is_wrong=not passed)
 
 
-def with_direction(vectors: Float[np.ndarray, "item d_model"]) -> list[int]:
+def rows_with_direction(vectors: Float[np.ndarray, "item d_model"]) -> list[int]:
     """The rows that are finite and not 0."""
     return [place for place, vector in enumerate(vectors) if np.isfinite(vector).all() and vector.any()]
 
 
-def apart(
+def distance_over_variance(
     one: Float[np.ndarray, "1 d_model"],
     other: Float[np.ndarray, "1 d_model"],
     among: Float[np.ndarray, "item d_model"],
 ) -> float:
     """`mse_nrm` of two vectors as a share of V of some others; NaN where one of the two has no direction."""
-    if not (with_direction(one) and with_direction(other)):
+    if not (rows_with_direction(one) and rows_with_direction(other)):
         return nan
     return float(mse_nrm(one, other)[0]) / max(variance_nrm(among), LEAST_SPREAD)

@@ -97,8 +97,8 @@ def null_scores(
     """The same reconstructions against golds of other documents: `permutations` rows per reconstruction.
 
     `document_index` gives the document of each row of `gold`. Golds are exchanged among all items by a seeded
-    derangement, the same for every cell, whatever each cell leaves unscored. No rows when one document holds more
-    than half of the items: then there is no such exchange.
+    derangement, the same for every cell, also among items that a cell leaves unscored. No rows when one document
+    holds more than half of the items: then there is no such exchange.
 
     Raises:
         CheckpointDrift: reconstructions and golds differ in width.
