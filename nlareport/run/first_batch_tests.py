@@ -17,7 +17,7 @@ from nlareport.run import identity
 from nlareport.run.checkpoint_changes import ROLE_NAMES
 from nlareport.run.context import Work
 from nlareport.stages.read_again import read_again
-from nlareport.statistics.reading_tolerance import said_of
+from nlareport.statistics.reading_tolerance import measurement_text
 
 ADVICE = {
     "alone_equals_batch": "Set compute.batch_size to 1 in the experiment file, where nothing is padded, and run again.",

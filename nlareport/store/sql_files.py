@@ -6,7 +6,6 @@ They are in the folder ``sql``, audits in a folder of it; those that check a cla
 """
 
 import difflib
-import re
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nlareport.ports import NamedQuery, PublicCopy, RunReader
+from nlareport.render.content_security import CONSOLE_POLICY
 from nlareport.render.origins import Origin, ask
 from nlareport.render.report_folder import ReportFolder
 from nlareport.render.site.reference import DictionaryColumn, by_table

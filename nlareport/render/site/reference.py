@@ -15,6 +15,7 @@ import click
 from nlareport.errors import FolderOfOthers
 from nlareport.files.atomic_files import write_whole
 from nlareport.ports import RunReader
+from nlareport.query_heads import QueryHead, query_head
 from nlareport.rows.declaration import TABLES
 
 NOTE = "<!-- Made by `nlareport site`; do not edit. -->"
@@ -79,7 +80,7 @@ def by_table(columns: Iterable[DictionaryColumn]) -> list[tuple[str, list[Dictio
     return [(name, list(found)) for name, found in groupby(ordered, key=lambda column: column.table_name)]
 
 
-def query_catalogue(queries: Sequence[NamedQuery]) -> str:
+def query_catalogue(queries: Sequence[QueryHead]) -> str:
     """Every named query with what it answers, its parameters, its rows and its text; audits apart."""
     lines = [
         "# Queries",
