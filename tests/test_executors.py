@@ -1,5 +1,6 @@
 """Executors: found by the name of their module, free to answer in any order, and handed nothing of the run file."""
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -21,28 +22,17 @@ from nlareport.run.pipeline import run_experiment
 from nlareport.run.request import RunRequest
 from nlareport.store.run_file import RunFile
 
-BACKWARDS = '''
-class Backwards:
-    """The last batch first; what it is handed is kept."""
-
-    handed = []
-
-    def map(self, open_model, answer, batches):
-        self.handed.append((open_model, answer))
-        with open_model() as model:
-            for batch in reversed(list(batches)):
-                yield batch, answer(model, batch)
-
-EXECUTOR = Backwards
-'''
+PAGE = Path(__file__).parents[1] / "site/pages/extending.md"
 
 
 @pytest.fixture
 def backwards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The name of an executor that somebody added by one module in the folder."""
+    """The name of an executor that was added as the page for contributors says: by one module in the folder."""
     folder = tmp_path / "more"
     folder.mkdir()
-    (folder / "backwards.py").write_text(BACKWARDS)
+    code = re.search(r"## An executor\n.*?```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    assert code is not None
+    (folder / "backwards.py").write_text(code[1])
     monkeypatch.setattr(executors, "__path__", [*executors.__path__, str(folder)])
     return "backwards"
 
@@ -89,10 +79,17 @@ def held_by(value: Any, seen: set[int] | None = None) -> Iterator[Any]:
 
 
 def test_what_an_executor_is_handed_holds_nothing_of_the_run_file(
-    backwards: str, scripted: Path, tmp_path: Path
+    backwards: str, scripted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    handed: list[tuple[Any, Any]] = []
+    known = load_executor(backwards).map
+
+    def listening(_executor: Any, open_model: Any, answer: Any, batches: Any) -> Any:
+        handed.append((open_model, answer))
+        return known(open_model, answer, batches)
+
+    monkeypatch.setattr(type(load_executor(backwards)), "map", listening)
     models = ModelOptions(EngineChoice.parse(["scripted"]), "cpu", backwards)
-    (handed := load_executor(backwards).handed).clear()
     run_experiment(RunRequest(scripted, tmp_path / "run.duckdb", models), Silence())
     assert len(handed) == 5 * 2
     sent = [value for pair in handed for function in pair for value in held_by(function)]
