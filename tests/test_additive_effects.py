@@ -1,4 +1,3 @@
-import duckdb
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,8 +9,6 @@ from nlareport.rows.item_rows import Score
 from nlareport.rows.run_rows import PairId
 from nlareport.statistics.additive_effects import effects
 from nlareport.statistics.drawn_cells import draw_cells
-from nlareport.store import sql_files
-from nlareport.store.migrations import create_tables
 
 IDS = [PairId(name) for name in "abcd"]
 A, B = IDS[:2]
@@ -49,26 +46,10 @@ def test_effects_recover_a_planted_additive_matrix(data, n):
     assert [(row.ci_low, row.ci_high) for row in found] == [pytest.approx((e, e), abs=1e-9) for e in expected]
 
 
-def test_effects_are_those_of_the_query_and_their_intervals_hold_them():
+def test_effects_lie_within_their_intervals():
     rng = np.random.default_rng(8)
     cells = {(s, t): rng.normal(0.5, 0.2, 40).tolist() for s in IDS for t in IDS}
-    found = fitted(IDS, cells)
-    with duckdb.connect() as connection:
-        create_tables(connection)
-        for number, pair_id in enumerate(IDS):
-            connection.execute(
-                "INSERT INTO pair (pair_id, label, family, base_model, block_index, d_model, ordinal) "
-                "VALUES (?, ?, 'f', 'm', 1, 4, ?)", [pair_id, pair_id, number],
-            )  # fmt: skip
-        for (source, target), column in cells.items():
-            connection.execute(
-                "INSERT INTO cell (source, target, subset, fve_nrm) VALUES (?, ?, 'all', ?)",
-                [source, target, float(np.mean(column))],
-            )
-        answer = connection.sql(sql_files.query_text("source_effects")).pl()
-    asked = {row["pair_id"]: (row["source_effect"], row["target_effect"]) for row in answer.iter_rows(named=True)}
-    for row in found:
-        assert row.effect == pytest.approx(asked[row.pair_id][row.role == "target"], abs=1e-12)
+    for row in fitted(IDS, cells):
         assert row.ci_low < row.effect < row.ci_high
 
 

@@ -49,7 +49,7 @@ def test_what_goes_out_comes_back_in(
     bundle_format: BundleFormat, rows: tuple[Run, list[list[Any]]], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     place = tmp_path_factory.mktemp("bundle")
-    store_run(place / "a.duckdb", RunRows.gather(rows[0], *rows[1]))
+    store_run(place / "a.duckdb", RunRows.gather(rows[0], *rows[1]).with_derived_rows())
     export_bundle(place / "a.duckdb", place / "out", bundle_format)
     assert import_bundle(place / "out", place / "b.duckdb")
     assert read_run(place / "b.duckdb") == read_run(place / "a.duckdb")

@@ -7,6 +7,7 @@ import duckdb
 import pytest
 from support.made_runs import write_computed_run
 from support.reports import write_report
+from support.tiny_runs import make_older
 
 from nlareport.review.known_figures import run_figures
 from nlareport.rows.cell_rows import Cell
@@ -103,7 +104,9 @@ def test_the_page_lists_sinks_first_and_leads_to_the_rest(tmp_path: Path) -> Non
 
 
 def test_a_run_of_an_older_version_says_quietly_what_it_does_not_hold(tmp_path: Path) -> None:
-    page = page_of(write_computed_run(tmp_path / "run.duckdb", pairs=3, with_measures=False), tmp_path / "out")
+    path = write_computed_run(tmp_path / "run.duckdb", pairs=3, with_measures=False)
+    make_older(path, 2)
+    page = page_of(path, tmp_path / "out")
     assert "which this run did not work them out" in section(page, "comparable").replace("from which", "which")
     assert "Items were not graded" in section(page, "graded")
     assert "2 items are flagged, but the run does not say why" in section(page, "outliers")

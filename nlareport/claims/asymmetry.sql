@@ -11,11 +11,10 @@ crossing AS (
         c.fve_nrm,
         c.ci_low,
         c.ci_high,
-        CASE WHEN d.fve_nrm > 0 THEN c.fve_nrm / d.fve_nrm END AS fraction
+        c.ceiling_fraction AS fraction
     FROM cell AS c
     JOIN pair AS s ON s.pair_id = c.source
     JOIN pair AS t ON t.pair_id = c.target
-    LEFT JOIN cell AS d ON d.source = c.target AND d.target = c.target AND d.subset = c.subset
     WHERE c.subset = 'all' AND c.source <> c.target AND c.fve_nrm IS NOT NULL
 ),
 pairing AS (

@@ -8,17 +8,13 @@ pairing AS (
     SELECT
         down.fve_nrm AS down_fve,
         up.fve_nrm AS up_fve,
-        down.fve_nrm / nullif(greatest(narrow_home.fve_nrm, 0), 0) AS down_fraction,
-        up.fve_nrm / nullif(greatest(wide_home.fve_nrm, 0), 0) AS up_fraction,
+        down.ceiling_fraction AS down_fraction,
+        up.ceiling_fraction AS up_fraction,
         down.ci_low > up.ci_high OR up.ci_low > down.ci_high AS is_apart
     FROM pair AS wide
     JOIN pair AS narrow ON wide.d_model > narrow.d_model
     JOIN cell AS down ON down.source = wide.pair_id AND down.target = narrow.pair_id AND down.subset = 'all'
     JOIN cell AS up ON up.source = narrow.pair_id AND up.target = wide.pair_id AND up.subset = 'all'
-    LEFT JOIN cell AS narrow_home
-        ON narrow_home.source = narrow.pair_id AND narrow_home.target = narrow.pair_id AND narrow_home.subset = 'all'
-    LEFT JOIN cell AS wide_home
-        ON wide_home.source = wide.pair_id AND wide_home.target = wide.pair_id AND wide_home.subset = 'all'
     WHERE down.fve_nrm IS NOT NULL AND up.fve_nrm IS NOT NULL
 )
 SELECT

@@ -7,14 +7,13 @@ fraction AS (
     SELECT
         s.label || ' → ' || t.label AS name,
         s.family = t.family AS is_within,
-        c.fve_nrm / d.fve_nrm AS value,
-        row_number() OVER (PARTITION BY s.family = t.family ORDER BY c.fve_nrm / d.fve_nrm DESC, s.ordinal, t.ordinal)
+        c.ceiling_fraction AS value,
+        row_number() OVER (PARTITION BY s.family = t.family ORDER BY c.ceiling_fraction DESC, s.ordinal, t.ordinal)
             AS rank
     FROM cell AS c
     JOIN pair AS s ON s.pair_id = c.source
     JOIN pair AS t ON t.pair_id = c.target
-    JOIN cell AS d ON d.source = c.target AND d.target = c.target AND d.subset = c.subset
-    WHERE c.subset = 'all' AND c.source <> c.target AND c.fve_nrm IS NOT NULL AND d.fve_nrm > 0
+    WHERE c.subset = 'all' AND c.source <> c.target AND c.ceiling_fraction IS NOT NULL
 ),
 weakest AS (
     SELECT min(value) AS value FROM fraction WHERE is_within

@@ -8,11 +8,10 @@ target AS (
         any_value(t.label) AS label,
         any_value(t.ordinal) AS ordinal,
         any_value(t.d_model) AS d_model,
-        avg(c.fve_nrm / d.fve_nrm) AS mean_fraction
+        avg(c.ceiling_fraction) AS mean_fraction
     FROM cell AS c
     JOIN pair AS t ON t.pair_id = c.target
-    JOIN cell AS d ON d.source = c.target AND d.target = c.target AND d.subset = c.subset
-    WHERE c.subset = 'all' AND c.source <> c.target AND c.fve_nrm IS NOT NULL AND d.fve_nrm > 0
+    WHERE c.subset = 'all' AND c.source <> c.target AND c.ceiling_fraction IS NOT NULL
     GROUP BY c.target
 ),
 pairing AS (

@@ -7,13 +7,12 @@ target AS (
     SELECT
         any_value(t.label) AS label,
         any_value(t.ordinal) AS ordinal,
-        min(c.fve_nrm / d.fve_nrm) AS lowest,
-        max(c.fve_nrm / d.fve_nrm) AS highest,
-        avg(c.fve_nrm / d.fve_nrm) AS mean_fraction
+        min(c.ceiling_fraction) AS lowest,
+        max(c.ceiling_fraction) AS highest,
+        avg(c.ceiling_fraction) AS mean_fraction
     FROM cell AS c
     JOIN pair AS t ON t.pair_id = c.target
-    JOIN cell AS d ON d.source = c.target AND d.target = c.target AND d.subset = c.subset
-    WHERE c.subset = 'all' AND c.source <> c.target AND c.fve_nrm IS NOT NULL AND d.fve_nrm > 0
+    WHERE c.subset = 'all' AND c.source <> c.target AND c.ceiling_fraction IS NOT NULL
     GROUP BY c.target
 ),
 ranked AS (

@@ -9,6 +9,9 @@ from importlib.resources import files
 
 import duckdb
 
+from nlareport.rows.declaration import TABLES
+from nlareport.store.derived_rows import DERIVED, store_derived_rows
+
 FOLDER = files("nlareport.store") / "sql" / "schema"
 
 SCHEMA_VERSION = sum(entry.name.endswith(".sql") for entry in FOLDER.iterdir())
@@ -39,6 +42,7 @@ def migrate(connection: duckdb.DuckDBPyConnection, version: int) -> None:
     connection.execute("BEGIN")
     for statements in migrations(after=version):
         connection.execute(statements)
+    store_derived_rows(connection)
     connection.execute(f"UPDATE run SET schema_version = {SCHEMA_VERSION}")
     connection.execute("COMMIT")
 
@@ -47,8 +51,10 @@ def stand_in(connection: duckdb.DuckDBPyConnection) -> None:
     """Fills an empty database with the tables of this version, holding the rows of the one attached as `OLDER`.
 
     A table that the older file has is a view of it, in which later columns have their defaults; one that it lacks is
-    empty. The older file is not written to.
+    empty. The few rows to which something may be added are copied. The older file is not written to.
     """
     create_tables(connection)
-    for (statement,) in connection.execute(_VIEWS_OF_OLDER, {"older": OLDER}).fetchall():
+    copied = [TABLES[row_type].name for row_type in DERIVED]
+    for (statement,) in connection.execute(_VIEWS_OF_OLDER, {"older": OLDER, "copied": copied}).fetchall():
         connection.execute(statement)
+    store_derived_rows(connection)

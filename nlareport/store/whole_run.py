@@ -10,9 +10,11 @@ from typing import cast
 
 from nlareport.errors import RunFileTaken
 from nlareport.ports import Row
+from nlareport.rows.cell_rows import Cell, Effect
 from nlareport.rows.declaration import TABLES
-from nlareport.rows.run_rows import Run
+from nlareport.rows.run_rows import Pair, Run
 from nlareport.shown import shown
+from nlareport.store.derived_rows import derive_rows
 from nlareport.store.row_tables import sort_key
 from nlareport.store.run_file import RunFile, create_run_file
 
@@ -38,6 +40,11 @@ class RunRows:
     def with_tables(self, tables: Mapping[type, Sequence[object]]) -> "RunRows":
         """The same run with other rows in the tables given."""
         return RunRows(self.run, {**self.tables, **tables})
+
+    def with_derived_rows(self) -> "RunRows":
+        """The same run with the ceiling fractions and effects that it does not state and that its cells give."""
+        cells, effects = derive_rows(self.of(Pair), self.of(Cell), self.of(Effect))
+        return self.with_tables({Cell: cells, Effect: effects})
 
     def groups(self) -> list[Sequence[object]]:
         """The rows of every table but `run`."""

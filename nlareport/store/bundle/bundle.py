@@ -106,7 +106,7 @@ def _assembled(folder: Path, described: BundleRun, tables: dict[type, TableFile]
     if Document not in tables:
         doc_ids: list[str] = frames[Item]["doc_id"].unique(maintain_order=True).to_list() if Item in frames else []
         groups.append([document_of(doc_id) for doc_id in doc_ids])
-    return RunRows.gather(described.row(folder), described.pair_rows(), *groups)
+    return RunRows.gather(described.row(folder), described.pair_rows(), *groups).with_derived_rows()
 
 
 def _with_derived_columns(items: pl.DataFrame) -> pl.DataFrame:

@@ -13,7 +13,6 @@ from nlareport.files.yaml_files import yaml_text
 from nlareport.rows.cell_rows import Cell
 from nlareport.rows.item_rows import Explanation, Item, Score, stratum_of
 from nlareport.rows.run_rows import Document, Pair, PairId, Run
-from nlareport.statistics.ceiling_fractions import with_ceiling_fractions
 from nlareport.store.migrations import SCHEMA_VERSION
 from nlareport.store.published.figures_file import PublishedFigures, PublishedSample, parse_published
 from nlareport.store.whole_run import RunRows, store_run
@@ -48,7 +47,7 @@ def published_rows(path: Path) -> RunRows:
         _explanations(figures),
         _scores(figures),
         _cells(figures),
-    )
+    ).with_derived_rows()
 
 
 def document_of(doc_id: str) -> Document:
@@ -143,7 +142,7 @@ def _scores(figures: PublishedFigures) -> list[Score]:
 
 def _cells(figures: PublishedFigures) -> list[Cell]:
     n_items = figures.substrate.docs * figures.substrate.positions_per_doc
-    cells = [
+    return [
         Cell(
             source=PairId(cell.source),
             target=PairId(cell.target),
@@ -162,7 +161,6 @@ def _cells(figures: PublishedFigures) -> list[Cell]:
         )
         for cell in figures.cells
     ]
-    return with_ceiling_fractions(cells)
 
 
 def _all_clean(figures: PublishedFigures) -> bool:

@@ -14,13 +14,12 @@ named AS (
         c.fve_nrm,
         c.ci_low,
         c.ci_high,
-        CASE WHEN d.fve_nrm > 0 THEN c.fve_nrm / d.fve_nrm END AS ceiling_fraction,
+        c.ceiling_fraction,
         s.ordinal AS source_ordinal,
         t.ordinal AS target_ordinal
     FROM cell AS c
     JOIN pair AS s ON s.pair_id = c.source
     JOIN pair AS t ON t.pair_id = c.target
-    LEFT JOIN cell AS d ON d.source = c.target AND d.target = c.target AND d.subset = c.subset
     WHERE c.subset = 'all' AND c.fve_nrm IS NOT NULL
 ),
 ranked AS (

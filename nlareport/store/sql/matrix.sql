@@ -14,7 +14,7 @@ SELECT
     c.fve_nrm,
     c.ci_low,
     c.ci_high,
-    CASE WHEN d.fve_nrm > 0 THEN c.fve_nrm / d.fve_nrm END AS ceiling_fraction,
+    c.ceiling_fraction,
     c.null_fve,
     c.n_scored,
     c.n_unscored,

@@ -14,6 +14,7 @@ scaled AS (
         c.fve_nrm,
         c.ci_low,
         c.ci_high,
+        c.ceiling_fraction,
         (SELECT r.environment ->> '$.scored.scoring.variance' FROM run AS r LIMIT 1) = 'fixed' AS is_fixed
     FROM cell AS c
     JOIN pair AS t ON t.pair_id = c.target
@@ -42,7 +43,7 @@ SELECT
     w.released_fve_nrm,
     w.released_low,
     w.released_high,
-    CASE WHEN d.fve_nrm > 0 THEN w.fve_nrm / d.fve_nrm END AS ceiling_fraction,
+    w.ceiling_fraction,
     CASE WHEN d.released_fve_nrm > 0 THEN w.released_fve_nrm / d.released_fve_nrm END AS released_ceiling_fraction
 FROM both_ways AS w
 JOIN pair AS s ON s.pair_id = w.source

@@ -3,10 +3,10 @@
 -- Parameters: none.
 -- Rows: render.report.query_rows.TargetCeiling.
 WITH fraction AS (
-    SELECT c.source, c.target, d.fve_nrm AS ceiling, c.fve_nrm / d.fve_nrm AS ceiling_fraction
+    SELECT c.source, c.target, d.fve_nrm AS ceiling, c.ceiling_fraction
     FROM cell AS c
     JOIN cell AS d ON d.source = c.target AND d.target = c.target AND d.subset = c.subset
-    WHERE c.subset = 'all' AND c.source <> c.target AND c.fve_nrm IS NOT NULL AND d.fve_nrm > 0
+    WHERE c.subset = 'all' AND c.source <> c.target AND c.ceiling_fraction IS NOT NULL
 )
 SELECT
     f.target,

@@ -1,14 +1,18 @@
--- Statements that put a view of an older file's table in the place of each empty table of this database, in order.
--- Parameters: $older, the name under which the older file is attached.
+-- Statements that put a view of an older file's table in the place of each empty table of this database, in order, and
+-- those that copy the rows of the few tables to which something may be added.
+-- Parameters: $older, the name under which the older file is attached; $copied, names of the tables to copy.
 -- Columns that the older table lacks have their defaults; comments stay.
 WITH
 stored AS (
     SELECT table_name, column_name FROM duckdb_columns() WHERE database_name = $older
 ),
-taken AS (
-    SELECT table_name, comment
+shared AS (
+    SELECT table_name, comment, list_contains($copied, table_name) AS is_copied
     FROM duckdb_tables()
     WHERE database_name = current_database() AND table_name IN (SELECT table_name FROM stored)
+),
+taken AS (
+    FROM shared WHERE NOT is_copied
 ),
 shown AS (
     SELECT
@@ -33,6 +37,12 @@ definition AS (
     GROUP BY table_name
 ),
 statement AS (
+    SELECT
+        table_name, 1 AS step, 0 AS place,
+        'INSERT INTO "' || table_name || '" BY NAME SELECT * FROM "' || $older || '".main."' || table_name || '"' AS statement
+    FROM shared
+    WHERE is_copied
+    UNION ALL
     SELECT table_name, 1 AS step, 0 AS place, 'DROP TABLE "' || table_name || '"' AS statement
     FROM taken
     UNION ALL
