@@ -1,6 +1,6 @@
-"""Writes the table of licences in site/pages/licences.md: every package locked for this platform, as it says itself.
+"""Writes the table of licences in site/pages/licences.md: each package locked for this platform with its own statement.
 
-Run in the environment of the tests, which holds all of them. With `--check` it writes nothing and says what is stale.
+Run it in the environment of the tests, which holds all of them. With `--check` it only says what is stale.
 """
 
 import re
@@ -16,17 +16,17 @@ LOCKS = {"run": "running", "test": "testing", "site": "the site"}
 START, END = "<!-- made by .ci/licences.py -->", "<!-- end -->"
 CLASSIFIER = "License :: OSI Approved :: "
 LONGEST = 60
-"""Characters. What is longer is the licence's text where its name belongs."""
+"""Characters. Anything longer is the licence's text instead of its name."""
 
 
 def main() -> int:
-    """0 when the page is as it must be, else 1."""
+    """0 if the page is up to date, else 1."""
     page = PAGE.read_text(encoding="utf-8")
     before, _, rest = page.partition(START)
     wanted = f"{before}{START}\n\n{table()}\n{END}{rest.partition(END)[2]}"
     if "--check" in sys.argv[1:]:
         if wanted != page:
-            print(f'{PAGE.relative_to(ROOT)}: is stale; run "make lock".', file=sys.stderr)
+            print(f'{PAGE.relative_to(ROOT)}: is out of date; run "make lock".', file=sys.stderr)
         return int(wanted != page)
     PAGE.write_text(wanted, encoding="utf-8")
     return 0
@@ -41,7 +41,7 @@ def table() -> str:
 
 
 def locked_packages() -> dict[str, tuple[str, list[str]]]:
-    """Version and uses of every locked package; torch, which no lock holds, among them."""
+    """Version and uses of every locked package, and of torch, which is in no lock."""
     torch = re.search(r"^TORCH_RELEASE := torch==(\S+)", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
     if torch is None:
         raise SystemExit("Makefile: names no version of torch.")
@@ -50,7 +50,7 @@ def locked_packages() -> dict[str, tuple[str, list[str]]]:
         text = (ROOT / f".ci/locks/{lock}.txt").read_text(encoding="utf-8")
         for line in re.findall(r"^[A-Za-z0-9].*?(?= *\\$)", text, re.MULTILINE):
             package = Requirement(line)
-            # A lock is for every platform; what this one does not need is not here to be asked.
+            # Locks are for all platforms; packages that this one does not need are not installed.
             if package.marker is None or package.marker.evaluate():
                 found.setdefault(package.name, (str(package.specifier).removeprefix("=="), []))[1].append(use)
     return found

@@ -1,7 +1,7 @@
-"""Tries every command of an installed nlareport, in an empty folder, as somebody would who has nothing but the package.
+"""Tries every command of an installed nlareport in an empty folder, with nothing but the package.
 
-Run by the Python it is installed for. Stops at the first command that does not end as it should; knows every command
-by asking the package, so that a new one cannot be forgotten.
+Run it with the Python that nlareport is installed for. It stops at the first command that fails, and asks the package
+for its commands, so that a new one is not forgotten.
 """
 
 import json
@@ -42,8 +42,8 @@ TRIED: set[str] = set()
 
 
 def main() -> None:
-    """Every command once, most of them on what an earlier one made."""
-    # Nothing of this checkout, of the user's settings or of an earlier build may help.
+    """Runs every command once, most of them on the output of an earlier one."""
+    # Nothing from this checkout, the user's settings or an earlier build may help.
     for name in [name for name in os.environ if name.startswith(("NLAREPORT_", "PYTHON"))]:
         del os.environ[name]
     with TemporaryDirectory() as folder:
@@ -64,7 +64,7 @@ def main() -> None:
         done("check", "run.duckdb")
         serve("run.duckdb")
         assert "smollm2-L20" in done("pairs", "list")
-        # What only a checkout holds is refused in one sentence.
+        # Commands that need a checkout are refused in one sentence.
         refused("site")
         refused("pairs", "build")
         refused("pairs", "verify")
@@ -91,13 +91,13 @@ def refused(*arguments: str) -> None:
 
 
 def stopped(*arguments: str) -> None:
-    """A command that takes hours: it begins, and Ctrl-C ends it in one sentence."""
+    """A command that would take hours: it starts, and Ctrl-C ends it with one sentence."""
     note(arguments)
     with subprocess.Popen([NLAREPORT, *arguments], stderr=subprocess.PIPE, text=True) as begun:
         assert begun.stderr.readline()
         begun.send_signal(signal.SIGINT)
         last = begun.stderr.read().splitlines()[-1]
-        # An interrupt that finds Python in its last step ends it by the signal itself.
+        # If the interrupt arrives while Python exits, the signal itself ends it.
         assert begun.wait(timeout=60) in (1, -signal.SIGINT)
         assert last == "nlareport: stopped before it was done; give the same command again.", last
 
@@ -110,7 +110,7 @@ def run(arguments: Sequence[str]) -> tuple[int, str, str]:
 
 
 def serve(file: str) -> None:
-    """The preview answers with the report, and Ctrl-C ends it."""
+    """The preview serves the report, and Ctrl-C ends it."""
     note(["serve"])
     with subprocess.Popen([NLAREPORT, "serve", file, "--port", "0"], stdout=subprocess.PIPE, text=True) as preview:
         address = preview.stdout.readline().split()[-1]

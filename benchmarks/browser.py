@@ -1,4 +1,4 @@
-"""How quick the sample browser is in a real browser, and how long and how large its making is.
+"""Measures how fast the sample browser is in a real browser, and the time, memory and disk that rendering takes.
 
 python benchmarks/browser.py --items 2000 --items 50000
 
@@ -55,7 +55,7 @@ def main(sizes: tuple[int, ...]) -> None:
 
 
 def written(durations_ms: list[float]) -> str:
-    """Median and worst: on a busy machine the worst says more of the machine."""
+    """Median and maximum; on a busy machine the maximum mostly measures the other load."""
     return f"{median(durations_ms):.0f} / {max(durations_ms):.0f}"
 
 
@@ -77,7 +77,7 @@ def measure(n_items: int, folder: Path) -> Measured:
 
 
 def browse(page: Page, site: Path) -> tuple[float, list[float], float, list[float], list[float]]:
-    """Seconds until the list is shown, ms of filters, seconds to read all texts, ms of searches and of expressions."""
+    """Seconds until the list shows, ms per filter, seconds to load all texts, ms per search and per regex."""
     page.set_default_timeout(180_000)
     started = time.perf_counter()
     page.goto((site / "browse.html").as_uri())

@@ -1,6 +1,6 @@
-"""How often the intervals hold the truth: simulated measurements with known truth, more of them than the tests try.
+"""Measures the coverage of the intervals on simulated runs with known truth, with more trials than the tests.
 
-Through the functions a run uses (tests/support/trials.py). The Markdown table it prints stands on the page "What the
+It uses the functions that a run uses (tests/support/trials.py), and prints the Markdown table of the page "What the
 numbers mean". python benchmarks/coverage.py --trials 4000
 """
 

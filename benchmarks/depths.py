@@ -1,7 +1,9 @@
-"""How well text and vector tell each other at several depths of a base model: why the pocket pairs stand where they do.
+"""Measures how well text and vector predict each other at several depths of a base model.
+
+This is how the blocks of the pocket pairs were chosen.
 
 For each block: the spread of the activations' directions (V); how much of it a ridge regression recovers, on articles
-it has not seen, from nothing but the input embeddings of the last two tokens; and how often another names the last
+it has not seen, from only the input embeddings of the last two tokens; and how often another names the last
 token, and the one before it, from the vector. Run: ``python benchmarks/depths.py smollm2-135m-instruct 5 10 15 20 25``.
 """
 
@@ -28,11 +30,11 @@ class Echo:
     """Progress in lines."""
 
     def stage(self, name: str, total: int, done: int) -> None:
-        """Say what begins."""
+        """Prints which stage begins."""
         click.echo(f"{name} ({done} of {total})", err=True)
 
     def advance(self, n: int) -> None:
-        """Say nothing of single steps."""
+        """Prints nothing for single steps."""
 
 
 @click.command()
@@ -40,7 +42,7 @@ class Echo:
 @click.argument("blocks", type=int, nargs=-1, required=True)
 @click.option("--articles", default=1_200, show_default=True, help="How many training articles to read.")
 def main(base: str, blocks: tuple[int, ...], articles: int) -> None:
-    """Print one line per block."""
+    """Prints one line per block."""
     directory, texts = build_base(BASES[base]), training_articles()[:articles]
     with tempfile.TemporaryDirectory() as folder:
         examples = read_examples(texts, directory, sorted(blocks), Recipe(), Path(folder), Echo())
@@ -49,7 +51,7 @@ def main(base: str, blocks: tuple[int, ...], articles: int) -> None:
     last = torch.tensor([ids[-2:] for ids in tokenizer(tails, add_special_tokens=False)["input_ids"]])
     embeddings = AutoModelForCausalLM.from_pretrained(directory, dtype=torch.float32).get_input_embeddings().weight
     embeddings = torch.nn.functional.normalize(embeddings.detach(), dim=1)
-    # Places come in random order, but those of one article are spread over it: cut by article, not by row.
+    # Split by article, not by row: the positions of one article are spread over all rows.
     fresh_from = sorted(set(examples[blocks[0]].contexts))[int(len(tails) * (1 - HELD_OUT_SHARE))][:100]
     held_out = torch.tensor([context[:100] >= fresh_from for context in examples[blocks[0]].contexts])
     for block in sorted(blocks):

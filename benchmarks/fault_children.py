@@ -1,7 +1,7 @@
-"""Processes that can be killed, starved and lied to, and what is left on the disk when they are gone.
+"""Child processes to be killed or limited, and what they leave on the disk.
 
-A trial forks them from a process that has imported everything and run nothing: a fork copies no running thread, so
-whatever starts threads (DuckDB, polars, torch) is used in children alone.
+A trial forks them from a process that has imported everything and run nothing. A fork copies no running thread, so
+libraries that start threads (DuckDB, polars, torch) are used only in children.
 """
 
 import ctypes
@@ -32,12 +32,12 @@ Tell = Callable[[str], None]
 EXPERIMENT, DB, CORPUS = "experiment.yaml", "run.duckdb", "documents.jsonl"
 CAP_DAC_OVERRIDE = 1 << 1
 LONGEST_S = 300
-"""Seconds after which a child is taken to hang."""
+"""Seconds after which a child is considered to hang."""
 
 
 @dataclass(frozen=True)
 class Ended:
-    """How a child ended and what it told on the way."""
+    """How a child ended, and the lines it sent before."""
 
     was_killed: bool
     told: list[str]
@@ -52,12 +52,12 @@ class Ended:
 
     @property
     def refusal(self) -> str | None:
-        """The sentence of an error of our own."""
+        """The message of a `NlareportError`, if it ended in one."""
         return self.last.removeprefix("refused ") if self.last.startswith("refused ") else None
 
 
 class Child:
-    """A fork of this process that does one thing and tells through a pipe how far it is."""
+    """A fork of this process that performs one action and reports its progress through a pipe."""
 
     def __init__(self, action: Callable[..., None], *arguments: Any) -> None:
         self._pipe, writing = os.pipe()
@@ -71,7 +71,7 @@ class Child:
         os.kill(self._pid, signal.SIGKILL)
 
     def ended(self, within_s: float = LONGEST_S, n_told: int = 0) -> Ended:
-        """How the child ended by itself, or by being killed so long after it told so many lines."""
+        """How the child ended: by itself, or killed `within_s` seconds after it had sent `n_told` lines."""
         deadline, content, is_counting = time.monotonic() + LONGEST_S, b"", False
         while True:
             if not is_counting and content.count(b"\n") >= n_told:
@@ -83,7 +83,7 @@ class Child:
                 break
             content += chunk
         _, status = os.waitpid(self._pid, 0)
-        # What it told in its last moment.
+        # Lines it sent just before it ended.
         while chunk := os.read(self._pipe, 65_536):
             content += chunk
         os.close(self._pipe)
@@ -102,13 +102,13 @@ def _act(action: Callable[..., None], arguments: tuple[Any, ...], pipe: int) -> 
         tell("done")
     except NlareportError as error:
         tell(f"refused {type(error).__name__}: {error}")
-    except BaseException as error:  # the very thing that is looked for
+    except BaseException as error:  # exactly what the trials look for
         tell(f"traceback {type(error).__name__}: {error}")
     os._exit(0)
 
 
 def stage_seconds(folder: Path, engine: str) -> list[float]:
-    """What a run takes before its first stage and in each of them."""
+    """How long a run takes before its first stage, and in each stage."""
     ended = run_to_end(_timed, folder, engine)
     moments = [float(line) for line in ended.told if line != "done"]
     return [after - before for before, after in pairwise(moments)]
@@ -125,7 +125,7 @@ def run_to_end(action: Callable[..., None], *arguments: Any) -> Ended:
 
 
 class _Stages:
-    """Progress that tells each stage as it begins."""
+    """Progress that reports each stage as it begins."""
 
     def __init__(self, tell: Tell) -> None:
         self._tell = tell
@@ -137,13 +137,13 @@ class _Stages:
 
 
 def compute(tell: Tell, folder: Path, engine: str = "scripted") -> None:
-    """The run of a folder, to its end."""
+    """Computes the run of a folder to its end."""
     run_experiment(request(folder / EXPERIMENT, folder / DB, engine), _Stages(tell))
 
 
 def give_up_rights() -> None:
-    """From now on a file's permissions bind this process, also when it is root's."""
-    # Not by another user id: that one might not be let to the interpreter's own files.
+    """From now on file permissions apply to this process, even if it runs as root."""
+    # Not by another user id, which might not be allowed to read the interpreter's own files.
     if os.geteuid() == 0:
         libc = ctypes.CDLL(None, use_errno=True)
         header, sets = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
@@ -158,7 +158,7 @@ def state_of(folder: Path) -> dict[str, str]:
 
 
 def rows_of(db: Path) -> dict[str, str]:
-    """Digests of every table of a run file but its time of creation, and of the vectors and texts beside it.
+    """Digests of every table of a run file except its time of creation, and of its vectors and texts.
 
     Raises:
         RuntimeError: something cannot be read.
@@ -172,18 +172,16 @@ def rows_of(db: Path) -> dict[str, str]:
 
 def _tell_rows(tell: Tell, db: Path) -> None:
     rows, vectors = scripted_runs.everything(db)
-    # A text that is gone and read again is that of a document with items: nobody asks for the others.
+    # Only the texts of documents with items are read again when they are missing.
     documents = {document.doc_id: document.text for document in ActivationStore(db).read_documents()}
     texts = {item.doc_id: documents.get(item.doc_id) for item in rows.of(Item)}
-    tell(
-        json.dumps(
-            {name: _digest(table) for name, table in {**asdict(rows), "vectors": vectors, "texts": texts}.items()}
-        )
-    )
+    tables = {row_type.__name__: [asdict(row) for row in table] for row_type, table in rows.tables.items()}
+    state = {"Run": asdict(rows.run), **tables, "vectors": vectors, "texts": texts}
+    tell(json.dumps({name: _digest(value) for name, value in state.items()}))
 
 
 def file_names(folder: Path) -> str:
-    """Everything that lies in a folder, hidden or not, by name; folders too."""
+    """The names of all files and folders in a folder, hidden ones included."""
     return " ".join(sorted(str(path.relative_to(folder)) for path in folder.rglob("*")))
 
 

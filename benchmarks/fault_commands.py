@@ -1,6 +1,6 @@
-"""Kills of the commands that write files from a run: import, export, render, diff.
+"""Kills the commands that write files from a run: import, export, render, diff.
 
-A killed one, given again, must leave the same files as one that nobody disturbed, and nothing else.
+A killed command that is given again must leave the same files as an undisturbed one, and nothing else.
 """
 
 import random
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import fault_children as children
 from fault_children import DB, Tell
-from fault_kinds import Ground, Trial
+from fault_trials import Ground, Trial
 from support.scripted_runs import request
 
 from nlareport.publish import diff_runs, publish_run
@@ -31,7 +31,7 @@ COMMANDS: dict[str, Callable[[Path], object]] = {
 
 
 def kill_commands(ground: Ground, chance: random.Random) -> Trial:
-    """Three kills of one command, each at a random moment of what an undisturbed one takes."""
+    """Three kills of one command, each at a random moment within the time of an undisturbed one."""
     trial, name = Trial(), chance.choice(list(COMMANDS))
     seconds, expected = _undisturbed(ground, name)
     folder = _folder(ground)
@@ -49,7 +49,7 @@ def kill_commands(ground: Ground, chance: random.Random) -> Trial:
 
 
 def kill_new_run(ground: Ground, chance: random.Random) -> Trial:
-    """A run that starts over is killed, twice; the former one is kept, and the new one ends as any other."""
+    """A run that starts over is killed twice; the former run must be kept, and the new one must end as any other."""
     trial, folder = Trial(), ground.finished()
     for _ in range(2):
         trial.met(ground.killed(chance, _start_over, folder))
@@ -59,9 +59,9 @@ def kill_new_run(ground: Ground, chance: random.Random) -> Trial:
         return trial
     former, new = (sorted(folder.glob("run.*.duckdb")), folder / DB)
     kept = [children.differences(children.rows_of(path), ground.rows) for path in former]
-    # Vectors are renamed after the run file: killed between, they stay, and the new run takes them.
+    # Vectors are renamed after the run file. A kill between the two leaves them, and the new run uses them.
     if former and not any(set(different) <= {"vectors", "texts"} for different in kept):
-        trial.lost.append("the former run is under no name")
+        trial.lost.append("the former run was not kept")
     if different := children.differences(children.rows_of(new), ground.rows):
         trial.lost.append(f"differs: {', '.join(different)}")
     return trial
@@ -83,7 +83,7 @@ def _command(_: Tell, folder: Path, name: str) -> None:
 
 
 def _undisturbed(ground: Ground, name: str) -> tuple[float, dict[str, str]]:
-    """How long a command takes that nobody disturbs, and all that lies in the folder then."""
+    """How long an undisturbed command takes, and every file in the folder after it."""
     folder, began = _folder(ground), time.monotonic()
     ended = children.run_to_end(_command, folder, name)
     if not ended.is_done:
@@ -92,7 +92,7 @@ def _undisturbed(ground: Ground, name: str) -> tuple[float, dict[str, str]]:
 
 
 def _written(folder: Path) -> dict[str, str]:
-    """Every file by its bytes; an imported run, which says when it was made, by its rows."""
+    """Digests of all files; of an imported run, which records when it was made, digests of its rows."""
     found = children.tree(folder)
     if IMPORTED in found:
         found |= {f"imported {name}": digest for name, digest in children.rows_of(folder / IMPORTED).items()}

@@ -1,6 +1,6 @@
 """Impossible and extreme numbers from models, and memory that runs out in the middle of a batch.
 
-After each a run ends in rows that say why they have no score, or in one sentence, and what it stored can be shown.
+After each, a run must end in rows that say why they have no score, or in one sentence, and what it stored must render.
 """
 
 import random
@@ -12,7 +12,7 @@ import fault_children as children
 import numpy as np
 import yaml
 from fault_children import DB, EXPERIMENT, Tell
-from fault_kinds import Ground, Trial, check
+from fault_trials import Ground, Trial, check
 from support import scripted_runs
 
 from nlareport.backends import scripted
@@ -61,7 +61,7 @@ SIZES: dict[str, dict[str, Any]] = {
     "two items": {"sampling": {"n_items": 2}},
     "all items in one document": {"sampling": {"n_items": 12, "positions_per_document": 40}},
     "one pair": {"pairs": 1},
-    "V drawn anew from two items": {"sampling": {"n_items": 2}, "scoring": {"variance": "resampled"}},
+    "V resampled from two items": {"sampling": {"n_items": 2}, "scoring": {"variance": "resampled"}},
     "unclean answers at a penalty": {"scoring": {"unclean": "penalty"}, "decoding": {"max_new_tokens": 4}},
     "all answers unclean": {"decoding": {"max_new_tokens": 4}},
 }
@@ -93,7 +93,7 @@ CASES = [
 
 
 def numbers(ground: Ground, _: random.Random) -> Trial:
-    """Activations, reconstructions, answers or sizes at the edge of what there can be, one after another by seed."""
+    """Extreme activations, reconstructions, answers or sizes; the seed chooses the case."""
     trial, folder = Trial(n_faults=1), ground.begun()
     kind, name = CASES[ground.seed % len(CASES)]
     if kind == "answers":
@@ -140,13 +140,13 @@ def _short_of_memory(tell: Tell, folder: Path, engine: str, seed: int) -> None:
 
 
 def memory(ground: Ground, chance: random.Random) -> Trial:
-    """Memory that runs out in three of ten batches of more than one row: they are halved, and the run goes on."""
+    """Out-of-memory errors in three of ten batches of more than one row: batches are halved, and the run continues."""
     trial, folder = Trial(), ground.begun()
     ended = children.run_to_end(_short_of_memory, folder, ground.engine, chance.randrange(1_000_000))
     trial.n_faults = ended.told.count("out of memory")
     trial.where["batch halved"] = trial.n_faults
     if not ended.is_done:
-        trial.lost.append(f"the run does not go on: {ended.last}")
+        trial.lost.append(f"the run does not continue: {ended.last}")
         return trial
     same = children.run_to_end(_refuse_far, folder, ground.reference)
     if not same.is_done:
@@ -155,7 +155,7 @@ def memory(ground: Ground, chance: random.Random) -> Trial:
 
 
 def _refuse_far(_: Tell, folder: Path, reference: Path) -> None:
-    """Pass when both runs say the same; a batch of another size rounds its sums in another order."""
+    """Raises unless both runs agree; vectors may differ by rounding, because other batch sizes sum in another order."""
     (rows, vectors), (other, others) = (scripted_runs.everything(place / DB) for place in (folder, reference))
     if rows.of(Explanation) != other.of(Explanation):
         raise AssertionError("other explanations")

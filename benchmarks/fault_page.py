@@ -1,4 +1,4 @@
-"""Writes the figures of the page of faults from the lines that `faults.py --log` kept, and the page's tables from them.
+"""Writes data/faults.json from the lines that `faults.py --log` kept, and the tables of the page on faults from it.
 
 python benchmarks/fault_page.py /tmp/faults.jsonl
 python benchmarks/fault_page.py --check
@@ -27,19 +27,19 @@ HOW = {
     "kill_new_run": ("killed while it starts over", "`SIGKILL` at a random moment of `run --new-run`, twice"),
     "full_disk": ("full disk", "a disk of random size (tmpfs), too small for the run; then a larger one"),
     "file_limit": ("file too large", "no file may grow beyond a random size (`RLIMIT_FSIZE`)"),
-    "read_only": ("not allowed to write", "folders, files or both made read-only under a run that was stopped"),
-    "two_writers": ("two at once", "two processes compute the same run; at times one is killed"),
-    "clock": ("clock that jumps", "decades off at every look, files dated from 1970 to 2100, and `SIGKILL`"),
-    "damaged_parts": ("damaged vectors or texts", "one flipped bit or a cut end in a random file beside the run"),
-    "missing_parts": ("missing vectors or texts", "random files beside a finished run deleted"),
-    "damaged_run_file": ("damaged run file", "one flipped bit or a cut end in the run file; its copy is put back"),
+    "read_only": ("not allowed to write", "folders, files or both of a stopped run made read-only"),
+    "two_writers": ("two at once", "two processes compute the same run; sometimes one is killed"),
+    "clock": ("clock that jumps", "decades off at every reading, files dated from 1970 to 2100, and `SIGKILL`"),
+    "damaged_parts": ("damaged vectors or texts", "one flipped bit or a cut end in a random file of the run's folder"),
+    "missing_parts": ("missing vectors or texts", "random files deleted from the folder of a finished run"),
+    "damaged_run_file": ("damaged run file", "one flipped bit or a cut end in the run file; its copy is restored"),
     "memory": ("memory that runs out", "an out-of-memory error in three of ten batches of more than one row"),
     "numbers": ("impossible numbers", "NaN, infinities, zero, V = 0, empty and endless answers, two items, one pair"),
 }
 
 
 def figures(lines: Sequence[dict[str, Any]]) -> Figures:
-    """For each kind: trials, faults that took effect, what met them, and what was lost."""
+    """For each kind: trials, faults that took effect, where they fell or what they led to, and what was lost."""
     found: Figures = {}
     for kind in (kind for kind in HOW if any(line["kind"] == kind for line in lines)):
         of_kind = [line for line in lines if line["kind"] == kind]
@@ -56,7 +56,7 @@ def figures(lines: Sequence[dict[str, Any]]) -> Figures:
 
 
 def tables(found: Figures) -> Iterator[str]:
-    """The page's lines between its two marks."""
+    """The page's lines between the two markers."""
     n_faults, n_lost = sum(row["faults"] for row in found.values()), sum(len(row["lost"]) for row in found.values())
     n_trials = sum(row["trials"] for row in found.values())
     yield f"{n_faults:,} faults in {n_trials:,} trials; lost: {n_lost or 'nothing'}."
@@ -67,16 +67,16 @@ def tables(found: Figures) -> Iterator[str]:
         name, how = HOW[kind]
         yield f"| {name} | {how} | {row['trials']:,} | {row['faults']:,} | {len(row['lost']) or 'nothing'} |"
     yield ""
-    yield "What the faults met: for a kill the stage it fell into, else the answer that was given."
+    yield "Where the faults fell: for a kill its stage, for the others the answer that was given."
     yield ""
-    yield "| fault | met |"
+    yield "| fault | stage or answer |"
     yield "| --- | --- |"
     for kind, row in found.items():
         yield f"| {HOW[kind][0]} | {', '.join(f'{name} {n:,}' for name, n in row['met'].items())} |"
 
 
 def with_tables(page: str, found: Figures) -> str:
-    """The page with the tables of these figures in place of those it had."""
+    """The page with its tables replaced by those of these figures."""
     before, _, rest = page.partition(START)
     _, _, after = rest.partition(END)
     return "\n".join([f"{before}{START}", "", *tables(found), "", f"{END}{after}"])
@@ -84,12 +84,12 @@ def with_tables(page: str, found: Figures) -> str:
 
 @click.command(help=__doc__)
 @click.argument("logs", nargs=-1, type=click.Path(path_type=Path, exists=True))
-@click.option("--check", "only_check", is_flag=True, help="Exit 1 when page and figures disagree; write nothing.")
+@click.option("--check", "only_check", is_flag=True, help="Exit with 1 if page and figures disagree; write nothing.")
 @click.option("--figures", "figures_path", default=FIGURES, type=click.Path(path_type=Path))
 def main(logs: tuple[Path, ...], only_check: bool, figures_path: Path) -> None:
     if logs:
         lines = [json.loads(line) for log in logs for line in log.read_text(encoding="utf-8").splitlines()]
-        # A trial that was made twice counts once.
+        # A trial that ran twice counts once.
         once = {(line["kind"], line["seed"]): line for line in lines}
         text = json.dumps(figures(list(once.values())), indent=2, ensure_ascii=False)
         figures_path.write_text(f"{text}\n", encoding="utf-8")

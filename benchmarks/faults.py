@@ -1,4 +1,4 @@
-"""Injects faults into real runs by the hundred and says what was lost: nothing, or exit code 1.
+"""Injects faults into real runs and reports what was lost; exits with 1 if anything was.
 
 python benchmarks/faults.py --kinds kill,clock --trials 5 --work /tmp/faults
 """
@@ -15,9 +15,10 @@ from typing import Any
 import click
 import fault_children as children
 import fault_commands as commands
-import fault_kinds as kinds
+import fault_damage as damage
+import fault_interruptions as interruptions
 import fault_numbers as numbers
-from fault_kinds import Ground, Trial
+from fault_trials import Ground, Trial, check
 from support import scripted_runs
 
 from nlareport.rows.ablation_methods import WHOLE_TEXT_METHODS
@@ -25,22 +26,22 @@ from nlareport.rows.ablation_methods import WHOLE_TEXT_METHODS
 SCRIPTED, MODELS = "scripted", "transformers"
 Inject = Callable[[Ground, random.Random], Trial]
 KINDS: dict[str, tuple[str, Inject]] = {
-    "kill": (SCRIPTED, kinds.kill),
-    "kill_models": (MODELS, kinds.kill),
+    "kill": (SCRIPTED, interruptions.kill),
+    "kill_models": (MODELS, interruptions.kill),
     "kill_commands": (SCRIPTED, commands.kill_commands),
     "kill_new_run": (SCRIPTED, commands.kill_new_run),
-    "file_limit": (SCRIPTED, kinds.file_limit),
-    "full_disk": (SCRIPTED, kinds.full_disk),
-    "read_only": (SCRIPTED, kinds.read_only),
-    "two_writers": (SCRIPTED, kinds.two_writers),
-    "clock": (SCRIPTED, kinds.clock),
-    "damaged_parts": (SCRIPTED, kinds.damaged_parts),
-    "missing_parts": (SCRIPTED, kinds.missing_parts),
-    "damaged_run_file": (SCRIPTED, kinds.damaged_run_file),
+    "file_limit": (SCRIPTED, interruptions.file_limit),
+    "full_disk": (SCRIPTED, interruptions.full_disk),
+    "read_only": (SCRIPTED, interruptions.read_only),
+    "two_writers": (SCRIPTED, interruptions.two_writers),
+    "clock": (SCRIPTED, interruptions.clock),
+    "damaged_parts": (SCRIPTED, damage.damaged_parts),
+    "missing_parts": (SCRIPTED, damage.missing_parts),
+    "damaged_run_file": (SCRIPTED, damage.damaged_run_file),
     "memory": (MODELS, numbers.memory),
     "numbers": (SCRIPTED, numbers.numbers),
 }
-"""Name to the engine that computes its runs, and what a trial does."""
+"""For each kind of fault the engine that computes its runs, and the function that runs one trial."""
 
 
 def _build_checkpoints(tell: children.Tell, folder: Path) -> None:
@@ -52,8 +53,8 @@ def _build_checkpoints(tell: children.Tell, folder: Path) -> None:
 
 
 def _tiny_content(work: Path) -> dict[str, Any]:
-    """An experiment on tiny random checkpoints, whose explanations are never closed."""
-    # Imported before the fork, or every child would spend its first seconds on it.
+    """An experiment on tiny random checkpoints, which never close their explanations."""
+    # Imported before the fork, so that children do not spend their first seconds on it.
     import nlareport.backends.transformers_local  # noqa: F401
 
     specs = children.run_to_end(_build_checkpoints, work / "checkpoints").told[:-1]
@@ -65,10 +66,10 @@ def _tiny_content(work: Path) -> dict[str, Any]:
 
 
 def undisturbed(work: Path, engine: str) -> Ground:
-    """The run every trial must end in, computed in a child."""
+    """The run that every trial must end in, computed in a child process."""
     folder = work / "reference"
     folder.mkdir(parents=True)
-    # Whoever has no rights must still be able to look: a temporary folder lets nobody in.
+    # Processes without privileges must be able to read it: temporary folders are private.
     work.chmod(0o755)
     scripted_runs.write_corpus(folder, 30)
     content = scripted_runs.scripted_content(12) if engine == SCRIPTED else _tiny_content(work)
@@ -77,20 +78,18 @@ def undisturbed(work: Path, engine: str) -> Ground:
     ended = children.run_to_end(children.compute, folder, engine)
     if not ended.is_done:
         raise RuntimeError(f"the undisturbed run failed: {ended.last}")
-    expected, said = children.state_of(folder), children.run_to_end(kinds.check, folder).told
+    expected, said = children.state_of(folder), children.run_to_end(check, folder).told
     ground = Ground(work, engine, [], expected, said)
-    # Timed the second time, when nothing is read from the disk for the first time.
+    # Timed on a second run, when the disk cache is warm.
     ground.stages = children.stage_seconds(ground.begun(), engine)
     return ground
 
 
 @click.command(help=__doc__)
 @click.option("--kinds", "names", default=",".join(name for name in KINDS if name != "full_disk"), show_default=True)
-@click.option("--trials", default=1, show_default=True, help="Of each kind.")
+@click.option("--trials", default=1, show_default=True, help="Trials of each kind.")
 @click.option("--first-seed", default=0, show_default=True)
-@click.option(
-    "--log", type=click.Path(path_type=Path), help="Where lines are kept; trials that are in it are not repeated."
-)
+@click.option("--log", type=click.Path(path_type=Path), help="Append results here; trials already in it are skipped.")
 def main(names: str, trials: int, first_seed: int, log: Path | None) -> None:
     known = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()] if log and log.exists() else []
     made = {(trial["kind"], trial["seed"]) for trial in known}

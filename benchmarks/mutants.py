@@ -1,9 +1,9 @@
-"""How many mutants of the pure modules the tests kill: runs mutmut, prints a table, lists survivors.
+"""Mutation testing: runs mutmut on the pure modules, prints the share of mutants killed, and lists survivors.
 
-A mutant counts as killed only when a test failed on it; one that no test reaches, or that ran out of time, survived.
-Those that survive are nearly all of a kind no test can tell: `strict=` of a `zip` whose lengths axis names already
-hold alike, a `dtype` that NumPy takes anyway, the order of sorting where no two keys are equal, a bound moved by less
-than a float64 can say, and the choice between two ways to the same numbers (the Gram matrix of `bootstrap_variances`).
+A mutant counts as killed only if a test failed on it; one that no test reaches, or that timed out, survived. Nearly all
+survivors are equivalent mutants: `strict=` of a `zip` whose lengths the axis names already make equal, a `dtype` that
+NumPy takes anyway, the order of sorting where no two keys are equal, a bound moved by less than float64 resolves, and
+the choice between two ways to the same numbers (the Gram matrix of `bootstrap_variances`).
 """
 
 import argparse
@@ -21,11 +21,11 @@ def without_timer(**_: object) -> None:
 
 
 def run() -> None:
-    """Makes the mutants and tries those that have no verdict yet; an endless one is stopped by its CPU time."""
+    """Makes the mutants and tries those without a verdict; endless loops are stopped by their CPU time."""
     import mutmut.__main__
     import mutmut.workers.isolation
 
-    # Its timer forgets to leave out what has ended, and signals whatever process has the same number by then.
+    # mutmut's timer does not drop processes that have ended, and signals whichever process reuses the number.
     mutmut.workers.isolation.register_timeout = without_timer
     mutmut.__main__.cli(["run", "--max-children", "1"], standalone_mode=False)
 

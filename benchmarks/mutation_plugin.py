@@ -1,4 +1,4 @@
-"""What mutation testing changes in how pytest runs: axis names are still checked, and no failing example is shrunk.
+"""Settings of pytest for mutation testing: axis names are still checked, failing examples are not shrunk.
 
 `make mutants` runs pytest many times in one process, where `--jaxtyping-packages` is refused the second time.
 """

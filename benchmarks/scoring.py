@@ -1,4 +1,4 @@
-"""How long the arithmetic of a run takes: scores, nulls and cells of synthetic vectors, without any model.
+"""Measures the time of a run's arithmetic (scores, nulls, cells, measures) on synthetic vectors, without models.
 
 python benchmarks/scoring.py --items 2000 --pairs 4 --d-model 8192
 """

@@ -1,8 +1,8 @@
-"""A run file of any size with made-up texts and scores: for measuring pages, and for trying them, without any model.
+"""Writes a run file of any size with made-up texts and scores, for measuring and trying pages without models.
 
 python benchmarks/synthetic_run.py --items 2000 --out /tmp/synthetic.duckdb
 
-Items and contexts depend on the number of items alone, answers and scores on the seed too: two seeds give two runs
+Items and contexts depend only on the number of items, answers and scores also on the seed, so two seeds give two runs
 over the same documents.
 """
 
@@ -26,7 +26,7 @@ from nlareport.store.migrations import SCHEMA_VERSION
 from nlareport.store.run_file import create_run_file
 
 PROTOCOL = Path(__file__).parent.parent / "data" / "experiments" / "pocket.yaml"
-"""Whose protocol and pairs the run borrows."""
+"""The experiment whose protocol and pairs the run uses."""
 
 VARIANCES = [0.41, 0.69, 0.27, 0.35]
 OWN, SAME_FAMILY, CROSS_FAMILY = 0.74, 0.63, 0.55
@@ -56,7 +56,7 @@ EXPECTED = ["a verb of saying", "a place name", "the object of the clause", "a f
 
 
 def experiment_text(n_items: int, seed: int) -> str:
-    """The borrowed protocol with this run's number of items; what is read beside explanations is left out."""
+    """The protocol with this run's number of items, without context readings and ablations."""
     content = yaml.safe_load(PROTOCOL.read_text(encoding="utf-8"))
     del content["ablations"], content["plain_words"]
     content["experiment"] = "synthetic"
@@ -156,7 +156,7 @@ def level(source: Pair, target: Pair) -> float:
 
 
 def cell_scores(items: pl.DataFrame, pairs: list[Pair], clean: dict[str, np.ndarray], seed: int) -> pl.DataFrame:
-    """Every item in every cell: its own ease, the cell's level, noise; outliers perfect at home and lost abroad."""
+    """Every item in every cell: its own ease, the cell's level, noise; outliers fail off the diagonal alone."""
     generator = np.random.default_rng(seed)
     ease = np.random.default_rng(1018).normal(0, 0.1, len(items))
     outliers = items["is_outlier"].to_numpy()
@@ -206,7 +206,7 @@ def alignment_frame(items: pl.DataFrame, pair: Pair) -> pl.DataFrame:
 
 
 def cells(items: pl.DataFrame, scores: pl.DataFrame, pairs: list[Pair]) -> list[Cell]:
-    """The matrix over every subset; intervals are normal ones, since no page can tell."""
+    """The matrix of every subset, with normal intervals."""
     judged = scores.join(items.select("item_id", "stratum", "is_outlier"), on="item_id")
     subsets = {"all": judged, "without_outliers": judged.filter(~pl.col("is_outlier"))}
     subsets |= {name: judged.filter(pl.col("stratum") == name) for name in ("digits", "prose", "punctuation")}

@@ -1,4 +1,4 @@
-"""What stands beside scores adds to a run: time and peak memory on synthetic activations, without any model.
+"""Measures the time and peak memory of measures and baselines on synthetic activations, without models.
 
 python benchmarks/trust.py --items 2000 --pairs 4 --d-model 8192
 """
