@@ -4,6 +4,7 @@ Takes a reader, returns figures, the matrix over all items first, and the names 
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import fields
 from typing import Any
 
 import polars as pl
@@ -15,10 +16,10 @@ from nlareport.review import protocol_differences
 from nlareport.rows.cell_rows import Cell
 from nlareport.rows.run_rows import Pair, PairId, Run
 
-CELL_COLUMNS = (
-    "fve_nrm", "ci_low", "ci_high", "ceiling_fraction", "median", "trimmed_mean", "share_below_zero", "fve_meannorm",
-    "null_fve", "n_scored", "n_unscored",
-)  # fmt: skip
+CELL_COLUMNS = [column.name for column in fields(Cell)[3:] if not column.name.startswith("n_")] + [
+    "n_scored", "n_unscored",
+]  # fmt: skip
+"""Scores before counts: of two figures equally near to a number the first is named."""
 COUNT_WORDS = {
     "n_documents": "documents", "n_items": "items", "n_decodes": "decodes", "n_pairs": "pairs",
     "n_families": "families",

@@ -53,7 +53,7 @@ class ReportContext:
     effects: Answer[query_rows.SourceEffect]
     subsets: Answer[query_rows.SubsetRow]
     subset_sizes: Answer[query_rows.SubsetSize]
-    tails: Answer[query_rows.TailRow]
+    tails: Answer[query_rows.LabelledCell]
     baselines: Baselines
     ablations: Ablations
     measures: Measures
@@ -131,7 +131,7 @@ def read_report(reader: RunReader) -> ReportContext:
         effects=ask(reader, query_rows.SourceEffect, "source_effects"),
         subsets=ask(reader, query_rows.SubsetRow, "subsets"),
         subset_sizes=ask(reader, query_rows.SubsetSize, "subset_sizes"),
-        tails=ask(reader, query_rows.TailRow, "tails"),
+        tails=ask(reader, query_rows.LabelledCell, "tails"),
         baselines=read_baselines(reader),
         ablations=read_ablations(reader),
         measures=read_measures(reader),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from nlareport.claims.answer_marks import ShownMark
 from nlareport.render.report.answer_notes import answer_note
+from nlareport.rows.cell_rows import Cell
 from nlareport.rows.item_rows import Finish
 from nlareport.rows.run_rows import PairId, RunKind
 
@@ -151,23 +152,13 @@ class SubsetSize:
     n_items: int
 
 
-@dataclass(frozen=True, slots=True)
-class TailRow:
-    """What stands beside a cell's mean (``tails``)."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelledCell(Cell):
+    """A cell with all its columns and its pairs' labels (``tails``)."""
 
-    source: PairId
-    target: PairId
     source_label: str
     target_label: str
     is_diagonal: bool
-    fve_nrm: float | None
-    median: float | None
-    trimmed_mean: float | None
-    share_below_zero: float | None
-    fve_meannorm: float | None
-    null_fve: float | None
-    n_scored: int | None
-    n_unscored: int | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,7 @@
 -- three digits would be found somewhere.
 -- Parameters: none.
 -- Rows: rows.cell_rows.Cell.
-SELECT
-    source, target, subset, n_scored, n_unscored, fve_nrm, ci_low, ci_high, fve_meannorm, median, trimmed_mean,
-    share_below_zero, null_fve, ceiling_fraction
+SELECT *
 FROM cell
 WHERE subset NOT IN (SELECT subset FROM subset_range)
 ORDER BY subset <> 'all', subset, source, target;
