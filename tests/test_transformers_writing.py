@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from support.tiny_checkpoints import ARCHITECTURES, D_MODEL, Architecture, TinyPair, set_stop_ids, write_sidecar
+from transformers import AutoTokenizer
 
 from nlareport.backends.transformers_local import TransformersVerbalizer
 from nlareport.checkpoints.sidecar import read_sidecar
@@ -49,6 +50,12 @@ def marker_inputs(verbalizer: TransformersVerbalizer, values: np.ndarray) -> tup
     return seen[0], seen[1]
 
 
+def decoded(directory: Path, token_ids: list[int]) -> str:
+    """The text of the tokens, special ones included, by the checkpoint's own tokenizer."""
+    tokenizer = AutoTokenizer.from_pretrained(directory)
+    return tokenizer.decode(token_ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+
+
 def plain_greedy(verbalizer: TransformersVerbalizer, vector: np.ndarray, n_tokens: int) -> list[int]:
     """Greedy decoding by hand: no cache, no generate."""
     model, sidecar = verbalizer._model, verbalizer.sidecar
@@ -73,7 +80,7 @@ def test_an_answer_is_plain_greedy_decoding_of_the_injected_prompt(
         answers = verbalizer.verbalize(vectors())
         for answer, vector in zip(answers, vectors(), strict=True):
             written = plain_greedy(verbalizer, vector, 12)
-            assert answer.text == verbalizer._text(written)
+            assert answer.text == decoded(directory, written)
             assert (answer.n_tokens, answer.finish) == (12, "length")
     assert len({answer.text for answer in answers}) > 1, "the vectors must make a difference"
 
@@ -108,7 +115,7 @@ def test_generation_stops_at_any_stop_id_and_says_so(
                 assert (answer.n_tokens, answer.finish) == (12, "length")
             else:
                 assert (answer.n_tokens, answer.finish) == (place + 1, "stop")
-                assert answer.text == verbalizer._text(token_ids[:place])
+                assert answer.text == decoded(directory, token_ids[:place])
     assert [answer.finish for answer in answers[:2]] == ["stop", "stop"]
 
 
