@@ -143,6 +143,10 @@ def test_cells_as_csv_hold_the_planted_shift(first: Path, again: Path) -> None:
         assert float(row["shared_b"]) - float(row["shared_a"]) == pytest.approx(float(row["difference"]))
         assert row["excludes_zero"] == ("true" if shift else "false")
         assert (row["n_documents"], row["n_scored_once"]) == (row["n_items"], "0")
+        # 2.80 standard errors, which are half the interval's width over 1.96; its former name stays.
+        width = float(row["high"]) - float(row["low"])
+        assert float(row["minimum_detectable_difference"]) == pytest.approx(2.8016 / (2 * 1.96) * width, rel=1e-3)
+        assert row["smallest_seen"] == row["minimum_detectable_difference"]
 
 
 def test_everything_is_in_the_json(first: Path, again: Path) -> None:

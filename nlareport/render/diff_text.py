@@ -100,7 +100,9 @@ def _content(comparison: Comparison) -> dict[str, Any]:
 
 
 def _cell_row(cell: CellDifference) -> dict[str, Any]:
-    return {**asdict(cell), "excludes_zero": cell.excludes_zero}
+    # Under its former name too, for scripts that read that column.
+    former = {"smallest_seen": cell.minimum_detectable_difference}
+    return {**asdict(cell), "excludes_zero": cell.excludes_zero, **former}
 
 
 def _parts(comparison: Comparison, format_: str) -> list[str]:
