@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from nlareport.errors import FileUnwritable
-from nlareport.files import atomic_files
-from nlareport.files.atomic_files import HOST, whole_file, whole_folder, write_whole
+from nlareport.files import atomic_files, locks
+from nlareport.files.atomic_files import whole_file, whole_folder, write_whole
+from nlareport.files.scratch_folders import HOST
 
 
 def contents(folder: Path) -> dict[str, str]:
@@ -145,7 +146,8 @@ def test_a_folder_whose_successor_was_killed_between_two_renames_comes_back(tmp_
 
 def test_what_a_living_process_makes_is_never_cleared(tmp_path: Path) -> None:
     program = (
-        "import sys; from pathlib import Path; from nlareport.files.atomic_files import HOST, whole_file\n"
+        "import sys; from pathlib import Path\n"
+        "from nlareport.files.atomic_files import whole_file; from nlareport.files.scratch_folders import HOST\n"
         "with whole_file(Path(sys.argv[1])) as aside:\n"
         "    aside.write_text('of the other'); print('ready', flush=True); sys.stdin.read()"
     )
@@ -220,7 +222,7 @@ def a_loop(folder: Path) -> Path:
     ("place", "advice"),
     [
         (a_file_as_folder, "a file or a broken link stands where a folder is needed"),
-        (a_folder_as_file, "a folder stands under this name"),
+        (a_folder_as_file, "a folder has this name"),
         (a_long_name, "choose a shorter name"),
         (a_loop, "a file or a broken link stands where a folder is needed"),
     ],
@@ -257,7 +259,7 @@ def test_what_another_machine_makes_is_cleared_only_where_its_lock_tells_that_it
         raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
 
     if not has_locks:
-        monkeypatch.setattr(atomic_files.fcntl, "flock", refuse)
+        monkeypatch.setattr(locks.fcntl, "flock", refuse)
     here, elsewhere = (tmp_path / f".run.nlareport-{host}-999999999-00000000" for host in (HOST, "0" * 8))
     for left in (here, elsewhere):
         (left / "new").mkdir(parents=True)

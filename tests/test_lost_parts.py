@@ -15,7 +15,7 @@ from support.scripted_runs import everything, run, scripted_content, write_corpu
 from nlareport.batches import ActivationBatch
 from nlareport.cli import cli
 from nlareport.errors import ActivationsDamaged
-from nlareport.files.atomic_files import HOST
+from nlareport.files.scratch_folders import HOST
 from nlareport.rows.run_rows import PairId
 from nlareport.store.vectors.activations import ActivationStore
 from nlareport.store.vectors.parquet_parts import part_paths

@@ -31,7 +31,7 @@ from nlareport.errors import (
     RunFileOfAnotherVersion,
     RunFileUnreadable,
 )
-from nlareport.files.atomic_files import HOST
+from nlareport.files.scratch_folders import HOST
 from nlareport.rows.cell_rows import Cell
 from nlareport.rows.declaration import TABLES
 from nlareport.rows.item_rows import AnswerMark, Explanation, Item, NullScore, Score

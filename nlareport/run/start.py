@@ -15,7 +15,7 @@ from nlareport.engines import Engines
 from nlareport.errors import RunOfAnotherExperiment
 from nlareport.executors import load_executor
 from nlareport.experiment import Experiment, PairSpec, parse_experiment
-from nlareport.files.atomic_files import clear_left_over
+from nlareport.files.scratch_folders import clear_left_over
 from nlareport.pairs.locating import locate_base_model, locate_if_built, locate_pocket_pair, public_name
 from nlareport.ports import Executor, Progress
 from nlareport.rows.item_rows import Explanation, Item, Score

@@ -14,7 +14,8 @@ from typing import Any
 
 import duckdb
 
-from nlareport.files.atomic_files import clear_left_over, whole_file
+from nlareport.files.atomic_files import whole_file
+from nlareport.files.scratch_folders import clear_left_over
 from nlareport.ports import Row
 from nlareport.rows.declaration import TABLES
 from nlareport.rows.run_rows import PairId, Run

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from nlareport.files.atomic_files import disk_faults
+from nlareport.files.disk_faults import disk_faults
 
 RUN_FILE_ENDING = ".duckdb"
 VECTORS_ENDING = ".activations"

@@ -12,8 +12,9 @@ import numpy as np
 import polars as pl
 
 from nlareport.batches import ActivationBatch, SourceDocument
-from nlareport.files.atomic_files import clear_left_over, write_whole
+from nlareport.files.atomic_files import write_whole
 from nlareport.files.file_names import distinct_names, file_name
+from nlareport.files.scratch_folders import clear_left_over
 from nlareport.rows.run_rows import Pair, PairId
 from nlareport.store.run_places import vectors_folder
 from nlareport.store.vectors.parquet_parts import NO_NOTES, part_name, part_paths, read_part, write_part
