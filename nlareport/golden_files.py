@@ -1,7 +1,7 @@
-"""Golden files: texts, explanations and the scores that somebody recorded of them, to hold a pair against.
+"""Reads and writes golden files: texts, explanations and recorded scores that a pair is compared with.
 
-Enters a YAML file of our own or a transcript as the public release has them; leaves a `Golden`, or one error that lists
-every fault. Knows no model.
+Takes a YAML file in nlareport's own form or a transcript of the public release, returns a `Golden`, or raises one error
+that lists every fault. Knows no model.
 """
 
 import ast
@@ -49,7 +49,7 @@ class Golden(Section):
 
     golden: Name
     source: str
-    """Whose figures these are, and what made them."""
+    """Who recorded these figures, and with what."""
     dtype: Dtype = "bfloat16"
     """In which they were recorded."""
     decimals: int | None = Field(default=None, ge=0, le=20)
@@ -117,7 +117,7 @@ def _transcript(text: str, path: Path) -> tuple[Golden, Recorder]:
     recorder = Recorder(facts["reconstructor"], int(facts["block_index"]), int(facts["d_model"]))
     rows = list(_rows(text))
     whole = _quoted(facts["prompt"], path) + _quoted(facts["reply"], path)
-    # What ends the reply is a token of its own, which its text leaves out.
+    # The token that ends the reply is missing from its text.
     last = _quoted(rows[-1][0]["token"], path) if rows else ""
     if last.startswith("<") and not whole.endswith(last):
         whole += last
@@ -143,7 +143,7 @@ def _transcript(text: str, path: Path) -> tuple[Golden, Recorder]:
 
 
 def _rows(text: str) -> Iterator[tuple[re.Match[str], str]]:
-    """Every token's line with the text below it, which is set in by four spaces."""
+    """Every token's line with the text below it, which is indented by four spaces."""
     lines = text.splitlines()
     starts = [(number, match) for number, line in enumerate(lines) if (match := _TOKEN.match(line))]
     for number, match in starts:
@@ -156,7 +156,7 @@ def _rows(text: str) -> Iterator[tuple[re.Match[str], str]]:
 
 
 def _quoted(literal: str, path: Path) -> str:
-    """The text that a Python literal stands for."""
+    """The text of a Python literal."""
     try:
         text = ast.literal_eval(literal)
     except (ValueError, SyntaxError, MemoryError, RecursionError) as error:

@@ -1,6 +1,6 @@
-"""Strangers' text as messages and terminals show it: nothing that moves a cursor or turns writing round, and no flood.
+"""Makes untrusted text safe to print: no control or direction characters, and long values cut.
 
-Enters any value; leaves one line of bounded length, or a text of any length that is safe to print.
+Takes any value, returns one line of bounded length, or a text of any length that is safe to print.
 """
 
 import re
@@ -8,7 +8,7 @@ import reprlib
 from collections.abc import Sequence
 
 MOST_SHOWN = 80
-"""Characters of a stranger's value that a message quotes."""
+"""Characters of an untrusted value that a message quotes."""
 
 MOST_LISTED = 10
 """Values that a message lists."""
@@ -21,7 +21,7 @@ _UNSAFE = re.compile(
 
 
 class _Bounded(reprlib.Repr):
-    """`repr` of a value however large or deep it is: a YAML alias can make a few bytes stand for gigabytes."""
+    """`repr` of bounded length: a few bytes of YAML aliases can stand for gigabytes."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -41,7 +41,7 @@ def shown(value: object) -> str:
 
 
 def listed(values: Sequence[object]) -> str:
-    """Several of a stranger's values, the first ten."""
+    """Several untrusted values, the first ten."""
     more = f" and {len(values) - MOST_LISTED:,} more" if len(values) > MOST_LISTED else ""
     return ", ".join(map(shown, values[:MOST_LISTED])) + more
 
@@ -53,8 +53,13 @@ def brief(error: BaseException) -> str:
     return cut.rstrip(".") or type(error).__name__
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of what a foreign error says; empty when it says nothing."""
+    return printable(str(error).strip().partition("\n")[0].strip())
+
+
 def printable(text: str) -> str:
-    """The text with every character that is no writing as its escape, such as ``\\x1b``; lines stay lines."""
+    """The text with every unprintable character as its escape, such as ``\\x1b``; lines stay lines."""
     return _UNSAFE.sub(lambda found: _escape(found[0]), text)
 
 

@@ -2,7 +2,7 @@ from typing import get_args
 
 import pytest
 
-from nlareport.checkpoints.answers import MARK_WORDS, Judgement, judged, unclean_words
+from nlareport.checkpoints.answers import MARK_WORDS, Judgement, judge_answer, unclean_words
 from nlareport.rows.item_rows import Mark
 
 
@@ -21,25 +21,25 @@ from nlareport.rows.item_rows import Mark
     ],
 )
 def test_an_answer_with_a_text_between_its_tags_is_clean_whatever_stands_around_them(completion: str, text: str):
-    assert judged(completion, "stop") == Judgement(text, None)
-    assert judged(completion, "stop").is_clean
+    assert judge_answer(completion, "stop") == Judgement(text, None)
+    assert judge_answer(completion, "stop").is_clean
     # Training did not reward an answer whose budget ran out, even behind the closing tag.
-    assert judged(completion, "length") == Judgement(text, "overrun")
-    assert judged(completion, "length").is_clean
-    assert judged(completion, "length").is_closed
+    assert judge_answer(completion, "length") == Judgement(text, "overrun")
+    assert judge_answer(completion, "length").is_clean
+    assert judge_answer(completion, "length").is_closed
 
 
 @pytest.mark.parametrize("completion", ["<explanation></explanation>", "a <explanation>\n\u00a0\t</explanation> b"])
 @pytest.mark.parametrize("finish", ["stop", "length"])
 def test_a_pair_of_tags_with_nothing_between_is_closed_and_not_clean(completion: str, finish):
-    found = judged(completion, finish)
+    found = judge_answer(completion, finish)
     assert found == Judgement(None, "empty")
     assert found.is_closed
     assert not found.is_clean
 
 
 def test_an_empty_pair_counts_before_a_later_one_with_a_text():
-    assert judged("<explanation></explanation><explanation>A recipe.</explanation>", "stop").mark == "empty"
+    assert judge_answer("<explanation></explanation><explanation>A recipe.</explanation>", "stop").mark == "empty"
 
 
 @pytest.mark.parametrize(
@@ -65,9 +65,9 @@ def test_an_empty_pair_counts_before_a_later_one_with_a_text():
     ],
 )
 def test_an_answer_without_a_pair_of_tags_says_which_it_lacks(completion: str, stopped: Mark, cut: Mark):
-    assert judged(completion, "stop") == Judgement(None, stopped)
-    assert judged(completion, "length") == Judgement(None, cut)
-    assert not judged(completion, "stop").is_closed
+    assert judge_answer(completion, "stop") == Judgement(None, stopped)
+    assert judge_answer(completion, "length") == Judgement(None, cut)
+    assert not judge_answer(completion, "stop").is_closed
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_an_opening_tag_that_is_spelt_otherwise_is_none_and_told(opening: str):
     closing = opening.translate({ord(bracket): f"{bracket}/" for bracket in "<[‹＜«〈⟨《"}).replace("&lt;", "&lt;/")
     for completion in (f"{opening}A recipe.</explanation>", f"{opening}A recipe.{closing}", f"So: {opening}A recipe."):
         for finish in ("stop", "length"):
-            assert judged(completion, finish) == Judgement(None, "misspelt_tag"), completion
+            assert judge_answer(completion, finish) == Judgement(None, "misspelt_tag"), completion
 
 
 @pytest.mark.parametrize(
@@ -94,23 +94,23 @@ def test_an_opening_tag_that_is_spelt_otherwise_is_none_and_told(opening: str):
 )  # fmt: skip
 def test_a_closing_tag_that_is_spelt_otherwise_closes_nothing_and_is_told(closing: str):
     for finish in ("stop", "length"):
-        assert judged(f"<explanation>A recipe.{closing} And on.", finish) == Judgement(None, "misspelt_tag")
-        assert judged(f"A recipe.{closing} And on.", finish) == Judgement(None, "misspelt_tag")
+        assert judge_answer(f"<explanation>A recipe.{closing} And on.", finish) == Judgement(None, "misspelt_tag")
+        assert judge_answer(f"A recipe.{closing} And on.", finish) == Judgement(None, "misspelt_tag")
 
 
 @pytest.mark.parametrize("beginning", ["<", "<e", "<expla", "<explanation", "</", "</expla", "</explanation"])
 def test_a_tag_that_the_budget_cut_is_not_misspelt(beginning: str):
-    assert judged(f"A recipe.{beginning}", "length").mark == "budget"
-    assert judged(f"<explanation>A recipe.{beginning}", "length").mark == "budget"
+    assert judge_answer(f"A recipe.{beginning}", "length").mark == "budget"
+    assert judge_answer(f"<explanation>A recipe.{beginning}", "length").mark == "budget"
     # Of an answer that ended by itself it is.
     if len(beginning) > 5:
-        assert judged(f"A recipe.{beginning}", "stop").mark == "misspelt_tag"
+        assert judge_answer(f"A recipe.{beginning}", "stop").mark == "misspelt_tag"
 
 
 def test_what_a_cut_tag_leaves_before_it_is_still_judged():
-    assert judged("<Explanation>A recipe.</expla", "length").mark == "misspelt_tag"
-    assert judged("<explanation>A recipe.</Explanation> </expla", "length").mark == "misspelt_tag"
-    assert judged("A recipe.</explanation> <expla", "length").mark == "unopened_tag"
+    assert judge_answer("<Explanation>A recipe.</expla", "length").mark == "misspelt_tag"
+    assert judge_answer("<explanation>A recipe.</Explanation> </expla", "length").mark == "misspelt_tag"
+    assert judge_answer("A recipe.</explanation> <expla", "length").mark == "unopened_tag"
 
 
 def test_every_mark_has_its_own_words_and_answers_without_one_are_worded_by_how_they_ended():

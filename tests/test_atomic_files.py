@@ -221,10 +221,10 @@ def a_loop(folder: Path) -> Path:
 @pytest.mark.parametrize(
     ("place", "advice"),
     [
-        (a_file_as_folder, "a file or a broken link stands where a folder is needed"),
+        (a_file_as_folder, "a file or a broken link is where a folder is needed"),
         (a_folder_as_file, "a folder has this name"),
         (a_long_name, "choose a shorter name"),
-        (a_loop, "a file or a broken link stands where a folder is needed"),
+        (a_loop, "a file or a broken link is where a folder is needed"),
     ],
 )
 def test_a_place_that_takes_no_file_is_told_with_what_to_do(

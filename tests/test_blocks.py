@@ -213,7 +213,7 @@ def test_a_model_that_gives_another_vector_however_it_is_run_is_refused_with_the
     [
         (T5Model, T5Config(vocab_size=420, d_model=32, d_kv=8, d_ff=48, num_layers=2, num_heads=4), "with an encoder"),
         (BertModel, BertConfig(**SIZES), "in both directions"),
-        (GemmaModel, GemmaConfig(**SIZES, head_dim=8, use_bidirectional_attention=True), "what stands behind their"),
+        (GemmaModel, GemmaConfig(**SIZES, head_dim=8, use_bidirectional_attention=True), "what comes after their"),
     ],
 )
 def test_families_that_do_not_read_from_left_to_right_are_refused_by_name(
@@ -280,7 +280,7 @@ def test_a_language_model_under_names_of_its_own_is_refused_by_its_family(tmp_pa
     weights = load_file(tmp_path / "model.safetensors")
     renamed = {name.replace("language_model.", "writer."): weight for name, weight in weights.items()}
     save_file(renamed, tmp_path / "model.safetensors", {"format": "pt"})
-    with pytest.raises(FamilyUnsupported, match="is a gemma3_text model, whose weights stand under names that are not"):
+    with pytest.raises(FamilyUnsupported, match="is a gemma3_text model, whose weights have names that are not"):
         TransformersExtractor(tmp_path, 1, device="cpu", dtype="float32")
 
 

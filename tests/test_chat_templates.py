@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from nlareport.checkpoints.chat_templates import end_of_turn, rendered
+from nlareport.checkpoints.chat_templates import end_of_turn, render_chat
 
 
 class Turns:
@@ -78,4 +78,4 @@ def test_a_template_that_writes_no_answer_tells_no_end_of_turn() -> None:
 @pytest.mark.parametrize("is_asked", [True, False])
 def test_a_template_hears_whether_it_is_asked(is_asked: bool) -> None:
     tokenizer = Turns(lambda messages, asked: f"{messages[0]['content']} {asked}")
-    assert rendered(tokenizer, [{"role": "user", "content": "Hello"}], is_asked=is_asked) == f"Hello {is_asked}"
+    assert render_chat(tokenizer, [{"role": "user", "content": "Hello"}], is_asked=is_asked) == f"Hello {is_asked}"

@@ -449,7 +449,7 @@ def test_shards_that_are_cut_missing_or_elsewhere_are_refused(pair: TinyPair, tm
         index = {"weight_map": {"a": shards[0].name, "b": elsewhere}}
         with (
             replaced(pair.verbalizer / "model.safetensors.index.json", json.dumps(index).encode()),
-            pytest.raises(CheckpointDamaged, match="which is no safetensors file beside it"),
+            pytest.raises(CheckpointDamaged, match="which is no safetensors file of this folder"),
         ):
             refuse_damaged_weights(pair.verbalizer)
     for faulty in (b"{}", b'{"weight_map": []}', b'{"weight_map": {"a": 1}}', b"{"):

@@ -101,7 +101,7 @@ def test_what_stands_in_the_way_is_named_and_stays(
     options = ["--format", "csv"] if command == "export" else []
     runs = [run] * (2 if command == "diff" else 1)
     said = in_one_sentence(invoke(command, *runs, "--out", tmp_path / "out", "--force", *options))
-    assert f"what stands at '{name}' is not as nlareport wrote it" in said
+    assert f"what is at '{name}' is not as nlareport wrote it" in said
     assert tree(tmp_path) == before
 
 
@@ -217,7 +217,7 @@ def test_a_page_of_a_users_own_in_the_sites_way_is_named_and_stays(project: Path
     former = place.read_bytes()
     place.write_text("mine")
     said = in_one_sentence(invoke("site", "--config", project / "project/mkdocs.yml"))
-    assert "what stands at '404.html' is not as nlareport wrote it" in said
+    assert "what is at '404.html' is not as nlareport wrote it" in said
     assert "Move it away, or give an empty or new folder with another site_dir." in said
     assert place.read_text() == "mine"
     place.write_bytes(former)

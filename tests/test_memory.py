@@ -43,7 +43,7 @@ def test_every_row_is_answered_once_and_in_order_whatever_fits(n_rows: int, at_o
             raise torch.OutOfMemoryError("CUDA out of memory")
         return [-row for row in rows]
 
-    assert batch.answered(list(range(n_rows)), answer) == [-row for row in range(n_rows)]
+    assert batch.answer_all(list(range(n_rows)), answer) == [-row for row in range(n_rows)]
     assert batch.n_rows <= at_once
     assert batch.rows_that_fit == (batch.n_rows if n_rows and min(n_rows, at_once) > fits else None)
     n_failed = sum(n > fits for n in asked)
@@ -58,9 +58,9 @@ def test_one_row_that_does_not_fit_is_told_and_other_errors_pass() -> None:
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
 
     with pytest.raises(MemoryTooSmall, match=r"^Pair tiny: its verbalizer: does not fit into memory with one item"):
-        BatchSize(8, "Pair tiny: its verbalizer").answered([1, 2, 3], never)
+        BatchSize(8, "Pair tiny: its verbalizer").answer_all([1, 2, 3], never)
     with pytest.raises(RuntimeError, match="cannot be multiplied"):
-        BatchSize(8, "a model").answered([1, 2, 3], broken)
+        BatchSize(8, "a model").answer_all([1, 2, 3], broken)
     assert all(is_out_of_memory(error) for error in (GPU, CPU, CUBLAS, MemoryError()))
     assert not is_out_of_memory(ValueError("out of memory"))
 

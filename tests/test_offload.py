@@ -18,7 +18,7 @@ from nlareport.backends.transformers_local import (
     TransformersVerbalizer,
 )
 from nlareport.errors import MemoryTooSmall, NonFiniteWeights
-from nlareport.models import block_proof, loading
+from nlareport.models import block_proof, loading, proven_blocks
 from nlareport.models.loading import each_weight
 
 torch.set_num_threads(1)
@@ -35,7 +35,7 @@ def own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def place(patch: pytest.MonkeyPatch, device: str) -> None:
-    for module in (loading, block_proof):
+    for module in (loading, block_proof, proven_blocks):
         patch.setattr(module, "placement", lambda _asked: device)
 
 

@@ -48,7 +48,7 @@ from nlareport.pairs.targets import (
 )
 from nlareport.pairs.training import train_pair
 from nlareport.pairs.training_loop import Halves, Texts, Trainee, kept_at, train
-from nlareport.pairs.verbalizer_training import named_again, repeated, train_verbalizer
+from nlareport.pairs.verbalizer_training import flags_of_renaming, flags_of_repetition, train_verbalizer
 from nlareport.pairs.writing import EndLoops, PracticeWriter, keep_vocabulary
 from nlareport.rows.cell_rows import Cell
 from nlareport.store.whole_run import read_run
@@ -250,7 +250,7 @@ def test_a_published_pair_goes_on_with_a_further_round(tmp_path: Path, monkeypat
         SHORT.practice, study=Lesson(4, 8, 1e-3, 4), sampling=Sampling(samples=2, temperature=0.3), reading=None
     )
     pair = replace(PAIRS["smollm2-L10"], recipe=replace(SHORT, articles=60), further_rounds=(further,))
-    with pytest.raises(CheckpointMissing, match="holds no adapters to go on with; train it first"):
+    with pytest.raises(CheckpointMissing, match="holds no adapters to train further; train it first"):
         train_pair(pair, tmp_path, Silence(), goes_on=True)
     cache = tmp_path / "cache"
     cache.mkdir()
@@ -364,7 +364,7 @@ def test_a_fault_is_made_unlikely(halves: Halves, tmp_path: Path, habit: str, fa
 
 
 def test_faults_are_told_by_their_tokens() -> None:
-    assert repeated([1, 2, 3, 4, 1, 2, 3, 4, 9]) == [0, 0, 0, 0, 0, 0, 0, 1, 0]
+    assert flags_of_repetition([1, 2, 3, 4, 1, 2, 3, 4, 9]) == [0, 0, 0, 0, 0, 0, 0, 1, 0]
     written = [
         Attempt(0, ["News report about river, bridge, river."], [0.1]),
         Attempt(1, ["News report about river, bridge, flood."], [0.1]),
@@ -379,9 +379,9 @@ def test_topics_named_again_are_told_by_their_first_tokens() -> None:
     assert names_a_topic_twice(text)
     last = text.index("River")
     # A name's token may begin with the space before it, or after it.
-    assert named_again(text, [(0, last - 1), (last - 1, last + 3), (last + 3, last + 5)]) == [0, 1, 0]
-    assert named_again(text, [(0, last), (last, last + 5)]) == [0, 1]
-    assert named_again(text.replace("River", "flood"), [(0, last), (last, last + 5)]) == [0, 0]
+    assert flags_of_renaming(text, [(0, last - 1), (last - 1, last + 3), (last + 3, last + 5)]) == [0, 1, 0]
+    assert flags_of_renaming(text, [(0, last), (last, last + 5)]) == [0, 1]
+    assert flags_of_renaming(text.replace("River", "flood"), [(0, last), (last, last + 5)]) == [0, 0]
 
 
 def _likelihood(halves: Halves, adapter: Path, answer: Texts, place: int) -> float:

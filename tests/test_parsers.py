@@ -18,7 +18,7 @@ from support.refusals import refusal_of
 from support.scripted_runs import scripted_content
 
 from nlareport.batches import Tokenization
-from nlareport.checkpoints.answers import judged
+from nlareport.checkpoints.answers import judge_answer
 from nlareport.checkpoints.prompts import explanation_in
 from nlareport.checkpoints.sidecar import Sidecar, parse_sidecar, read_sidecar, sidecar_content
 from nlareport.checkpoints.sidecar_values import MOST_SCALE, MOST_WHOLE
@@ -215,7 +215,7 @@ def test_every_answer_is_judged_and_only_one_with_a_text_between_its_tags_is_cle
     parts: list[str], finish: Literal["stop", "length"]
 ) -> None:
     completion = "".join(parts)
-    found, text = judged(completion, finish), explanation_in(completion)
+    found, text = judge_answer(completion, finish), explanation_in(completion)
     assert found.is_clean == bool(text)
     assert found.is_closed == (text is not None)
     assert found.text == (text or None)

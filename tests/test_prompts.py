@@ -298,7 +298,7 @@ def test_a_marker_at_the_end_of_a_prompt_has_no_neighbour_there(
     sidecar: Sidecar, template: str, neighbours: str, place: int
 ) -> None:
     sentence = (
-        f"^the injection token stands between the ids {neighbours}, the sidecar says 62 and 60. "
+        f"^the injection token is between the ids {neighbours}, the sidecar says 62 and 60. "
         "Use the tokenizer, chat template and sidecar that were released together.$"
     )
     bare = replace(sidecar, verbalizer_template=template)

@@ -173,7 +173,7 @@ def test_a_tokenizer_without_offsets_is_refused(tiny_pairs: dict[Architecture, T
     directory = copied(tiny_pairs["llama"].base, tmp_path)
     (directory / "tokenizer.json").unlink()
     ByT5Tokenizer().save_pretrained(directory)
-    with pytest.raises(CheckpointMissing, match=r"gives no character offsets. Put its tokenizer.json beside it"):
+    with pytest.raises(CheckpointMissing, match=r"gives no character offsets. Put its tokenizer.json into"):
         TransformersTokenizer(directory)
 
 

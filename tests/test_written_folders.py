@@ -88,7 +88,7 @@ def test_a_folder_of_another_kind_is_no_former_one(tmp_path: Path) -> None:
 def test_a_file_changed_since_is_neither_overwritten_nor_removed(tmp_path: Path) -> None:
     write(tmp_path / "out", {"index.html": "a", "stale.css": "s", "kept.css": "k"})
     (tmp_path / "out/index.html").write_text("edited by hand")
-    with pytest.raises(FolderOfOthers, match=r"what stands at 'index.html' is not as nlareport wrote it"):
+    with pytest.raises(FolderOfOthers, match=r"what is at 'index.html' is not as nlareport wrote it"):
         write(tmp_path / "out", {"index.html": "b"})
     assert texts(tmp_path / "out") == {"index.html": "edited by hand", "stale.css": "s", "kept.css": "k"}
     (tmp_path / "out/index.html").write_text("a")
@@ -117,11 +117,11 @@ def test_no_link_is_followed_out_of_the_folder(tmp_path: Path) -> None:
     assert tree(outside) == before
     assert (tmp_path / "out/data").is_symlink()
     for name in ("data/new", "data"):
-        with pytest.raises(FolderOfOthers, match=f"what stands at '{name}'"):
+        with pytest.raises(FolderOfOthers, match=f"what is at '{name}'"):
             write(tmp_path / "out", {name: "c"})
     (tmp_path / "out/index.html").unlink()
     (tmp_path / "out/index.html").symlink_to(outside / "index.html")
-    with pytest.raises(FolderOfOthers, match=r"what stands at 'index\.html'"):
+    with pytest.raises(FolderOfOthers, match=r"what is at 'index\.html'"):
         write(tmp_path / "out", {"index.html": "d"})
     assert tree(outside) == before
 

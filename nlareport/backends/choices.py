@@ -1,7 +1,7 @@
-"""What is done where a checkpoint leaves it open, or where the public release does otherwise: one sentence a topic.
+"""Sentences on what is done where a checkpoint leaves it open, or where the public release does it differently.
 
-Enters what a checkpoint says of itself; leaves sentences for the page by topic. Decides nothing: whoever does a thing
-otherwise than its checkpoint or the release says it here.
+Takes what a checkpoint says of itself, returns one sentence per topic for the report. Decides nothing: code that does
+something differently from the checkpoint or from the release says it here.
 """
 
 from math import isclose, sqrt

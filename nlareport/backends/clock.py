@@ -1,6 +1,6 @@
-"""Stops the clock that chat templates look at, so that a prompt which holds the date is one prompt on every day.
+"""Stops the clock for chat templates: a prompt that holds the date stays the same prompt on every day.
 
-Enters a moment; leaves what templates were told while it lasted.
+Takes a moment, yields the dates that templates were given while it lasted.
 """
 
 from collections.abc import Iterator
@@ -13,12 +13,12 @@ from transformers.utils import chat_template_utils
 
 @contextmanager
 def standing_clock(moment: datetime) -> Iterator[list[str]]:
-    """Inside, ``strftime_now`` of any template tells this moment; yields what was told, each answer once.
+    """Inside, ``strftime_now`` of any template gives this moment; yields what it gave, each answer once.
 
-    Should a later Transformers ask another clock, prompts hold the day of each start again: then a run that is
-    continued on another day is refused, as its prompt is another.
+    If a later Transformers asks another clock, prompts hold the day of each start again: then a run that is continued
+    on another day is refused, since its prompt has changed.
     """
-    told: list[str] = []
+    given: list[str] = []
 
     class Standing(datetime):
         @classmethod
@@ -27,8 +27,8 @@ def standing_clock(moment: datetime) -> Iterator[list[str]]:
 
         def strftime(self, form: str) -> str:
             answer = super().strftime(form)
-            if answer not in told:
-                told.append(answer)
+            if answer not in given:
+                given.append(answer)
             return answer
 
     # Transformers hands templates a function that looks its class up here, and takes no function from its callers.
@@ -36,6 +36,6 @@ def standing_clock(moment: datetime) -> Iterator[list[str]]:
     former = clock.datetime
     clock.datetime = Standing
     try:
-        yield told
+        yield given
     finally:
         clock.datetime = former

@@ -1,7 +1,6 @@
-"""Holds a checkpoint against its sidecar: role, tokenizer, prompt, context, width.
+"""Checks a checkpoint against its sidecar: role, tokenizer, prompt, context, width.
 
-Takes a checkpoint directory, returns its parts, which agree, or an error that says which do not. Reads no block of a
-model and knows no batch.
+Takes a checkpoint directory, returns its parts, which agree, or an error that says which do not. Reads no weights.
 """
 
 from dataclasses import dataclass, fields
@@ -31,7 +30,7 @@ from nlareport.models.tokenizers import chat_template_file, load_tokenizer
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """What one half of a pair says of itself, held against its own tokenizer and configuration."""
+    """What one half of a pair says of itself, checked against its own tokenizer and configuration."""
 
     name: str
     """The pair that errors speak of."""
@@ -57,13 +56,13 @@ class VerbalizerContract(Contract):
     further_stop_id: int | None
     """The same, where no file names it as a stop id."""
     dates: tuple[str, ...]
-    """What the chat template asked the clock for, as it was told."""
+    """The dates that the chat template asked the clock for, as it wrote them."""
 
 
 def open_verbalizer_contract(
     directory: Path, name: str, max_new_tokens: int, moment: datetime | None = None
 ) -> VerbalizerContract:
-    """An AV's contract; `name` is the pair that errors speak of, `moment` what the clock tells its chat template.
+    """An AV's contract; `name` is the pair that errors speak of, `moment` the time that its chat template is given.
 
     Raises:
         CheckpointMissing: the sidecar, the configuration, the tokenizer, its chat template or a stop id is not there.
@@ -72,14 +71,14 @@ def open_verbalizer_contract(
         CheckpointDrift: the sidecar is of the other role, or disagrees with the tokenizer or the configuration.
         ChatTemplateFails: the chat template does not render.
         ContextTooShort: the prompt and an answer of `max_new_tokens` are more than the model reads.
-        FamilyUnsupported: a vector cannot stand in the place of a token's embedding.
+        FamilyUnsupported: a vector cannot take the place of a token's embedding.
     """
     contract = _open_contract(directory, "av", name)
     _refuse_no_place(contract)
     if not contract.tokenizer.chat_template:
         raise CheckpointMissing(f"{directory}: has no chat template, and a verbalizer is asked through one.")
     try:
-        with quiet(), standing_clock(moment or datetime.now(UTC)) as told:
+        with quiet(), standing_clock(moment or datetime.now(UTC)) as dates:
             prompt = check_against_tokenizer(contract.sidecar, contract.tokenizer, name)
     except ChatTemplateFails as error:
         raise ChatTemplateFails(f"{chat_template_file(directory)}: {error}") from error
@@ -95,7 +94,7 @@ def open_verbalizer_contract(
         stop_ids=tuple(stop_ids),
         turn_end=turn_end,
         further_stop_id=further,
-        dates=tuple(told),
+        dates=tuple(dates),
     )
 
 
@@ -134,7 +133,7 @@ def _open_contract(directory: Path, role: Role, name: str) -> Contract:
 
 
 def _refuse_unreadable_prompt(contract: Contract, prompt_ids: list[int], max_new_tokens: int) -> None:
-    """Pass when the model knows every token of its prompt, and has room for an answer behind it."""
+    """Pass when the model knows every token of its prompt, and has room for an answer after it."""
     n_known = contract.config.vocab_size
     if unknown := [token_id for token_id in prompt_ids if token_id >= n_known]:
         raise CheckpointDrift(
@@ -151,7 +150,7 @@ def _refuse_unreadable_prompt(contract: Contract, prompt_ids: list[int], max_new
 
 
 def _refuse_no_place(contract: Contract) -> None:
-    """Pass when a vector in the place of a token's embedding is all that the model takes in there."""
+    """Pass when the model takes in nothing of a token but the embedding that the vector replaces."""
     config = contract.config
     what = f"{contract.directory}: a vector cannot take a token's place in a {config.model_type}"
     if getattr(config, "hidden_size_per_layer_input", None):

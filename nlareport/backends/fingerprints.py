@@ -1,8 +1,8 @@
-"""What decides a checkpoint's answers, as digests: weights, configuration, tokenizer, sidecar, chat template, stop ids.
+"""Digests of what decides a checkpoint's answers: weights, configuration, tokenizer, sidecar, template, stop ids.
 
-Enters a checkpoint's name; leave digests of the files that are on this machine. Nothing is downloaded and no torch is
-needed, so that a finished run can be held against its checkpoints at once. Files are judged by what they say: a
-comment in a sidecar, or JSON laid out otherwise, is the same.
+Takes a checkpoint's name, returns digests of the files that are on this machine. Nothing is downloaded and no torch is
+needed: a finished run is compared with its checkpoints at once. Only contents count: a comment in a sidecar or another
+layout of JSON changes nothing.
 """
 
 import hashlib
@@ -37,23 +37,23 @@ Digests = dict[MakingKind, str]
 
 
 def checkpoint_here(checkpoint: str) -> Path | None:
-    """Where a checkpoint is on this machine, whole or in part; None when it is not, and nobody is asked for it."""
+    """Where a checkpoint is on this machine, whole or in part; None when it is not; nothing is downloaded."""
     directory = Path(checkpoint)
     if directory.is_dir():
         return directory
-    # Not there where only pages are made; nothing that has a hub's name can be here then.
+    # Not installed where only pages are made; then nothing with a hub's name can be here.
     try:
         from huggingface_hub import snapshot_download
     except ImportError:
         return None
-    # The hub refuses what is no name of a repository with a ValueError, and what it has not with an OSError.
+    # The hub's client raises a ValueError for what is no repository name, an OSError for what is not here.
     with suppress(OSError, ValueError):
         return Path(snapshot_download(checkpoint, local_files_only=True))
     return None
 
 
 def file_digests(directory: Path, role: CheckpointRole, advance: Callable[[int], None] | None = None) -> Digests:
-    """The digests that files alone give; a kind is left out where its files are not there or nobody can read them.
+    """The digests that files alone give; a kind is left out where its files are not there or cannot be read.
 
     `advance` hears how many bytes of weights were read.
 
@@ -70,7 +70,7 @@ def file_digests(directory: Path, role: CheckpointRole, advance: Callable[[int],
         digests["tokenizer"] = _digest(tokenizer)
     if role == "base_model":
         return digests
-    # A faulty sidecar is for those to refuse who use it.
+    # A faulty sidecar is refused where it is used.
     with suppress(CheckpointMissing, CheckpointInvalid):
         sidecar = read_sidecar(directory)
         # Whether a BOS may be missing is a permission: what the tokenizer does is in its own digest.
@@ -100,11 +100,11 @@ def prompt_digest(token_ids: Iterable[int], further_stop_ids: Iterable[int] = ()
 
 
 def _tokenizer_content(directory: Path) -> dict[str, Any]:
-    """What each of a tokenizer's files says, by name; the chat template apart."""
+    """What each of a tokenizer's files says, by name; without the chat template."""
     content: dict[str, Any] = {}
     for name in TOKENIZER_FILES:
         if (path := directory / name).is_file():
-            # Raw: a vocabulary may be tens of megabytes of JSON, and nobody lays it out anew.
+            # Raw: a vocabulary may be tens of megabytes of JSON, and nobody reformats it.
             content[name] = hashlib.sha256(path.read_bytes()).hexdigest()
     config = _content(directory / TOKENIZER_CONFIG)
     if isinstance(config, dict):
@@ -119,13 +119,13 @@ def _chat_template(directory: Path) -> list[Any]:
 
 
 def _stop_ids(directory: Path) -> Any:
-    """The stop ids that a verbalizer's files name; what ends a turn in its chat template is told with the prompt."""
+    """The stop ids that a verbalizer's files name; the one of its chat template is part of the prompt's digest."""
     stop_ids = named_stop_ids(_content(directory / "generation_config.json"), _content(directory / "config.json"))
     return [stop_ids] if isinstance(stop_ids, int) else stop_ids
 
 
 def _content(path: Path) -> Any:
-    """What a file says: JSON without its layout and without what decides nothing, else its text; None without one."""
+    """What a file says: JSON without its layout and keys that decide nothing, else its text; None without a file."""
     if not path.is_file():
         return None
     try:

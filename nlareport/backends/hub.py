@@ -1,6 +1,6 @@
-"""Finds checkpoints: a directory on this machine, or a hub id that is downloaded first.
+"""Finds or downloads checkpoints: a directory on this machine, or a Hugging Face hub id that is downloaded first.
 
-Takes a name, returns a directory. Every way the hub refuses becomes one sentence here.
+Takes a name, returns a directory. Every failure of the hub becomes one sentence here.
 """
 
 import logging
@@ -15,11 +15,11 @@ from huggingface_hub import get_session, snapshot_download
 from huggingface_hub.utils import logging as hub_logging
 
 from nlareport.errors import CheckpointMissing
-from nlareport.models.wall import first_line, is_an_end
+from nlareport.models.wall import is_an_end, named_line
 from nlareport.shown import shown
 
 SILENT_SECONDS = 60.0
-"""How long the hub may say nothing."""
+"""How long the hub may stay silent."""
 
 _HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 _TOKENIZER_FILES = ["*.json", "*.yaml", "*.jinja", "*.model", "*.txt"]
@@ -28,7 +28,7 @@ _TOKENIZER_FILES = ["*.json", "*.yaml", "*.jinja", "*.model", "*.txt"]
 def checkpoint_directory(checkpoint: str | Path, *, with_weights: bool = True) -> Path:
     """Where a checkpoint is on this machine; a hub id is downloaded first, a directory never asks the network.
 
-    What a download that was cut has already brought is kept, and the next one goes on from there.
+    What an interrupted download has already brought is kept, and the next one continues from there.
 
     Raises:
         CheckpointMissing: it is neither, or the hub does not hand it over.
@@ -55,7 +55,7 @@ def checkpoint_directory(checkpoint: str | Path, *, with_weights: bool = True) -
 
 def _reason(error: BaseException) -> str:
     """What the hub said, and what to do about it."""
-    # A snapshot that was looked for in vain stands in front of what the hub or the network really said.
+    # The error about a missing snapshot hides what the hub or the network really said.
     cause = error.__cause__ if isinstance(error, hub_errors.LocalEntryNotFoundError) and error.__cause__ else error
     if isinstance(cause, hub_errors.OfflineModeIsEnabled):
         return "HF_HUB_OFFLINE is set and it was not downloaded before. Unset it, or give a checkpoint directory."
@@ -73,11 +73,11 @@ def _reason(error: BaseException) -> str:
         return f"it answers with status {status}. Run again later; what was downloaded is kept."
     if isinstance(cause, OSError) and cause.errno is not None:
         return f"the download cannot be stored ({cause.strerror}). Make room, or set HF_HOME to another folder."
-    return f"{first_line(cause)}. Check the network and run again; what was downloaded is kept."
+    return f"{named_line(cause)}. Check the network and run again; what was downloaded is kept."
 
 
 def _refuse_silence() -> None:
-    """Gives every request a limit: the hub's client waits for ever where a server took the call and says nothing."""
+    """Gives every request a timeout: the client waits for ever for a server that accepts a call and stays silent."""
     client = get_session()
     asked = client.event_hooks["request"]
     if _limit not in asked:
@@ -92,7 +92,7 @@ def _limit(request: Any) -> None:
 
 @contextmanager
 def _without_warnings() -> Iterator[None]:
-    """The hub's client tells every attempt of a download; what comes of them is told once, by the error."""
+    """Inside, the hub's client does not log each attempt of a download; the error reports their outcome once."""
     verbosity = hub_logging.get_verbosity()
     hub_logging.set_verbosity(logging.CRITICAL)
     try:

@@ -2,7 +2,7 @@
 
 Its world has 32 concepts. A word belongs to one by its hash, a vector is a fading sum of the concepts of the last
 words, each pair in its own random basis. The verbalizer reads the concepts back and quotes them, some by a word only
-its own reconstructor knows: so the diagonal is best, other pairs understand a part, and a shuffled text nothing.
+its own reconstructor knows: the diagonal is best, other pairs understand a part, and a shuffled text gives nothing.
 """
 
 import hashlib
@@ -108,7 +108,7 @@ class ScriptedVerbalizer(_Scripted):
 
     def _completion(self, vector: Float[np.ndarray, " d_model"]) -> Completion:
         weights = np.linalg.lstsq(self._basis.T, vector, rcond=None)[0]
-        # Three to five, so that a small budget of words ends some answers and not others.
+        # Three to five: a small budget of words then cuts some answers and not others.
         n_named = 3 + _digest(f"length|{weights.round(6).tolist()}") % 3
         strongest = np.argsort(-weights, kind="stable")[:n_named]
         quotes = ", ".join(f'"{_name(int(concept), self._pair_id)}"' for concept in strongest)
@@ -122,7 +122,7 @@ class ScriptedReconstructor(_Scripted):
     """Sums the concepts a text quotes, as far as it knows their names."""
 
     def reconstruct(self, explanations: list[str]) -> Float[np.ndarray, "item d_model"]:
-        """One float32 vector per text; what no name is understood of becomes the pair's own constant vector."""
+        """One float32 vector per text; one without a name it knows becomes the pair's own constant vector."""
         known = {_name(concept, self._pair_id): concept for concept in range(len(CONCEPTS))}
         known |= {name: concept for concept, name in enumerate(CONCEPTS)}
         vectors = np.empty((len(explanations), self.d_model), dtype=np.float32)
@@ -136,7 +136,7 @@ class ScriptedReconstructor(_Scripted):
 
 
 class ScriptedEngine:
-    """Answers the ports for any pair, whatever its checkpoints are called; none is opened."""
+    """Answers the ports for any pair and opens no checkpoint, under any name."""
 
     device = "none"
     machine: ClassVar[Mapping[str, str | int]] = {}
@@ -146,14 +146,14 @@ class ScriptedEngine:
         self._settings = settings
 
     def check(self, pair: PairSpec) -> None:
-        """A script has nothing that could be damaged."""
+        """Passes: a script has nothing that could be damaged."""
 
     def prompt_ids(self, pair: PairSpec) -> tuple[int, ...]:  # noqa: ARG002 - the port's shape
         """Nothing: a script is not asked in words."""
         return ()
 
     def limits(self, pair: PairSpec) -> ReadingLimits:  # noqa: ARG002 - the port's shape
-        """None: a script reads whatever it is given."""
+        """None: a script reads any text."""
         return ReadingLimits(None, None)
 
     def tokenizer(self, pair: PairSpec) -> ScriptedTokenizer:

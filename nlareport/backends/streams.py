@@ -1,6 +1,6 @@
-"""In which numbers a verbalizer's residual stream runs, and in a sentence how that stands to the public server.
+"""Whether a verbalizer's residual stream is kept in float32, and a sentence that compares this with the public server.
 
-Enter a choice, a norm and a dtype; leaves a decision or its wording. Imports no torch.
+Takes a choice, a norm and a dtype, returns the decision or its wording. Imports no torch.
 """
 
 from nlareport.experiment import Stream

@@ -1,6 +1,6 @@
 """The engine ``transformers``: models run by Transformers on this machine.
 
-Enters a `PairSpec`; leaves what answers the four ports for it, after holding each sidecar against what the experiment
+Takes a `PairSpec`, returns what answers the four ports for it, after checking each sidecar against what the experiment
 file expects.
 """
 
@@ -65,7 +65,7 @@ class TransformersEngine:
         """Pass when the checkpoints run here are sound as far as can be seen without reading all of their weights.
 
         Raises:
-            NlareportError: one of them is not; whatever opening it would raise before a block is read.
+            NlareportError: one of them is not; any error that opening it would raise before a block is read.
         """
         roles = self._settings.roles
         if "base_model" in roles:
@@ -81,7 +81,7 @@ class TransformersEngine:
             load_value_head(contract.directory, contract.sidecar.d_model)
 
     def prompt_ids(self, pair: PairSpec) -> tuple[int, ...]:
-        """What the pair's AV is asked; rendered once, so that a date in it stays the same."""
+        """What the pair's AV is asked; rendered once: a date in it stays the same."""
         return self._verbalizer(pair).prompt_ids
 
     def limits(self, pair: PairSpec) -> ReadingLimits:
@@ -100,7 +100,7 @@ class TransformersEngine:
             CheckpointDrift: the model is not as wide as the experiment file says.
         """
         settings = self._settings
-        # Asked of the configuration: it answers before gigabytes of weights are read.
+        # Checked by the configuration, before gigabytes of weights are read.
         self._check_base(pair)
         return TransformersExtractor(
             pair.base_model,
@@ -114,7 +114,7 @@ class TransformersEngine:
         """The pair's AV.
 
         Raises:
-            CheckpointDrift: its sidecar says otherwise than the experiment file.
+            CheckpointDrift: its sidecar contradicts the experiment file.
         """
         settings = self._settings
         return TransformersVerbalizer(
@@ -132,7 +132,7 @@ class TransformersEngine:
         """The pair's AR.
 
         Raises:
-            CheckpointDrift: its sidecar says otherwise than the experiment file.
+            CheckpointDrift: its sidecar contradicts the experiment file.
         """
         settings = self._settings
         return TransformersReconstructor(
@@ -150,7 +150,7 @@ class TransformersEngine:
         Raises:
             CheckpointMissing: the checkpoint or its sidecar is not there.
             CheckpointInvalid: the sidecar has faults.
-            CheckpointDrift: it says otherwise than the experiment file.
+            CheckpointDrift: it contradicts the experiment file.
         """
         sidecar = read_sidecar(checkpoint_directory(pair.verbalizer, with_weights=False))
         _check_expectations(pair, sidecar)
@@ -177,7 +177,7 @@ class TransformersEngine:
     ) -> Mapping[MakingKind, str]:
         """The digests of the checkpoint's files, and of an AV's prompt as it is sent.
 
-        A checkpoint that cannot be opened has no prompt; whoever uses it says what is wrong.
+        A checkpoint that cannot be opened has no prompt; what is wrong is reported where it is used.
 
         Raises:
             CheckpointChanged: somebody writes to the weights meanwhile.

@@ -1,7 +1,7 @@
-"""What only reads, by Transformers: a base model's tokenizer and extractor, and the reconstructor.
+"""The extractor, the reconstructor and the tokenizer of the engine ``transformers``: what reads text with a model.
 
-Enter texts and token ids; leave token spans and vectors. Batches change speed and memory, never the answer of an item
-beyond rounding.
+Takes texts and token ids, returns token spans and vectors. The batch size changes speed and memory, and the answer
+of an item by rounding alone.
 """
 
 from pathlib import Path
@@ -17,17 +17,18 @@ from nlareport.backends.contract import (
     refuse_non_finite,
 )
 from nlareport.backends.hub import checkpoint_directory
-from nlareport.backends.self_tests import block_finding, reader_findings
+from nlareport.backends.reader_self_tests import block_finding, reader_findings
 from nlareport.batches import UNREAD, ReadingLimits, Tokenization
 from nlareport.checks import Finding
 from nlareport.errors import CheckpointMissing, ContextTooShort, NonFiniteWeights
 from nlareport.experiment import overflow_advice
-from nlareport.models.block_proof import BlockProof, open_blocks
+from nlareport.models.block_proof import BlockProof
 from nlareport.models.block_reader import BlockReader
 from nlareport.models.checkpoint_files import VALUE_HEAD_NAME
 from nlareport.models.configuration import context_tokens, load_text_config
 from nlareport.models.loading import OpenModel
 from nlareport.models.memory import BatchSize
+from nlareport.models.proven_blocks import open_blocks
 from nlareport.models.tokenizers import open_tokenizer, reconstructor_prompt_ids, special_ids
 from nlareport.models.value_head import load_value_head
 
@@ -49,7 +50,7 @@ class TransformersTokenizer:
         self._tokenizer = open_tokenizer(directory)
         if not self._tokenizer.is_fast:
             raise CheckpointMissing(
-                f"{checkpoint}: its tokenizer gives no character offsets. Put its tokenizer.json beside it."
+                f"{checkpoint}: its tokenizer gives no character offsets. Put its tokenizer.json into the same folder."
             )
         self._tokenizer.truncation_side = "right"
         self._special_ids = special_ids(directory, self._tokenizer)
@@ -71,12 +72,12 @@ class TransformersTokenizer:
             return_attention_mask=False,
             truncation=max_tokens is not None,
             max_length=max_tokens,
-            # Transformers would call a text longer than the model's context a mistake; here it is only cut.
+            # Transformers would warn of a text longer than the model's context; here it is only cut.
             verbose=False,
         )
         starts, ends, reached = [], [], 0
         for start, end in encoding["offset_mapping"]:
-            # An added special token says (0, 0) wherever it stands.
+            # An added special token has the span (0, 0) at any place.
             starts.append(reached if start == end else start)
             reached = max(reached, end)
             ends.append(reached if start == end else end)
@@ -106,11 +107,11 @@ class _OpenBlocks(OpenModel):
         """The block's output at each sequence's last token, in order: float32 on the CPU, ``[item, d_model]``."""
         assert self._reader is not None
         reader = self._reader
-        # The longest first, so that a batch too big for memory fails at once.
+        # The longest first: a batch too big for memory then fails at once.
         places = sorted(range(len(token_ids)), key=lambda place: -len(token_ids[place]))
         vectors = torch.empty(len(token_ids), reader.config.hidden_size)
         if places:
-            found = self._batch.answered(places, lambda some: list(reader.read([token_ids[place] for place in some])))
+            found = self._batch.answer_all(places, lambda some: list(reader.read([token_ids[place] for place in some])))
             vectors[places] = torch.stack(found)
         return vectors
 
@@ -156,7 +157,8 @@ class TransformersExtractor(_OpenBlocks):
         for sequence in token_ids:
             if reason := self._limits.why_unreadable(sequence):
                 raise ContextTooShort(
-                    f"{self.directory}: an item's text {reason}. Give another --db, whose items leave such texts out."
+                    f"{self.directory}: an item's text {reason}. "
+                    "Start a new run with another --db: it leaves such texts out."
                 )
         return self._last_vectors(token_ids).numpy()
 
@@ -166,7 +168,7 @@ class TransformersExtractor(_OpenBlocks):
 
 
 class TransformersReconstructor(_OpenBlocks):
-    """Reads an explanation and gives the vector it speaks of."""
+    """Reconstructs the vector that an explanation describes."""
 
     def __init__(
         self,
@@ -205,7 +207,7 @@ class TransformersReconstructor(_OpenBlocks):
         self._refuse_overflow(contract.name, dtype)
 
     def reconstruct(self, explanations: list[str]) -> Float[np.ndarray, "item d_model"]:
-        """One vector per text, in order, float32, at whatever norm the head gives.
+        """One vector per text, in order, float32, at the norm that the head gives.
 
         A text that is longer than the model reads, or holds a token it does not know, gets a row of `UNREAD`. Where
         the model overflows, a vector is not finite.
@@ -227,7 +229,7 @@ class TransformersReconstructor(_OpenBlocks):
         return [block_finding(self.proof), *inside]
 
     def _refuse_overflow(self, name: str, dtype: str) -> None:
-        """Pass when a plain sentence gives a finite vector: then one that does not is an item's own fault."""
+        """Pass when a plain sentence gives a finite vector: then a vector that is not finite is due to its item."""
         if not np.isfinite(self.reconstruct([_PLAIN_SENTENCE])).all():
             inside = self._last_vectors([self.prompt_ids(_PLAIN_SENTENCE)])
             is_head = bool(inside.isfinite().all())

@@ -1,6 +1,6 @@
-"""What writes, by Transformers: the verbalizer.
+"""The verbalizer of the engine ``transformers``: writes the explanation of a vector.
 
-Enter vectors; leave completions, tags and all. Greedy whatever the checkpoint's own sampling flags say.
+Takes vectors, returns whole completions with their tags. Greedy, against any sampling flags of the checkpoint.
 """
 
 from collections.abc import Callable
@@ -16,8 +16,8 @@ from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
 from nlareport.backends.contract import VerbalizerContract, open_verbalizer_contract
 from nlareport.backends.hub import checkpoint_directory
-from nlareport.backends.self_tests import OpenWriter, Written, writer_findings
 from nlareport.backends.streams import keeps_float32
+from nlareport.backends.verbalizer_self_tests import OpenWriter, Written, writer_findings
 from nlareport.batches import Completion
 from nlareport.checks import Finding
 from nlareport.errors import NonFiniteWeights
@@ -30,7 +30,7 @@ from nlareport.models.quiet import quiet
 
 
 class _Overflow(LogitsProcessor):  # type: ignore[misc]
-    """Remembers whether a token's score was no number: the first token of the vocabulary would be written for it."""
+    """Remembers whether a token's score was NaN: generation would then write the first token of the vocabulary."""
 
     def __init__(self) -> None:
         self._seen: torch.Tensor | None = None
@@ -43,7 +43,7 @@ class _Overflow(LogitsProcessor):  # type: ignore[misc]
         return scores
 
     def was_seen(self) -> bool:
-        """Whether one was met."""
+        """Whether there was one."""
         return self._seen is not None and bool(self._seen)
 
 
@@ -64,7 +64,7 @@ class TransformersVerbalizer(OpenModel):
     ) -> None:
         """Open an AV; `name` is the pair that errors speak of, `contract` what was already read of it.
 
-        `stream` says whether vectors of a large norm enter, and the residual stream goes on, in 32 bits
+        `stream` says whether vectors of a large norm enter, and the residual stream is kept, in 32 bits
         (`keeps_float32`).
 
         Raises:
@@ -91,7 +91,7 @@ class TransformersVerbalizer(OpenModel):
         """Of the last batch: which vectors of the last call, and the token ids written of each."""
         self._keeps_float32 = dtype != "float32" and keeps_float32(stream, self.sidecar.injection_scale)
         if self._keeps_float32:
-            # Every later token enters in float32 as well, so that one residual stream has one dtype.
+            # Every later token enters in float32 as well: one residual stream has one dtype.
             self._model.get_input_embeddings().register_forward_hook(_in_float32)
 
     def verbalize(self, vectors: Float[np.ndarray, "item d_model"]) -> list[Completion]:
@@ -103,7 +103,7 @@ class TransformersVerbalizer(OpenModel):
             NonFiniteWeights: the model overflows in its dtype.
         """
         injected = torch.from_numpy(rescale(vectors, self.sidecar.injection_scale))
-        return self._batch.answered(range(len(injected)), lambda places: self._write(injected, list(places)))
+        return self._batch.answer_all(range(len(injected)), lambda places: self._write(injected, list(places)))
 
     def self_tests(self, vectors: Float[np.ndarray, "item d_model"]) -> list[Finding]:
         """What is found by looking into the model; `vectors` are those that it verbalized last.
@@ -138,7 +138,7 @@ class TransformersVerbalizer(OpenModel):
         config = copy(self._generation_config)
         config.max_new_tokens = n_tokens
         injected = torch.from_numpy(rescale(vector[None].numpy(), self.sidecar.injection_scale))
-        return self._batch.answered(
+        return self._batch.answer_all(
             forced, lambda ids: self._generated(injected.repeat(len(ids), 1), config, processor(list(ids)))
         )
 

@@ -1,8 +1,7 @@
-"""Judges an answer: the explanation it holds, and what is odd about its form.
+"""Parses a verbalizer's answer: the explanation between its tags, and what is odd about its form.
 
-Enter a verbalizer's whole answer and how it ended; leaves a `Judgement`. An answer is clean when its first opening tag
-and the closing tag behind it were found within the token budget, and something between them. Knows neither models nor
-files.
+Takes a whole answer and how it ended, returns a `Judgement`. An answer is clean when its first opening tag and the
+closing tag after it were found within the token budget, with something between them. Knows neither models nor files.
 """
 
 import re
@@ -17,7 +16,7 @@ from nlareport.rows.item_rows import Finish, Mark
 
 ANSWER_RULE = "first_pair"
 """What a run file says of the rule its answers were judged by; an older one says nothing, and went by the closing tag
-alone, whether or not it was opened and whether or not something stood before it."""
+alone, whether or not it was opened and whether or not there was text before it."""
 
 MARK_WORDS: dict[Mark, str] = {
     "no_tag": "the answer holds no explanation tag",
@@ -30,8 +29,8 @@ MARK_WORDS: dict[Mark, str] = {
 }
 """Each mark as the rest of a sentence, the unclean ones in the order in which pages count them."""
 
-# An attempt at a tag: a bracket of any kind, perhaps a stroke, then as many letters as the name has, which spaces may
-# part. Everything is bounded, so that no answer takes long.
+# An attempt at a tag: a bracket of any kind, perhaps a stroke, then as many letters as the name has, with or
+# without spaces between them. Everything is bounded: no answer takes long.
 _ATTEMPT = re.compile(r"[<‹〈⟨《«\[]\s{0,3}([/\\]{0,2})\s{0,3}((?:[^\W\d_]\s?){5,11})")
 _NAME, _BEGINNING = "explanation", "expla"
 _NEAR_NAME = 0.85
@@ -58,7 +57,7 @@ class Judgement:
         return self.is_clean or self.mark == "empty"
 
 
-def judged(completion: str, finish: Literal["stop", "length"]) -> Judgement:
+def judge_answer(completion: str, finish: Literal["stop", "length"]) -> Judgement:
     """An answer's explanation and its mark; `finish` says whether the answer ended by itself or with its budget."""
     text = explanation_in(completion)
     if text is None:
@@ -69,7 +68,7 @@ def judged(completion: str, finish: Literal["stop", "length"]) -> Judgement:
 
 
 def unclean_words(mark: Mark | None, finish: Finish | None) -> str:
-    """Why an answer is not clean, as the rest of a sentence; `finish` tells what it can of one that has no mark."""
+    """Why an answer is not clean, as the rest of a sentence; `finish` says what it can of one that has no mark."""
     if mark is not None:
         return MARK_WORDS[mark]
     # Without a mark it may hold any tag or none; this much is true of all of them.
@@ -79,7 +78,7 @@ def unclean_words(mark: Mark | None, finish: Finish | None) -> str:
 def _why_unclosed(completion: str, *, is_cut: bool) -> Mark:
     """What is wrong with an answer without a pair of tags.
 
-    A tag that is spelt otherwise or was never opened comes first: no larger budget would have mended that.
+    A tag that is misspelt or was never opened comes first: no larger budget would have helped.
     """
     before, opening_tag, opened = completion.partition(OPENING_TAG)
     written = opened if opening_tag else before

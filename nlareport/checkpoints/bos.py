@@ -1,6 +1,6 @@
-"""The token a text begins with (BOS): whether a tokenizer adds it, whether it stands twice, whether it may be missing.
+"""The beginning-of-sequence token (BOS): whether a tokenizer adds it, whether it is doubled, whether it may be missing.
 
-Enters a tokenizer and what a sidecar says; leaves a verdict, or an error that says what to do.
+Takes a tokenizer and what a sidecar says, returns an answer or raises an error that says what to do.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ _SAY_SO = "if it was trained without one, write `adds_bos: false` under `tokens`
 
 @runtime_checkable
 class Encoder(Protocol):
-    """What a beginning is asked of."""
+    """A tokenizer, as far as its BOS goes."""
 
     def encode(self, text: str, *, add_special_tokens: bool) -> list[int]:
         """The token ids of a text."""
@@ -36,8 +36,8 @@ def adds_bos(tokenizer: Encoder) -> bool:
 def bos_twice(ids: Sequence[int], tokenizer: Encoder) -> bool:
     """Whether a prompt holds the beginning of a sequence twice.
 
-    Where the tokenizer adds a BOS by itself it means a beginning wherever it stands. Where it adds none the same token
-    may also begin every turn of a chat, so that only two in a row at the start are too many.
+    Where the tokenizer adds a BOS by itself it means a beginning at any place. Where it adds none the same token may
+    also begin every turn of a chat; then only two in a row at the start are too many.
     """
     bos = bos_id(tokenizer)
     if bos is None:

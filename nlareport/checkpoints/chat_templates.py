@@ -1,7 +1,7 @@
-"""Renders a tokenizer's chat template: bounded in time and length; finds what ends a turn.
+"""Renders a tokenizer's chat template, bounded in time and length, and finds the token that ends a turn.
 
-Enters a tokenizer and messages; leaves a text, a token, or an error that says why the template gives none. A template
-is a program of a stranger's.
+Takes a tokenizer and messages, returns a text or a token, or an error that says why the template gives none. A template
+is an untrusted program.
 """
 
 import sys
@@ -15,7 +15,7 @@ from nlareport.errors import ChatTemplateFails
 from nlareport.shown import shown
 
 TEMPLATE_SECONDS = 20.0
-"""How long a chat template may take: one that does not end would hold up a run without a word."""
+"""How long a chat template may take: one that does not end would stop a run without a message."""
 
 MOST_PROMPT_CHARS = 100_000
 """Of a rendered prompt; released ones have about 500."""
@@ -27,7 +27,7 @@ Message = dict[str, str]
 """With `role` and `content`."""
 
 
-def rendered(tokenizer: Any, messages: list[Message], *, is_asked: bool) -> str:
+def render_chat(tokenizer: Any, messages: list[Message], *, is_asked: bool) -> str:
     """The messages as the model's own text; with `is_asked` up to where it answers.
 
     Raises:
@@ -46,13 +46,13 @@ def rendered(tokenizer: Any, messages: list[Message], *, is_asked: bool) -> str:
 
 
 def end_of_turn(tokenizer: Any) -> int | None:
-    """The token that the chat template writes behind an answer; None when it is no token of its own, or none at all.
+    """The token that the chat template writes after an answer; None when it is no token of its own, or none at all.
 
-    Found by rendering an answer, whatever the template calls the token.
+    Found by rendering an answer, and so under any name that a template gives the token.
     """
     messages = [{"role": "user", "content": "A question?"}, {"role": "assistant", "content": _ANSWER}]
     try:
-        text = rendered(tokenizer, messages, is_asked=False)
+        text = render_chat(tokenizer, messages, is_asked=False)
     except ChatTemplateFails:
         return None
     _, answer, behind = text.rpartition(_ANSWER)

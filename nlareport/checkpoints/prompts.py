@@ -1,7 +1,7 @@
-"""Templates and tags: the two prompts of a pair, and the explanation inside an answer.
+"""Makes the prompts of a pair's verbalizer and reconstructor, and finds the explanation inside an answer.
 
-Enter a sidecar's templates and a tokenizer; leave texts and token ids, or an error saying how the two disagree.
-Knows neither files nor models. `checkpoint.Sidecar` is a `PromptContract`; any other object with these fields is too.
+Takes a sidecar's templates and a tokenizer, returns texts and token ids, or an error saying how the two disagree. Knows
+neither files nor models. `sidecar.Sidecar` is a `PromptContract`, and so is any other object with these fields.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from nlareport.checkpoints.bos import (
     refuse_other_beginning,
     refuse_prompt_without_bos,
 )
-from nlareport.checkpoints.chat_templates import rendered
+from nlareport.checkpoints.chat_templates import render_chat
 from nlareport.errors import ChatTemplateFails, CheckpointDrift
 
 OPENING_TAG, CLOSING_TAG = "<explanation>", "</explanation>"
@@ -97,7 +97,7 @@ def verbalizer_prompt(tokenizer: ChatTokenizer, sidecar: PromptContract) -> str:
         ChatTemplateFails: the template raises, is not written in Jinja, does not end, or gives no prompt.
     """
     messages = [{"role": "user", "content": fill_verbalizer_template(sidecar)}]
-    return rendered(tokenizer, messages, is_asked=True)
+    return render_chat(tokenizer, messages, is_asked=True)
 
 
 def verbalizer_prompt_ids(tokenizer: ChatTokenizer, sidecar: PromptContract) -> tuple[list[int], int]:
@@ -118,7 +118,7 @@ def verbalizer_prompt_ids(tokenizer: ChatTokenizer, sidecar: PromptContract) -> 
 
 
 def marker_index(ids: Sequence[int], sidecar: PromptContract) -> int:
-    """Where the one marker stands in a verbalizer prompt.
+    """The index of the one marker in a verbalizer prompt.
 
     Raises:
         CheckpointDrift: the prompt does not hold exactly one marker between its two recorded neighbours.
@@ -134,7 +134,7 @@ def marker_index(ids: Sequence[int], sidecar: PromptContract) -> int:
     recorded = (sidecar.injection_left_neighbor_id, sidecar.injection_right_neighbor_id)
     if neighbors != recorded:
         raise CheckpointDrift(
-            f"the injection token stands between the ids {neighbors[0]} and {neighbors[1]}, the sidecar says "
+            f"the injection token is between the ids {neighbors[0]} and {neighbors[1]}, the sidecar says "
             f"{recorded[0]} and {recorded[1]}. "
             "Use the tokenizer, chat template and sidecar that were released together."
         )
@@ -142,14 +142,14 @@ def marker_index(ids: Sequence[int], sidecar: PromptContract) -> int:
 
 
 def reconstructor_prompt(sidecar: PromptContract, explanation: str) -> str:
-    """What the reconstructor reads: its template with the explanation in place, whatever braces the text holds."""
+    """What the reconstructor reads: its template with the explanation in place, also one that holds braces."""
     return sidecar.reconstructor_template.replace("{explanation}", explanation)
 
 
 def explanation_in(completion: str) -> str | None:
     """The text between the first opening tag and its closing tag, stripped, possibly empty; None without such a pair.
 
-    So the public release reads an answer. What is odd about one is judged in `nlareport.explanations`.
+    The public release reads an answer in the same way. Oddities of its form are for `nlareport.checkpoints.answers`.
     """
     _, _, opened = completion.partition(OPENING_TAG)
     text, closing_tag, _ = opened.partition(CLOSING_TAG)
@@ -159,7 +159,7 @@ def explanation_in(completion: str) -> str | None:
 def check_against_tokenizer(
     sidecar: PromptContract, tokenizer: ChatTokenizer, name: str
 ) -> tuple[list[int], int] | None:
-    """Hold a sidecar against the live tokenizer; `name` is the pair that errors speak of.
+    """Checks a sidecar against the live tokenizer; `name` is the pair that errors speak of.
 
     An AV's gives `verbalizer_prompt_ids`, made once, since a template may write the time; an AR's gives None. Checked
     are the injection char, an AV's prompt, and the beginning and the end of an AR's prompt.

@@ -1,8 +1,8 @@
-"""The sidecar contract: what ``nla_meta.yaml`` says of a verbalizer or a reconstructor.
+"""Reads and writes the sidecar ``nla_meta.yaml``: what a verbalizer or a reconstructor says of itself.
 
-Enters a checkpoint directory or a parsed YAML mapping in any released spelling; leaves one `Sidecar`, or one error
-that lists every fault. Knows no tokenizer and no model: holding the sidecar against those is for `prompts` and the
-backends.
+Takes a checkpoint directory or a parsed YAML mapping in any released spelling, returns one `Sidecar`, or raises one
+error that lists every fault. Knows no tokenizer and no model: checking the sidecar against those is for `prompts` and
+the backends.
 """
 
 import hashlib
@@ -32,7 +32,7 @@ class Sidecar:
     """Norm a vector is rescaled to before injection. None: the vector keeps its own. An AR has none."""
     mse_scale: float | None
     """Norm both vectors had in the training loss, sqrt(d_model) unless the file says otherwise.
-    None: it was trained on raw vectors. Scoring uses sqrt(d_model) whatever stands here."""
+    None: it was trained on raw vectors. Scoring uses sqrt(d_model) in any case."""
     injection_char: str
     injection_token_id: int
     injection_left_neighbor_id: int
@@ -47,7 +47,7 @@ class Sidecar:
     adds_bos: bool | None = None
     """Whether texts began with the tokenizer's BOS in training. None: as the tokenizer has it, which must add it."""
     schema_version: int = KNOWN_SCHEMA_VERSION
-    """A newer one than is known is read as far as it is alike. Version 1 only spells otherwise, and counts as 2."""
+    """A newer one than is known is read as far as it is alike. Version 1 differs only in spelling, and counts as 2."""
 
     @property
     def named_block(self) -> int:

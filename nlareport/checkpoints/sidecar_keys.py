@@ -1,6 +1,6 @@
-"""Which keys of a sidecar are acted on, which only inform, and which ask for something that nothing here does.
+"""The keys of a sidecar: which are acted on, which only inform, and which ask for something that nothing here does.
 
-Enters the mapping of a sidecar; leaves the dotted keys that must not be passed over in silence.
+Takes the mapping of a sidecar, returns the dotted keys that must not be ignored in silence.
 """
 
 import re

@@ -1,7 +1,6 @@
-"""A sidecar being read: one value after the other in the type asked for, and a list of what was wrong.
+"""Reads a sidecar's values one by one, each in the type asked for, and collects what is wrong with them.
 
-Enters the mapping of a sidecar in any released spelling; leaves values. Which of them make a sidecar is for
-`checkpoint`.
+Takes the mapping of a sidecar in any released spelling, returns values. Which of them make a sidecar is for `sidecar`.
 """
 
 import math
@@ -68,7 +67,7 @@ class SidecarValues:
         return "ar"
 
     def integer(self, key: str, minimum: int = 0) -> int:
-        """The whole number under a key; what stands for it where it is at fault is no value to use."""
+        """The whole number under a key; where it is at fault, a placeholder that must not be used."""
         value = self.at(key)
         if isinstance(value, int) and not isinstance(value, bool) and minimum <= value <= MOST_WHOLE:
             return value

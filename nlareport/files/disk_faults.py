@@ -15,8 +15,8 @@ NEXT_STEPS = {
     errno.EROFS: "choose a place on a disk that is not read-only",
     errno.EACCES: "choose a folder you may write to, or change its permissions",
     errno.EPERM: "choose a folder you may write to, or change its permissions",
-    errno.ENOTDIR: "a file or a broken link stands where a folder is needed: choose another place, or move it away",
-    errno.EEXIST: "a file or a broken link stands where a folder is needed: choose another place, or move it away",
+    errno.ENOTDIR: "a file or a broken link is where a folder is needed: choose another place, or move it away",
+    errno.EEXIST: "a file or a broken link is where a folder is needed: choose another place, or move it away",
     errno.EISDIR: "a folder has this name: choose another name, or move that folder away",
     errno.ENAMETOOLONG: "choose a shorter name",
 }

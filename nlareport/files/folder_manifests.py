@@ -38,7 +38,7 @@ def read_manifest(root: Path) -> Manifest:
     """What a former call wrote into the folder; nothing when it has no manifest.
 
     Raises:
-        FolderOfOthers: what stands there in its place is none.
+        FolderOfOthers: the file in its place is no manifest.
     """
     path = root / MANIFEST
     if not os.path.lexists(path):
@@ -58,7 +58,7 @@ def _manifest(content: Any) -> Manifest:
     """A manifest whose names all stay in its folder.
 
     Raises:
-        ValueError: it is made otherwise.
+        ValueError: it has another form.
     """
     kind, files = (content.get("kind"), content.get("files")) if isinstance(content, dict) else (None, None)
     if not isinstance(kind, str) or not isinstance(files, dict):
@@ -90,7 +90,7 @@ def _manifest_bytes(manifest: Manifest) -> bytes:
 
 
 def write_manifest(root: Path, manifest: Manifest) -> None:
-    """Keeps the list in its folder, unless it stands there already.
+    """Writes the list into its folder, unless it is there already.
 
     Raises:
         FileUnwritable: the disk or the folder's permissions forbid it.

@@ -1,6 +1,6 @@
-"""Files that somebody names, opened as ordinary files or refused: never a pipe that waits, a device or a flood.
+"""Opens files that a user names, and refuses what is no ordinary file: pipes, devices, folders, files too large.
 
-Takes a path and the error to refuse with; returns bytes, text or an open file.
+Takes a path and the error to refuse with, returns bytes, text or an open file.
 """
 
 import os
@@ -18,7 +18,7 @@ _KINDS = (
     (stat.S_ISSOCK, "is a socket"),
 )
 PARQUET = "is a Parquet file"
-# First bytes, where they stand, and what a file that holds them is.
+# First bytes, their offset, and what kind of file holds them.
 _SIGNATURES = (
     (b"DUCK", 8, 'is a DuckDB database, as run files are: "nlareport render", "check", "query" and "export" take it'),
     (b"PAR1", 0, PARQUET),
@@ -40,7 +40,7 @@ _N_SIGNATURE_BYTES = 16
 
 
 def refuse_no_file(path: Path, refusal: type[NlareportError], advice: str) -> None:
-    """Pass when an ordinary file stands at the path, or a link to one; for what opens paths by itself.
+    """Pass when there is an ordinary file at the path, or a link to one; for libraries that open paths themselves.
 
     Raises:
         NlareportError: as `refusal`: it is not there, cannot be looked at, or is a folder, pipe, device or socket.
@@ -75,7 +75,7 @@ def open_given(path: Path, refusal: type[NlareportError], advice: str) -> Binary
 
 
 def text_given(path: Path, refusal: type[NlareportError], advice: str, most_bytes: int) -> str:
-    """The whole of a UTF-8 text, without the byte order mark it may begin with; line ends are as they stand.
+    """The whole of a UTF-8 text, without the byte order mark it may begin with; line ends are unchanged.
 
     Raises:
         NlareportError: as `refusal`: it is no ordinary file, is larger than `most_bytes`, or is not UTF-8 text.
@@ -107,7 +107,7 @@ def what_it_is(head: bytes) -> str | None:
 
 
 def signature_of(file: BinaryIO) -> str | None:
-    """`what_it_is` of an open file, which then stands at its beginning again."""
+    """`what_it_is` of an open file, which is at its beginning again afterwards."""
     head = file.read(_N_SIGNATURE_BYTES)
     file.seek(0)
     return what_it_is(head)

@@ -1,6 +1,6 @@
-"""One line of a JSONL file as an object, or what is wrong with it in words.
+"""Parses one line of a JSONL file as an object, or says in words what is wrong with it.
 
-Takes text that anybody may have written; the caller names the file and the line.
+Takes untrusted text; the caller names the file and the line.
 """
 
 import json
@@ -13,7 +13,7 @@ MOST_LINE_CHARS = 50_000_000
 
 
 def record_in(line: str) -> dict[str, Any]:
-    """The object a line holds; a key that stands twice is a fault.
+    """The object a line holds; a repeated key is a fault.
 
     Raises:
         ValueError: what is wrong, as the predicate of a sentence about the line.

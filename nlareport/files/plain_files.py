@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 
 def has_plain_way(root: Path, name: str) -> bool:
-    """Whether only folders, or nothing, stand on the way to the name: no link, no file."""
+    """Whether there are only folders, or nothing, on the way to the name: no link, no file."""
     for part in list(PurePosixPath(name).parents)[:-1]:
         path = root / part
         if os.path.lexists(path) and not stat.S_ISDIR(path.lstat().st_mode):
@@ -17,7 +17,7 @@ def has_plain_way(root: Path, name: str) -> bool:
 
 
 def digest_of_plain(root: Path, name: str) -> str | None:
-    """The digest of the file at the name; None when none stands there, or only by way of a link."""
+    """The digest of the file at the name; None when there is none, or only by way of a link."""
     # What cannot be read is not known as ours.
     with suppress(OSError):
         return digest_of(root / name) if has_plain_way(root, name) and is_plain_file(root / name) else None
@@ -31,7 +31,7 @@ def digest_of(path: Path) -> str:
 
 
 def is_plain_file(path: Path) -> bool:
-    """Whether a file stands there, and no link to one."""
+    """Whether there is a file, and no link to one."""
     return os.path.lexists(path) and stat.S_ISREG(path.lstat().st_mode)
 
 

@@ -18,7 +18,7 @@ from nlareport.files.disk_faults import disk_faults
 from nlareport.files.locks import is_running, lock, unlock
 
 SCRATCH = re.compile(r"\..+\.nlareport-(?P<host>[0-9a-f]{8})-(?P<pid>\d+)-[0-9a-f]{8}")
-"""Names of scratch folders, with machine and process; nobody else calls a folder so."""
+"""Names of scratch folders, with machine and process; nothing else has such a name."""
 HOST = hashlib.sha256(platform.node().encode()).hexdigest()[:8]
 LONGEST_STEM = 60
 """Characters of a file's own name in the name of its scratch folder: names end at 255 bytes."""

@@ -1,7 +1,6 @@
-"""What is kept for a user between runs: where, and the digests of large files, so that none is read twice for nothing.
+"""The user's cache folder, and digests of large files kept in it: a file that has not changed is not read again.
 
-A digest counts as long as the file has the size, times and number it had when it was read; a file that changes gets
-other ones.
+A digest counts as long as the file has the size, times and inode number it had when it was read.
 """
 
 import hashlib
@@ -18,7 +17,7 @@ from nlareport.files.atomic_files import write_whole
 
 DIGESTS_NAME = "digests.json"
 KEPT_FROM_BYTES = 1_000_000
-"""Smaller files are read again each time: that is as quick as looking them up."""
+"""Smaller files are read each time, which is as quick as looking them up."""
 SETTLED_AFTER_S = 2.0
 """A file written less than this ago may be written again under the same times; its digest is not kept."""
 CHUNK_BYTES = 1 << 22
@@ -79,7 +78,7 @@ def _stamp(status: os.stat_result) -> Stamp:
 
 
 def _kept_digests() -> dict[str, list[int | str]]:
-    return {key: entry for key, entry in kept(DIGESTS_NAME).items() if isinstance(entry, list)}
+    return {key: entry for key, entry in kept_entries(DIGESTS_NAME).items() if isinstance(entry, list)}
 
 
 def _keep(key: str, entry: list[int | str]) -> None:
@@ -87,8 +86,8 @@ def _keep(key: str, entry: list[int | str]) -> None:
     _write(DIGESTS_NAME, {**{known: was for known, was in _kept_digests().items() if Path(known).exists()}, key: entry})
 
 
-def kept(name: str) -> dict[str, Any]:
-    """What a file of the cache keeps by key; nothing where it is not there or not ours: then it is found out again."""
+def kept_entries(name: str) -> dict[str, Any]:
+    """What a file of the cache keeps by key; nothing where there is none of ours: then it is computed again."""
     with suppress(OSError, ValueError, RecursionError):
         content = json.loads((cache_folder() / name).read_text(encoding="utf-8"))
         if isinstance(content, dict):
@@ -98,11 +97,11 @@ def kept(name: str) -> dict[str, Any]:
 
 def keep(name: str, key: str, entry: Any, most: int) -> None:
     """Keeps one more entry in a file of the cache, the newest `most` of them."""
-    entries = {known: was for known, was in kept(name).items() if known != key}
+    entries = {known: was for known, was in kept_entries(name).items() if known != key}
     _write(name, dict([*entries.items(), (key, entry)][-most:]))
 
 
 def _write(name: str, content: dict[str, Any]) -> None:
-    """Does without where the cache is read-only."""
+    """Writes nothing where the cache is read-only."""
     with suppress(FileUnwritable):
         write_whole(cache_folder() / name, json.dumps(content).encode())

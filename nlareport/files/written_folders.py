@@ -34,7 +34,7 @@ class WrittenFolder:
     """A folder while its files are made, or one below it."""
 
     root: Path
-    """Where the files will stand."""
+    """Where the files will be."""
     staged: Path
     """Where they are made."""
 
@@ -43,7 +43,7 @@ class WrittenFolder:
         return WrittenFolder(self.root / name, self.staged / name)
 
     def file(self, name: str) -> Path:
-        """Where to make the file that will stand at `name`; the folders it needs are there."""
+        """Where to make the file that will be at `name`; the folders it needs exist."""
         path = self.staged / name
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
@@ -59,11 +59,11 @@ class Terms:
     """On what terms a folder is written."""
 
     kind: str
-    """What stands in it, such as `report`: a folder of another kind is not taken for a former one of this kind."""
+    """What it holds, such as `report`: a folder of another kind is not taken for a former one of this kind."""
     elsewhere: str = "--out NEW"
     """How another folder is given, as an error advises it."""
     is_shared: bool = False
-    """Whether files of others may stand in it from the beginning. They are never touched, either way."""
+    """Whether it may hold files of others from the beginning. They are never touched, either way."""
     reads: tuple[Path, ...] = ()
     """Files and folders that are being read, and must not be written or removed."""
     is_settled: bool = False
@@ -76,7 +76,7 @@ def written_folder(root: Path, terms: Terms) -> Iterator[WrittenFolder]:
     """A folder to fill; its files take their places when the block ends without an error, and former ones go.
 
     Raises:
-        FolderOfOthers: files of others stand where ours would, or, unless it is shared, anywhere in it.
+        FolderOfOthers: files of others are where ours would be, or, unless it is shared, anywhere in it.
         FileUnwritable: the disk or the folder's permissions forbid it.
     """
     was_there = os.path.lexists(root)
@@ -106,7 +106,7 @@ def _refuse_strangers(root: Path, terms: Terms) -> None:
     if former.kind is None:
         raise FolderOfOthers(
             f"{root}: is not empty, and nlareport did not write what is in it; give an empty or new folder with "
-            f"{terms.elsewhere}, or --force to write beside it, which replaces and removes nothing of it."
+            f"{terms.elsewhere}, or --force to add to it, which replaces and removes nothing that is there."
         )
     if former.kind != terms.kind:
         raise FolderOfOthers(
@@ -121,7 +121,7 @@ def _install(folder: WrittenFolder, terms: Terms) -> None:
     former = before.files
     made = {name: digest_of(folder.staged / name) for name in folder.names()}
     standing = {name: digest_of_plain(root, name) for name in {*made, *former}}
-    # What stands there already stays, whoever wrote it; it is ours only when it was before.
+    # What is there already stays, and is ours only when it was before.
     written = {name: digest for name, digest in made.items() if standing[name] != digest}
     stale = [name for name in former if name not in made and standing[name] in former[name]]
     if not before.is_finished:
@@ -130,7 +130,7 @@ def _install(folder: WrittenFolder, terms: Terms) -> None:
     _refuse_conflicts(root, former, standing, written, terms)
     _refuse_sources(root, [*written, *stale], terms)
     ours = {name: frozenset({digest}) for name, digest in made.items() if name in written or name in former}
-    # First the names and both contents of each: whoever is killed on the way leaves nothing that is not known as ours.
+    # First the names and both contents of each: a kill on the way leaves nothing that is not known as ours.
     both = {name: former.get(name, frozenset()) | ours.get(name, frozenset()) for name in {*former, *ours}}
     if written or stale:
         write_manifest(root, Manifest(terms.kind, both, is_finished=False))
@@ -147,7 +147,7 @@ def _install(folder: WrittenFolder, terms: Terms) -> None:
 def _refuse_conflicts(
     root: Path, former: Digests, standing: Mapping[str, str | None], written: Iterable[str], terms: Terms
 ) -> None:
-    """Refuses to put a file where something else stands than what a former call wrote."""
+    """Refuses to put a file where there is something else than what a former call wrote."""
     taken = sorted(
         name for name in written if not _is_free(root, name) and standing[name] not in former.get(name, frozenset())
     )
@@ -155,13 +155,13 @@ def _refuse_conflicts(
         named = ", ".join(shown(name) for name in taken[:MOST_NAMED])
         more = f" and {len(taken) - MOST_NAMED} more" if len(taken) > MOST_NAMED else ""
         raise FolderOfOthers(
-            f"{root}: what stands at {named}{more} is not as nlareport wrote it, and a file of the {terms.kind} "
+            f"{root}: what is at {named}{more} is not as nlareport wrote it, and a file of the {terms.kind} "
             f"belongs there; nothing was changed. Move it away, or give an empty or new folder with {terms.elsewhere}."
         )
 
 
 def _refuse_sources(root: Path, names: Iterable[str], terms: Terms) -> None:
-    """Refuses to write what stands at or below something that is being read."""
+    """Refuses to write to a path at or below something that is being read."""
     real = Path(os.path.realpath(root))
     sources = {Path(os.path.realpath(path)): path for path in terms.reads}
     for name in names:
@@ -174,5 +174,5 @@ def _refuse_sources(root: Path, names: Iterable[str], terms: Terms) -> None:
 
 
 def _is_free(root: Path, name: str) -> bool:
-    """Whether nothing stands at the name, and nothing but folders on the way to it."""
+    """Whether there is nothing at the name, and nothing but folders on the way to it."""
     return has_plain_way(root, name) and not os.path.lexists(root / name)

@@ -22,7 +22,7 @@ MOST_FAULT_CHARS = 300
 
 
 class _ExactDumper(yaml.SafeDumper):
-    """Writes every text so that it reads back as it was."""
+    """Writes every text in a form that reads back as it was."""
 
 
 def _exact_text(dumper: _ExactDumper, text: str) -> yaml.ScalarNode:

@@ -1,6 +1,6 @@
-"""A few short sequences of token ids, what a model hands on of them, and how far two such vectors are apart.
+"""Test input for the check of a block's output: short token sequences, and the distance between two vectors.
 
-Enter a model and its configuration; leave vectors and distances. Knows no checkpoint and proves nothing.
+Takes a model and its configuration, returns vectors and distances. Knows no checkpoint and judges nothing.
 """
 
 import random
@@ -10,14 +10,14 @@ from typing import Any
 import torch
 
 from nlareport.errors import FamilyUnsupported
-from nlareport.models.block_reader import Batch, BlockReader, last_places, run
+from nlareport.models.block_reader import Batch, BlockReader, last_places, run_model
 from nlareport.models.configuration import context_tokens
 
 _LENGTHS = (23, 12, 17)
 
 
 @torch.inference_mode()
-def received(reader: BlockReader, batch: Batch) -> tuple[list[torch.Tensor], torch.Tensor]:
+def vectors_handed_on(reader: BlockReader, batch: Batch) -> tuple[list[torch.Tensor], torch.Tensor]:
     """What Transformers lists as hidden states of the model, if it does, and what the next block receives."""
     places = last_places(batch)
     inputs_of_next: list[torch.Tensor] = []
@@ -28,12 +28,12 @@ def received(reader: BlockReader, batch: Batch) -> tuple[list[torch.Tensor], tor
     after = reader.blocks.modules[reader.block_index + 1]
     handle = after.register_forward_pre_hook(take, with_kwargs=True)
     try:
-        listed = getattr(run(reader.model, batch, output_hidden_states=True), "hidden_states", None) or ()
+        listed = getattr(run_model(reader.model, batch, output_hidden_states=True), "hidden_states", None) or ()
     finally:
         handle.remove()
     found = []
     for states in listed:
-        # The last may be what a final projection made of it.
+        # The last one listed may be the output of a final projection.
         with suppress(FamilyUnsupported):
             found.append(reader.vectors(states, len(batch), places))
     return found, inputs_of_next[0]
@@ -63,8 +63,8 @@ def least(*distances: float | None) -> float | None:
 
 
 def probe_of(config: Any, seed: int = 0) -> list[list[int]]:
-    """Three sequences of different lengths, of token ids that stand for text in any vocabulary."""
-    # Special tokens, those of images among them, stand at the beginning or the end.
+    """Three sequences of different lengths, of token ids that are ordinary text in any vocabulary."""
+    # Special tokens, those of images among them, are at the beginning or the end of a vocabulary.
     first, last = config.vocab_size // 4, max(config.vocab_size // 2, config.vocab_size // 4 + 1)
     chosen, longest = random.Random(seed), context_tokens(config) or max(_LENGTHS)
     return [[chosen.randrange(first, last) for _ in range(min(length, longest))] for length in _LENGTHS]

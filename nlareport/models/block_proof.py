@@ -1,33 +1,27 @@
-"""Proves, once per checkpoint, block, dtype and device, that what is read is the block's own output in the whole model.
+"""Proves that what is read of a model is the block's own output in the whole model, by comparing vectors.
 
-Enters a checkpoint; leaves a `BlockReader` whose `BlockProof` says what was held against what: `value` is the largest
-distance found, relative to the vector's norm, `tolerance` the largest that passes, `text` the sentence for a page. A
-probe of three short sequences of token ids is read as items are. Held against it are, in the whole model where it fits
-into free memory, the output of the block itself, what the next block receives, and Transformers' own list of hidden
-states; where it does not fit, the same of a model with one block more than is read. The probe also shows that a vector
-depends on nothing behind its token, and whether reading texts together changes it.
+A probe of three short sequences of token ids is read as items are. It is compared, in the whole model where that fits
+into free memory, with the output of the block itself, with what the next block receives, and with Transformers' own
+list of hidden states; where it does not fit, with the same of a model with one block more than is read. The probe also
+shows that a vector depends on nothing after its token, and whether reading texts together changes it.
 
-The outcome is kept in the user's cache; a checkpoint whose files, or a library whose version changes is proven again.
+`BlockProof` records the outcome: `value` is the largest distance found, relative to the vector's norm, `tolerance` the
+largest that passes, `text` the sentence for a page.
 """
 
-import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-import transformers
 
-from nlareport import __version__
-from nlareport.checkpoints.sidecar import checkpoint_sha256
 from nlareport.errors import BlockUnproven, FamilyUnsupported, MemoryTooSmall, NlareportError
-from nlareport.files.user_cache import keep, kept
-from nlareport.models.block_probe import distance, largest, least, probe_of, received
+from nlareport.models.block_probe import distance, largest, least, probe_of, vectors_handed_on
 from nlareport.models.block_reader import BlockReader
 from nlareport.models.blocks import family_refused, find_blocks
-from nlareport.models.checkpoint_files import n_weights, refuse_damaged_weights
+from nlareport.models.checkpoint_files import n_weights
 from nlareport.models.loading import (
     DTYPES,
     load_blocks,
@@ -37,14 +31,8 @@ from nlareport.models.loading import (
     refuse_unreadable_family,
 )
 from nlareport.models.memory import free_bytes, free_memory, is_out_of_memory
-from nlareport.models.wall import first_line
+from nlareport.models.wall import named_line
 from nlareport.models.weight_faults import has_other_parts
-
-PROOFS_NAME = "block-proofs.json"
-PROOF_VERSION = 2
-"""Of what is proven and how it is kept: outcomes of another are proven anew."""
-MOST_PROOFS = 500
-"""The oldest are forgotten first."""
 
 ROUNDING = {"float32": 1e-3, "bfloat16": 2e-2, "float16": 5e-3}
 """The largest distance, relative to the norm, between two passes over the same batch. Equal on a CPU; on a GPU the
@@ -57,10 +45,10 @@ SHARE_OF_MEMORY = 0.8
 
 @dataclass(frozen=True, slots=True)
 class BlockProof:
-    """What was held against what, and how far apart they were."""
+    """What was compared with what, and how far apart they were."""
 
     held_against: str
-    """What must equal that which is read."""
+    """What the vector that is read must equal."""
     value: float | None
     """The largest distance between two that must be equal, relative to the norm. None when the model overflows."""
     tolerance: float
@@ -68,7 +56,7 @@ class BlockProof:
     one_at_a_time: bool
     """Whether texts must be read alone, since a batch changes their vectors by more than rounding."""
     runs_all_blocks: bool
-    """Whether later blocks are run too, since without them the vectors would be others."""
+    """Whether later blocks are run too, since the vectors would differ without them."""
 
     @property
     def text(self) -> str:
@@ -79,43 +67,8 @@ class BlockProof:
         )
 
 
-def open_blocks(
-    directory: Path,
-    config: Any,
-    block_index: int,
-    *,
-    device: str,
-    dtype: str,
-    used_elsewhere: frozenset[str] | None = None,
-) -> tuple[BlockReader, BlockProof]:
-    """What reads the output of a block, and how that was proven; `used_elsewhere` as in `load_blocks`.
-
-    Raises:
-        CheckpointMissing: the directory holds no safetensors weights.
-        CheckpointDrift: it has fewer blocks, or a weight is missing, superfluous or of another shape.
-        FamilyUnsupported: its blocks are not to be found, give no vector a token, or read from right to left too.
-        BlockUnproven: what is read is not what the block gives.
-        MemoryTooSmall: it does not fit into memory.
-    """
-    refuse_damaged_weights(directory)
-    opening = _Opening(directory, config, block_index, device, dtype, used_elsewhere)
-    key = opening.key()
-    if known := _remembered(key):
-        return opening.reader(config.num_hidden_layers if known.runs_all_blocks else block_index + 1), known
-    reader, proof = opening.proven()
-    if proof.value is not None:
-        keep(PROOFS_NAME, key, asdict(proof), MOST_PROOFS)
-    return reader, proof
-
-
-def _remembered(key: str) -> BlockProof | None:
-    with suppress(TypeError, KeyError):
-        return BlockProof(**kept(PROOFS_NAME)[key])
-    return None
-
-
-class _Opening:
-    """One checkpoint being opened at one block."""
+class BlockProver:
+    """Opens one checkpoint at one block, and proves that the right vectors are read."""
 
     def __init__(
         self,
@@ -131,18 +84,6 @@ class _Opening:
         self.n_all: int = config.num_hidden_layers
         self.probe = probe_of(config)
 
-    def key(self) -> str:
-        """What the outcome of the proof depends on, as a digest."""
-        place = placement(self.device)
-        depends_on = [
-            *(PROOF_VERSION, torch.__version__, transformers.__version__, __version__, self.block_index, self.dtype),
-            None if self.used_elsewhere is None else sorted(self.used_elsewhere),
-            torch.cuda.get_device_name() if place != "cpu" and torch.cuda.is_available() else "cpu",
-            hashlib.sha256((self.directory / "config.json").read_bytes()).hexdigest(),
-            checkpoint_sha256(self.directory),
-        ]
-        return hashlib.sha256(repr(depends_on).encode()).hexdigest()
-
     def reader(self, n_blocks: int, *, spreads: bool = True) -> BlockReader:
         """What reads the block in a model of the first `n_blocks`; `spreads` as in `load_blocks`."""
         model, blocks = load_blocks(
@@ -156,8 +97,12 @@ class _Opening:
         )
         return BlockReader(model, blocks, self.block_index, self.config, self.directory)
 
-    def proven(self) -> tuple[BlockReader, BlockProof]:
-        """What reads the block, once it is proven to read the right one."""
+    def prove(self) -> tuple[BlockReader, BlockProof]:
+        """What reads the block, and the proof that it does.
+
+        Raises:
+            NlareportError: as `open_blocks`.
+        """
         refuse_unknown_block(self.directory, self.config, self.block_index)
         refuse_unreadable_family(self.directory, self.config)
         expected = None
@@ -203,7 +148,7 @@ class _Opening:
             except MemoryTooSmall:
                 raise
             except Exception as error:
-                # Without its frames, which hold the model.
+                # Without its frames, which would keep the model in memory.
                 first_error = first_error or error.with_traceback(None)
                 continue
             value = largest(distance(found, expected), inside)
@@ -217,7 +162,7 @@ class _Opening:
         raise first_error or AssertionError
 
     def _by_the_next_block(self) -> tuple[BlockReader, BlockProof]:
-        """Blocks up to the one to be read, which were held against one more; the last against the one before it."""
+        """Blocks up to the one to be read, which were compared with one more; the last with the one before it."""
         reader = self.reader(min(self.block_index + 2, self.n_all))
         n_behind = len(reader.blocks.modules) - 1 - self.block_index
         held_against = "what the next block receives" if n_behind else "what the last block receives of the one before"
@@ -240,36 +185,36 @@ class _Opening:
         if place < 0:
             return own, 0.0
         handed_on = BlockReader(reader.model, reader.blocks, place, self.config, self.directory)
-        listed, of_next = received(handed_on, self.probe)
+        listed, of_next = vectors_handed_on(handed_on, self.probe)
         expected = own if place == self.block_index else handed_on.read(self.probe)
         from_next = distance(of_next, expected)
         if from_next is None:
-            # The model overflows; whoever gets no finite vector says so.
+            # The model overflows; the caller reports vectors that are not finite.
             return own, None
         if from_next > ROUNDING[self.dtype]:
             raise self._unproven("the next block receives", expected, of_next)
-        # Most families list the embedding first, some do not; where, is not asked.
+        # Most families list the embedding first, some do not: any place in the list will do.
         nearest = least(*(distance(states, expected) for states in listed))
         if nearest is not None and nearest > ROUNDING[self.dtype]:
-            raise self._unproven("Transformers lists beside it", expected, listed[min(place + 1, len(listed) - 1)])
+            raise self._unproven("Transformers lists there", expected, listed[min(place + 1, len(listed) - 1)])
         return own, largest(from_next, nearest)
 
     def _batch_matters(self, reader: BlockReader) -> bool:
-        """Whether a text's vector is another in a batch, by more than rounding.
+        """Whether a text's vector differs in a batch, by more than rounding.
 
         Raises:
-            FamilyUnsupported: it is another by what stands behind its token.
+            FamilyUnsupported: it differs by what comes after its token.
         """
         alone = torch.cat([reader.read([sequence]) for sequence in self.probe])
         by_batching = distance(reader.read(self.probe), alone) or 0.0
-        # Early, so that much stands behind; two rows of one batch, so that products have the same shapes.
+        # At an early token, with much text after it; as two rows of one batch, where products have the same shapes.
         stem, other, place = self.probe[0], probe_of(self.config, seed=1)[0], len(self.probe[0]) // 4
         first, second = reader.read_at([stem, [*stem[: place + 1], *other[place + 1 :]]], [(0, place), (1, place)])
         by_what_follows = distance(first[None], second[None]) or 0.0
-        # Where rounding decides which experts are asked, a batch shows by how much.
+        # Where rounding decides which experts are used, a batch shows by how much.
         rounding = min(2 * by_batching, BATCHING[self.dtype])
         if by_what_follows > max(ROUNDING[self.dtype], rounding):
-            raise family_refused(self.directory, self.config, "whose vectors depend on what stands behind their token")
+            raise family_refused(self.directory, self.config, "whose vectors depend on what comes after their token")
         return by_batching > BATCHING[self.dtype]
 
     def _unproven(self, what: str, found: torch.Tensor, expected: torch.Tensor) -> BlockUnproven:
@@ -277,13 +222,13 @@ class _Opening:
         length = float(found.norm() / expected.norm().clamp_min(torch.finfo(torch.float32).tiny))
         return BlockUnproven(
             f"{self.directory}: what block {self.block_index} of this {self.config.model_type} model hands on is not "
-            f"what {what} (cosine {cosine:.4f}, {length:.2f} times as long), so its activations would be others. "
+            f"what {what} (cosine {cosine:.4f}, {length:.2f} times as long), so its activations would be wrong. "
             "Give another block or base model."
         )
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
-        """Inside, whatever a family's own code stumbles over becomes a refusal by the family's name."""
+        """Inside, any error of a family's own code becomes a refusal by the family's name."""
         try:
             yield
         except NlareportError:
@@ -293,5 +238,5 @@ class _Opening:
                 raise MemoryTooSmall(
                     f"{self.directory}: does not fit into memory with three short texts. Use a device with more memory."
                 ) from error
-            why = f"whose blocks do not run on text alone ({first_line(error)})"
+            why = f"whose blocks do not run on text alone ({named_line(error)})"
             raise family_refused(self.directory, self.config, why) from error

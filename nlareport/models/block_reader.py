@@ -1,7 +1,7 @@
 """Reads the vector that a decoder block gives at a token: the last of each text, or any.
 
 Takes an open model and token ids; returns the block's own output, taken where the block hands it on: no later block,
-final norm or projection has touched it, whatever its family calls them. Where a block gives several streams
+final norm or projection has touched it, under any name a family gives them. Where a block gives several streams
 (Gemma-3n's AltUp), the stream that its attention and MLP computed is meant, ``altup_active_idx``. A model whose block
 gives anything but one vector a token is refused by its family's name.
 
@@ -72,7 +72,7 @@ class BlockReader:
 
         handles = [self.blocks.modules[index].register_forward_hook(take_from(index)) for index in block_indexes]
         try:
-            run(self.model, batch)
+            run_model(self.model, batch)
         finally:
             for handle in handles:
                 handle.remove()
@@ -103,10 +103,10 @@ class BlockReader:
         return chosen.float().cpu()
 
 
-def run(model: Any, batch: Batch, **asked: Any) -> Any:
+def run_model(model: Any, batch: Batch, **asked: Any) -> Any:
     """What the model returns for texts of different lengths."""
     device = input_device(model)
-    # The mask hides whatever id pads.
+    # The mask hides the padding.
     token_ids, mask = pad_right(batch, 0), mask_of(batch)
     given = {"input_ids": token_ids.to(device), "attention_mask": mask.to(device), "use_cache": False, **asked}
     known = inspect.signature(type(model).forward).parameters

@@ -1,7 +1,7 @@
 """The decoder blocks of a Hugging Face model: found by structure, and cut away behind the last one that is needed.
 
 Takes a Transformers model or model class; returns its list of blocks, or a class of models with fewer of them. A model
-whose blocks are not to be found is refused by its family's name.
+whose blocks cannot be found is refused by its family's name.
 """
 
 from dataclasses import dataclass
@@ -80,7 +80,7 @@ def cut_class(model_class: type[Any], config: Any, n_blocks: int, directory: Pat
     def laid_out_and_cut(self: Any, given: Any, *arguments: Any, **named: Any) -> None:
         model_class.__init__(self, given, *arguments, **named)
         blocks = find_blocks(self, config, directory)
-        # Found now: a shorter list may no longer be told from others.
+        # Found now: a shorter list may look like others.
         self.block_list_name = blocks.name
         del blocks.modules[n_blocks:]
         left = {name for name, _ in self.named_parameters(remove_duplicate=False)}
@@ -100,7 +100,7 @@ def blocks_of(model: Any) -> BlockList:
 def shorten_to_blocks(model: Any) -> None:
     """Makes of a language model that was cut one of its own: its configuration counts the blocks that are left.
 
-    It has no final norm, so that what leaves its last block is what the block gives. For models that call that norm
+    Its final norm is taken out: the last hidden state is then the block's own output. For models that call that norm
     ``norm``, as Llama and Gemma do.
     """
     n_blocks = len(blocks_of(model).modules)

@@ -1,6 +1,6 @@
-"""The files of a checkpoint directory before any library opens them: readable JSON, whole weights, nothing elsewhere.
+"""Reads the small files of a checkpoint directory and checks that its safetensors are whole, before a library opens it.
 
-Takes a directory; returns what its small files hold, or an error that names the file and what is wrong with it.
+Takes a directory, returns the contents of its JSON and text files, or an error that names the file and its fault.
 """
 
 import json
@@ -46,8 +46,8 @@ def json_object(path: Path) -> dict[str, Any] | None:
 def named_stop_ids(generation: Any, config: Any) -> Any:
     """What the contents of ``generation_config.json``, or where there is none of ``config.json``, name as stop ids.
 
-    A list, or whatever a file says instead of one; None when they name none. A multimodal configuration may name some
-    beside its language model's own.
+    A list, or what a file says instead of one; None when they name none. A multimodal configuration may name some in
+    addition to its language model's own.
     """
     if generation is not None:
         return generation.get("eos_token_id") if isinstance(generation, dict) else None
@@ -163,7 +163,9 @@ def _shards(directory: Path) -> list[str]:
     names = sorted(set(named.values()))
     for name in names:
         if Path(name).name != name or not name.endswith(".safetensors") or "\\" in name or "\0" in name:
-            raise CheckpointDamaged(f"{path}: names {shown(name)}, which is no safetensors file beside it. {PUT_BACK}")
+            raise CheckpointDamaged(
+                f"{path}: names {shown(name)}, which is no safetensors file of this folder. {PUT_BACK}"
+            )
     missing = [name for name in names if not (directory / name).exists()]
     if missing:
         raise CheckpointMissing(

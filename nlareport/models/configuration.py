@@ -1,6 +1,6 @@
-"""What a checkpoint says of its model before any weight is read: sizes, context, stop ids, quantization.
+"""Reads and checks a checkpoint's configuration before any weight is read: sizes, context, stop ids, quantization.
 
-Takes a checkpoint directory; returns Transformers' configuration of its language model, checked.
+Takes a checkpoint directory, returns Transformers' configuration of its language model.
 """
 
 from importlib.util import find_spec
@@ -14,7 +14,7 @@ from transformers.quantizers import AutoHfQuantizer
 from nlareport.errors import CheckpointDamaged, CheckpointMissing, QuantizationUnsupported
 from nlareport.models.checkpoint_files import PUT_BACK, json_object, named_stop_ids
 from nlareport.models.quiet import quiet
-from nlareport.models.wall import first_line, foreign_errors, is_an_end
+from nlareport.models.wall import foreign_errors, is_an_end, named_line
 from nlareport.shown import shown
 
 _SIZES = ("hidden_size", "num_hidden_layers", "vocab_size")
@@ -59,7 +59,7 @@ def load_text_config(directory: Path) -> Any:
     quantization = content.get("quantization_config", getattr(text_config, "quantization_config", None))
     if quantization is not None:
         _refuse_quantization(directory, quantization)
-        # It stands beside the language model's own configuration where there is a multimodal wrapper.
+        # A multimodal wrapper keeps it outside the language model's own configuration.
         text_config.quantization_config = quantization
     return text_config
 
@@ -77,7 +77,7 @@ def context_tokens(config: Any) -> int | None:
     rope = getattr(config, "rope_parameters", None)
     rope = rope if isinstance(rope, dict) else {}
     original, factor = rope.get("original_max_position_embeddings"), rope.get("factor")
-    # With YaRN some name the context before stretching it.
+    # With YaRN some files give the context before it is stretched.
     if isinstance(original, int) and isinstance(factor, int | float):
         return max(n_tokens, int(original * factor))
     return n_tokens
@@ -87,7 +87,7 @@ def read_stop_ids(directory: Path, config: Any, end_of_turn: int | None = None) 
     """The tokens that end an answer, and of these the one that no file names.
 
     Files name them in ``generation_config.json``, or where that is not there in ``config.json``. `end_of_turn` is what
-    ends a turn in the chat template: an answer that goes on behind it is no answer.
+    ends a turn in the chat template: what is written after it is no part of the answer.
 
     Raises:
         CheckpointMissing: nothing names one, or the generation's own file names none.
@@ -164,7 +164,7 @@ def _refuse_quantization(directory: Path, quantization: dict[str, Any]) -> None:
         if is_an_end(error):
             raise
         raise QuantizationUnsupported(
-            f"{what} and cannot be opened here: {first_line(error)}. "
+            f"{what} and cannot be opened here: {named_line(error)}. "
             "Do what that says, or give the checkpoint as it was before it was quantized."
         ) from error
 

@@ -1,6 +1,6 @@
-"""Opens checkpoint directories with Transformers: reads the configuration and the weights, refuses surprises.
+"""Loads checkpoint weights with Transformers: whole models, or only the first blocks; refuses what does not fit.
 
-Takes a directory, returns torch modules ready for inference. Knows neither prompts nor vectors.
+Takes a directory and its configuration, returns torch modules ready for inference. Knows neither prompts nor vectors.
 """
 
 import sys
@@ -81,7 +81,7 @@ def placement(device: str) -> str:
 
 
 def machine(device: str) -> dict[str, str | int]:
-    """What of this machine decides how sums are rounded: greedy answers of small models part over less.
+    """What of this machine decides how sums are rounded: greedy answers of small models change with less.
 
     On a CPU the threads that share a sum and the instructions that take it, else the GPU.
     """
@@ -104,12 +104,12 @@ def refuse_unknown_block(directory: Path, config: Any, block_index: int) -> None
 
 
 def refuse_unreadable_family(directory: Path, config: Any) -> None:
-    """Pass when the family is one whose blocks read text from left to right, as far as its configuration tells.
+    """Pass when the family is one whose blocks read text from left to right, as far as its configuration says.
 
     Raises:
         FamilyUnsupported: it is an encoder with a decoder, or Transformers has no language model of it alone.
     """
-    # One that was saved without its encoder still says how large that was.
+    # A model saved without its encoder still says how large that was.
     if config.is_encoder_decoder or hasattr(config, "encoder_layers"):
         raise family_refused(directory, config, "which reads a text with an encoder before it writes with a decoder")
     if type(config) in MODEL_FOR_MASKED_LM_MAPPING and not getattr(config, "is_decoder", False):
@@ -138,7 +138,7 @@ def load_blocks(
     Raises:
         CheckpointMissing: the directory holds no safetensors weights.
         CheckpointDrift: it has fewer blocks, or a weight is missing, superfluous or of another shape.
-        FamilyUnsupported: its blocks are not to be found.
+        FamilyUnsupported: its blocks cannot be found.
         MemoryTooSmall: it does not fit into memory.
     """
     refuse_unreadable_family(directory, config)
@@ -214,7 +214,7 @@ def _load(
     except MemoryTooSmall:
         if not (spreads and place.startswith("cuda")):
             raise
-    # Out here the error and its frames are gone, and with them the weights that did fit.
+    # Outside the handler the error and its frames are gone, and with them the weights that did fit.
     free_memory()
     print(
         f"nlareport: {directory} does not fit into the memory of {place} in {dtype}, so a part of it waits in main "
@@ -237,7 +237,7 @@ def each_weight(model: Any) -> Iterator[tuple[str, torch.Tensor]]:
 
 
 def _opened(open_model: Callable[..., Any], directory: Path, place: str, dtype: str, **more: Any) -> Any:
-    # What even the CPU has no room for is read from here again and again; most of it from the checkpoint itself.
+    # Weights that do not even fit on the CPU are read from this folder each time, most from the checkpoint itself.
     folder = mkdtemp(prefix="nlareport-") if place == "auto" else None
     try:
         with (
@@ -266,7 +266,7 @@ def _opened(open_model: Callable[..., Any], directory: Path, place: str, dtype: 
             f"{directory}: the model does not fit into the memory of {place} in {dtype}. "
             "Use a device with more memory, or start a run whose compute.dtype takes less."
         ) from error
-    # The folder is there as long as the model is.
+    # The folder lives as long as the model.
     finalize(model, _remove, folder)
     return model.eval().requires_grad_(False), WeightFaults.of(faults)
 

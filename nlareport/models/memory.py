@@ -1,6 +1,6 @@
-"""Batches that fit: where memory runs out a batch is answered in halves, and the next ones are no larger.
+"""Shrinks batches when memory runs out: a batch is answered in halves, and the next ones are no larger.
 
-Takes rows and what answers some of them; returns the answers in order. Knows no model.
+Takes rows and a function that answers some of them, returns the answers in order. Knows no model.
 """
 
 import gc
@@ -30,10 +30,10 @@ class BatchSize:
 
     @property
     def rows_that_fit(self) -> int | None:
-        """What memory made of the number it started at; None while it did nothing."""
+        """The number it shrank to; None while it is the one it started at."""
         return self.n_rows if self.n_rows < self._n_asked else None
 
-    def answered(self, rows: Sequence[Row], answer: Callable[[Sequence[Row]], Sequence[Answer]]) -> list[Answer]:
+    def answer_all(self, rows: Sequence[Row], answer: Callable[[Sequence[Row]], Sequence[Answer]]) -> list[Answer]:
         """What `answer` gives for each row, in order, asked in batches of at most `n_rows`.
 
         Raises:
@@ -42,15 +42,15 @@ class BatchSize:
         answers: list[Answer] = []
         while len(answers) < len(rows):
             batch = rows[len(answers) : len(answers) + self.n_rows]
-            if (found := self._tried(batch, answer)) is not None:
+            if (found := self._try(batch, answer)) is not None:
                 answers += found
                 continue
-            # Out here the error and its frames are gone, and with them the tensors they held.
+            # Outside the handler the error and its frames are gone, and with them the tensors they held.
             free_memory()
             self.n_rows = max(1, len(batch) // 2)
         return answers
 
-    def _tried(
+    def _try(
         self, batch: Sequence[Row], answer: Callable[[Sequence[Row]], Sequence[Answer]]
     ) -> Sequence[Answer] | None:
         """The answers, or None where a smaller batch may fit."""
@@ -75,7 +75,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def free_memory() -> None:
-    """Give back what nothing holds any longer."""
+    """Return memory that nothing uses any longer to the system and the GPU."""
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
@@ -100,7 +100,7 @@ def _free_by_system() -> int:
 
 
 def _free_by_group() -> float:
-    """What a container leaves; endless without one."""
+    """What the container's limit leaves; infinite without one."""
     group = Path("/sys/fs/cgroup")
     with suppress(OSError, ValueError):
         return int((group / "memory.max").read_text()) - int((group / "memory.current").read_text())

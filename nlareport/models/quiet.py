@@ -1,4 +1,4 @@
-"""Keeps Transformers from talking: what matters of its talk is checked and raised instead."""
+"""Silences the logs and progress bars of Transformers and Accelerate; what matters in them is checked and raised."""
 
 import logging
 from collections.abc import Iterator
@@ -9,9 +9,9 @@ from transformers.utils import logging as transformers_logging
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """No progress bars and no talk from Transformers inside; also a decorator, as ``@quiet()``."""
+    """Inside, no progress bars and no log lines of Transformers; also a decorator, as ``@quiet()``."""
     verbosity, bars = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
-    # It says for every model that parts of it wait off the device.
+    # It logs for every model that parts of it are kept off the device.
     accelerate = logging.getLogger("accelerate")
     level = accelerate.level
     transformers_logging.set_verbosity_error()

@@ -1,6 +1,6 @@
-"""Opens a checkpoint's tokenizer and refuses one that reads nothing: Transformers makes such a one of missing files.
+"""Opens and checks a checkpoint's tokenizer: Transformers makes one that finds no token when files are missing.
 
-Takes a checkpoint directory; returns a Hugging Face tokenizer that cuts text into tokens its model knows.
+Takes a checkpoint directory, returns a Hugging Face tokenizer that cuts text into tokens its model knows.
 """
 
 import hashlib
@@ -33,7 +33,7 @@ _PROBE = "The river rose by 14 metres. Die Brücke hielt. Река поднял�
 
 
 def open_tokenizer(directory: Path) -> Any:
-    """The tokenizer of a checkpoint whose configuration is not read yet; errors as `load_tokenizer` and that."""
+    """The tokenizer of a checkpoint whose configuration is not read yet; errors as those of both."""
     return load_tokenizer(directory, load_text_config(directory).vocab_size)
 
 
@@ -67,15 +67,15 @@ def reconstructor_prompt_ids(tokenizer: Any, sidecar: PromptContract, explanatio
     token_ids = list(tokenizer.encode(prompt, add_special_tokens=True, verbose=False))
     if token_ids:
         return token_ids
-    # A template of nothing but the explanation, an empty explanation and no BOS leave no token to read.
+    # A template of nothing but the explanation, an empty explanation and no BOS give no token to read.
     return [next(id_ for id_ in (tokenizer.bos_token_id, tokenizer.eos_token_id, 0) if id_ is not None)]
 
 
 def special_ids(directory: Path, tokenizer: Any) -> frozenset[int]:
-    """The tokens that stand for no text: BOS, EOS, unknown, padding, and those that the tokenizer's files name.
+    """The tokens that are no text: BOS, EOS, unknown, padding, and those that the tokenizer's files name.
 
-    A name that Transformers alone gives, as its version 5 gives Gemma a ``<mask>``, is not among them: the release drew
-    its positions without it.
+    A token that only Transformers names, as its version 5 gives Gemma a ``<mask>``, is not among them: the public
+    release sampled its positions without it.
     """
     named = {token for name in _NAMES_OF_SPECIAL_TOKENS for token in _tokens_named(json_object(directory / name) or {})}
     always = {tokenizer.bos_token, tokenizer.eos_token, tokenizer.unk_token, tokenizer.pad_token}
@@ -97,7 +97,7 @@ def _tokens_named(content: dict[str, Any]) -> Iterator[str]:
 
 
 def chat_template_file(directory: Path) -> Path:
-    """The file a checkpoint's chat template stands in."""
+    """The file that holds a checkpoint's chat template."""
     names = ("chat_template.jinja", "chat_template.json")
     return next(
         (directory / name for name in names if (directory / name).exists()), directory / "tokenizer_config.json"
@@ -126,7 +126,7 @@ def _sound_tokenizer(directory: Path, vocab_size: int) -> Any:
         with quiet(), foreign_errors(CheckpointMissing, f"{directory}: has no usable tokenizer", advice):
             tokenizer = AutoTokenizer.from_pretrained(directory, trust_remote_code=False, local_files_only=True)
     except CheckpointMissing:
-        # Read by ourselves only now, to say what is wrong with it: large ones take a second.
+        # Read here only now, to say what is wrong with it: large ones take a second.
         json_object(directory / "tokenizer.json")
         raise
     with foreign_errors(CheckpointDamaged, f"{directory}: its tokenizer cannot cut text", advice):

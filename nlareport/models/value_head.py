@@ -1,6 +1,6 @@
-"""The reconstructor's linear head, from its own file or from among the model's weights: all of it is used.
+"""Loads the reconstructor's linear value head, from its own file or from among the model's weights; all of it is used.
 
-Takes a checkpoint directory; returns a head, or an error that names the tensor that has no use or no sense.
+Takes a checkpoint directory, returns a head, or an error that names the tensor that is unknown or unusable.
 """
 
 from dataclasses import dataclass
@@ -19,22 +19,22 @@ _PARTS = frozenset({"weight", "bias"})
 _WHOLE = "Give the files that were released together."
 
 MOST_RATIO = 1e8
-"""Between the largest weights of two rows: float32 has 7 digits, so that beside one row the other would not count."""
+"""Between the largest weights of two rows: float32 has 7 digits, and the smaller row would not count."""
 
 
 @dataclass(frozen=True, slots=True)
 class ValueHead:
-    """What makes a vector of the last hidden state."""
+    """The linear map from the last hidden state to a vector."""
 
     weight: torch.Tensor
     """float32, ``[d_model, d_model]``."""
     bias: torch.Tensor | None
     """float32, ``[d_model]``. None: the head has none, as in the public release."""
     names_among_weights: frozenset[str]
-    """What it is called in the model's own files, where the model has no place for it; empty when it stands apart."""
+    """Its names in the model's own files, where the model has no place for it; empty when it has a file of its own."""
 
     def __call__(self, hidden: torch.Tensor) -> torch.Tensor:
-        """The vectors that hidden states stand for, both ``[item, d_model]``."""
+        """The vectors of hidden states, both ``[item, d_model]``."""
         vectors = hidden @ self.weight.T
         return vectors if self.bias is None else vectors + self.bias
 
@@ -45,7 +45,7 @@ def load_value_head(directory: Path, d_model: int) -> ValueHead:
     Raises:
         CheckpointMissing: there is none.
         CheckpointDamaged: its file is damaged, or its rows are of sizes that no training gives.
-        CheckpointDrift: it has another shape, is more than a weight and a bias, or stands in two places that differ.
+        CheckpointDrift: it has another shape, is more than a weight and a bias, or is in two places that differ.
         NonFiniteWeights: it holds a NaN or an infinity.
     """
     path, files = directory / VALUE_HEAD_NAME, weight_paths(directory)
@@ -81,7 +81,7 @@ def _head_of(path: Path) -> dict[str, torch.Tensor]:
     if not any(set(tensors) <= {prefix + part for part in _PARTS} for prefix in ("", _PREFIX)):
         raise CheckpointDrift(
             f"{path}: holds {shown(sorted(tensors))}; a head is a `weight`, or a `weight` and a `bias`, and what is "
-            f"not used makes its vectors others. {_WHOLE}"
+            f"not used would change its vectors. {_WHOLE}"
         )
     return tensors
 
@@ -128,7 +128,7 @@ def _refuse_unusable(path: Path, name: str, tensor: torch.Tensor, d_model: int) 
 
 
 def _refuse_torn(path: Path, weight: torch.Tensor) -> None:
-    """Pass when no row drowns another; a row of nothing but zeros is a dimension that is left out, and no fault."""
+    """Pass when no row is negligible next to another; a row of zeros is a dimension that is left out, and no fault."""
     weight = weight.float()
     sizes = torch.maximum(weight.amax(dim=1), -weight.amin(dim=1))
     places = sizes.nonzero().flatten()
@@ -138,6 +138,6 @@ def _refuse_torn(path: Path, weight: torch.Tensor) -> None:
     if sizes[largest].double() > MOST_RATIO * sizes[smallest].double():
         raise CheckpointDamaged(
             f"{path}: row {int(largest)} of the head's weight reaches {sizes[largest]:.3g}, row {int(smallest)} only "
-            f"{sizes[smallest]:.3g}: beside the one the other would not count, and no training gives such rows. "
+            f"{sizes[smallest]:.3g}: next to the one the other would not count, and no training gives such rows. "
             "Fetch it again."
         )

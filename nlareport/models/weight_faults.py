@@ -1,7 +1,7 @@
-"""What is wrong between a model and the weights in its files, and what of that may be.
+"""Checks for missing, superfluous and misshapen weights after a model is loaded, and decides which may be.
 
-Enters what Transformers reports after loading; leaves nothing, or one error that names the first few weights. Where
-only blocks are read the rest of a checkpoint is left alone: later blocks, heads, other parts of a multimodal model.
+Takes what Transformers reports after loading; raises one error that names the first few weights. Where only some blocks
+are read the rest of a checkpoint does not matter: later blocks, heads, other parts of a multimodal model.
 """
 
 import re
@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from nlareport.errors import CheckpointDrift
-from nlareport.models.block_reader import run
+from nlareport.models.block_reader import run_model
 from nlareport.models.blocks import BlockList, family_refused
 from nlareport.models.checkpoint_files import VALUE_HEAD_NAME, json_object, refuse_cut, weight_paths
 
@@ -81,7 +81,7 @@ def refuse_faults_of_blocks(
     """
     of_blocks = {name for name in model.state_dict() if name.startswith(f"{blocks.name}.")}
     if of_blocks <= set(faults.missing) and has_other_parts(directory, config):
-        raise family_refused(directory, config, "whose weights stand under names that are not known here")
+        raise family_refused(directory, config, "whose weights have names that are not known here")
     missing = _needed(model, blocks, faults.missing) if faults.missing else []
     unused = [name for name in faults.unused if not _is_later_block(name, model, blocks, config)]
     if used_elsewhere is None:
@@ -91,7 +91,7 @@ def refuse_faults_of_blocks(
             for name in unused
             if name.startswith(_VALUE_HEAD)
             or _is_within(model, name)
-            or (not has_other_parts(directory, config) and _is_beside(model, name, directory))
+            or (not has_other_parts(directory, config) and _is_next_to(model, name, directory))
         ]
     elif unused:
         left = set(unused) - used_elsewhere
@@ -107,7 +107,7 @@ class _Done(Exception):
 def _needed(model: Any, blocks: BlockList, missing: list[str]) -> list[str]:
     """Those of the missing weights that belong to a block, or to a module that runs before the last block is done.
 
-    Modules of the others pass everything on from now on: what stands behind the blocks is not asked for.
+    Modules of the others become identities: what comes after the blocks is not used.
     """
     if inside := [name for name in missing if name.startswith(f"{blocks.name}.")]:
         return inside
@@ -124,7 +124,7 @@ def _needed(model: Any, blocks: BlockList, missing: list[str]) -> list[str]:
     handles.append(blocks.modules[-1].register_forward_hook(stop))
     try:
         with suppress(_Done):
-            run(model, [[model.config.vocab_size // 3]])
+            run_model(model, [[model.config.vocab_size // 3]])
     finally:
         for handle in handles:
             handle.remove()
@@ -147,13 +147,13 @@ def has_other_parts(directory: Path, config: Any) -> bool:
 
 
 def _is_within(model: Any, name: str) -> bool:
-    """Whether a weight without a place would lie within what is read: its vectors would be others with it."""
+    """Whether a weight without a place would lie within what is read and change its vectors."""
     return any(part == _without_prefix(name, model).partition(".")[0] for part, _ in model.base_model.named_children())
 
 
-def _is_beside(model: Any, name: str, directory: Path) -> bool:
-    """Whether a weight without a place would lie beside what is read, of a model that should have no other parts."""
-    # Transformers renames some weights of whole models as if they were others; those are in no file.
+def _is_next_to(model: Any, name: str, directory: Path) -> bool:
+    """Whether a weight without a place would lie next to what is read, in a model that should have no other parts."""
+    # Transformers reports some weights of whole models under other names; those are in no file.
     return name != _without_prefix(name, model) and any(name in refuse_cut(path) for path in weight_paths(directory))
 
 
@@ -162,7 +162,7 @@ def _without_prefix(name: str, model: Any) -> str:
 
 
 def _are_heads(names: set[str], directory: Path, config: Any, model: Any) -> set[str]:
-    """Those of the names that are a head which writes tokens, whatever its family calls it."""
+    """Those of the names that are a language-model head, under any name a family gives it."""
     tensors = {name: entry for path in weight_paths(directory) for name, entry in refuse_cut(path).items()}
     shapes = ([config.vocab_size, config.hidden_size], [config.vocab_size])
     return {

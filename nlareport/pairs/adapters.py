@@ -1,6 +1,6 @@
-"""PEFT behind one door: puts LoRA adapters on a base model, merges trained ones into it.
+"""LoRA adapters with PEFT: adds them to a base model, saves them, merges trained ones into its weights.
 
-Says what to do where the library is not installed.
+Without the library installed, importing this says what to do.
 """
 
 import warnings
@@ -19,10 +19,10 @@ except ModuleNotFoundError as error:
 
 
 def add_adapter(model: PreTrainedModel, rank: int, start: Path | None = None) -> PeftModel:
-    """The model with LoRA on every linear map of every block, scaled so that the rank does not change the step.
+    """The model with LoRA on every linear map of every block, scaled to keep the step the same at any rank.
 
     The adapter is fresh, or the trained one of the folder `start`. The base weights are frozen; the adapter is float32
-    whatever they are. `model` itself is changed.
+    in any case. `model` itself is changed.
     """
     with _without_known_warning():
         if start is not None:
@@ -33,7 +33,7 @@ def add_adapter(model: PreTrainedModel, rank: int, start: Path | None = None) ->
 
 def save_adapter(model: PeftModel, folder: Path) -> None:
     """Writes the model's adapter into a folder."""
-    # Embeddings are not trained; asked to decide by itself, PEFT would look the base model up on the hub.
+    # Embeddings are not trained; left to decide, PEFT would look the base model up on the hub.
     model.save_pretrained(folder, save_embedding_layers=False)
 
 

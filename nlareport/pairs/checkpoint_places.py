@@ -29,7 +29,7 @@ def pair_place(pair: PocketPair, data_folder: Path) -> BuiltPair:
 
 
 def adapters_digest(adapters: Path) -> str:
-    """A short name for exactly these adapters, so that a retrained pair never meets its predecessor's build."""
+    """A short name for exactly these adapters: a retrained pair gets a build of its own."""
     digest = hashlib.sha256()
     for file in sorted(adapters.glob("a[vr]/*")):
         digest.update(file.name.encode() + file.read_bytes())

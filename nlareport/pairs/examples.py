@@ -1,7 +1,7 @@
-"""Reads the training articles with a base model: places in the text and the vectors found there.
+"""Reads the training articles with a base model: places in the text, and the activations there.
 
-Enters articles and a base checkpoint; leaves `Examples`, kept on disk so that a stopped training need not read again.
-All the blocks that the pairs of a base model need are read in one pass.
+Takes articles and a base checkpoint, returns `Examples`, which are kept on disk: a stopped training need not read them
+again. All the blocks that the pairs of a base model need are read in one pass, by the function that measures them.
 """
 
 import json
@@ -14,8 +14,8 @@ import torch
 from jaxtyping import Float
 
 from nlareport.files.atomic_files import whole_file, write_whole
-from nlareport.models.block_proof import open_blocks
 from nlareport.models.configuration import load_text_config
+from nlareport.models.proven_blocks import open_blocks
 from nlareport.models.tokenizers import open_tokenizer
 from nlareport.pairs.catalog import Recipe
 from nlareport.ports import Progress
@@ -73,8 +73,8 @@ def _read_articles(
     write_whole(folder / PLACES_NAME, places.encode())
     # The vectors are written last: a file that is there says that all before it is whole.
     for row, block in enumerate(blocks):
-        with whole_file(_vectors_file(folder, block)) as aside:
-            np.save(aside, np.stack([place.vectors[row] for place in found]))
+        with whole_file(_vectors_file(folder, block)) as scratch:
+            np.save(scratch, np.stack([place.vectors[row] for place in found]))
 
 
 class _Reading:

@@ -1,6 +1,6 @@
 """Finds pocket pairs by the names experiment files use: ``pocket:PAIR_ID/base``, ``/av`` and ``/ar``.
 
-Enters a `PairSpec`; leaves one whose checkpoints are directories. Loads torch only when there is something to build.
+Takes a `PairSpec`, returns one whose checkpoints are directories. Imports torch only when there is something to build.
 """
 
 from pathlib import Path
@@ -13,7 +13,7 @@ from nlareport.ports import Progress
 
 POCKET = "pocket:"
 PARTS = {"base": "base", "av": "verbalizer", "ar": "reconstructor"}
-"""Last part of a name, and the checkpoint of a `BuiltPair` it stands for."""
+"""Last part of a name, and the checkpoint of a `BuiltPair` it names."""
 
 
 def committed(name: str) -> Path:
@@ -27,10 +27,10 @@ def adapters_folder() -> Path:
     return committed("pairs")
 
 
-def locate_pocket_pair(spec: PairSpec, progress: Progress, *, anew: bool = False) -> PairSpec:
+def locate_pocket_pair(spec: PairSpec, progress: Progress, *, rebuilds: bool = False) -> PairSpec:
     """The spec with every ``pocket:`` name replaced by a checkpoint directory, built when it is not there yet.
 
-    With `anew` its AV and AR are built from the adapters even where a former build stands.
+    With `rebuilds` its AV and AR are built from the adapters even where a former build exists.
 
     Raises:
         PairUnknown: no pocket pair is called so.
@@ -39,7 +39,7 @@ def locate_pocket_pair(spec: PairSpec, progress: Progress, *, anew: bool = False
     """
     pocket = _pocket_names(spec)
     pair_ids = sorted({pair_id for pair_id, _ in pocket.values()})
-    built = {pair_id: _built(pair_id, progress, anew) for pair_id in pair_ids}
+    built = {pair_id: _build(pair_id, progress, rebuilds) for pair_id in pair_ids}
     return spec.model_copy(
         update={key: str(getattr(built[pair_id], PARTS[part])) for key, (pair_id, part) in pocket.items()}
     )
@@ -93,11 +93,11 @@ def _pocket_names(spec: PairSpec) -> dict[str, tuple[str, str]]:
     return {key: (pair_id, part) for key, (pair_id, _, part) in pocket.items()}
 
 
-def _built(pair_id: str, progress: Progress, anew: bool) -> BuiltPair:
+def _build(pair_id: str, progress: Progress, rebuilds: bool) -> BuiltPair:
     from nlareport.pairs.building import build_pair
 
     progress.stage(f"build {pair_id}", 1, 0)
-    built = build_pair(pocket_pair(pair_id), adapters_folder(), anew=anew)
+    built = build_pair(pocket_pair(pair_id), adapters_folder(), rebuilds=rebuilds)
     progress.advance(1)
     return built
 

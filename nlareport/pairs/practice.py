@@ -1,7 +1,7 @@
-"""Lets a verbalizer try: several texts a vector, each read by the reconstructor, the favourite kept to learn from.
+"""Best-of-n practice: the verbalizer writes several texts a vector, the reconstructor scores them, the best is kept.
 
-Enters vectors and the adapters of both halves; leaves `Attempt` lines, stored batch by batch so that a stopped
-practice goes on where it was. The guard keeps what is chosen English: a text the reconstructor likes but a person
+Takes vectors and the adapters of both halves, returns `Attempt` lines, stored batch by batch: a stopped practice
+continues where it was. A filter keeps the chosen texts English: one that the reconstructor scores well but a person
 could not read is never learned.
 """
 
@@ -24,7 +24,7 @@ from nlareport.models.quiet import quiet
 from nlareport.models.tokenizers import open_tokenizer, reconstructor_prompt_ids
 from nlareport.models.trainable import open_cut_model
 from nlareport.pairs.adapters import merge_adapter
-from nlareport.pairs.catalog import Sampling
+from nlareport.pairs.catalog import TextSampling
 from nlareport.pairs.targets import completion_of, names_a_topic_twice
 from nlareport.pairs.training_loop import Halves, Texts
 from nlareport.pairs.writing import PracticeWriter
@@ -32,7 +32,7 @@ from nlareport.ports import Progress, in_batches
 
 TEXTS_AT_ONCE = 64
 LONGEST_REPEAT_WORDS = 5
-"""A run of so many words that stands three times in a text is a loop."""
+"""A sequence of so many words that occurs three times in a text is a loop."""
 LEAST_KNOWN_WORDS = 0.9
 _WORD = re.compile(r"[A-Za-z']+")
 
@@ -51,7 +51,7 @@ class Attempt:
 def practise(
     halves: Halves,
     vectors: Float[np.ndarray, "item d_model"],
-    sampling: Sampling,
+    sampling: TextSampling,
     known_texts: Collection[str] | None,
     file: Path,
     progress: Progress,
@@ -80,7 +80,7 @@ def unclosed(
     halves: Halves,
     attempts: list[Attempt],
     vectors: Float[np.ndarray, "item d_model"],
-    sampling: Sampling,
+    sampling: TextSampling,
 ) -> Texts:
     """The whole answers of greedy attempts that never closed, written once more: attempts keep explanations only."""
     rows = [attempt.row for attempt in attempts if attempt.explanations == [None]]
@@ -121,7 +121,7 @@ def english_words(articles: Iterable[str]) -> frozenset[str]:
 
 
 def is_readable(text: str, english: frozenset[str]) -> bool:
-    """Whether a text keeps to English words, closes its quotes, holds no tag, and neither loops nor repeats a topic."""
+    """Whether a text passes the filter: English words, closed quotes, no tag, no loop, no topic named twice."""
     words = _words(text)
     runs = Counter(zip(*(words[start:] for start in range(LONGEST_REPEAT_WORDS)), strict=False))
     known = sum(word in english for word in words)
@@ -136,14 +136,14 @@ def is_readable(text: str, english: frozenset[str]) -> bool:
 
 
 def _stored(file: Path, n_vectors: int, at_once: int) -> list[Attempt]:
-    """The attempts of an earlier call; of a batch that a kill cut short nothing is kept."""
+    """The attempts of an earlier call; of a batch that was cut short by a kill nothing is kept."""
     lines = file.read_text().splitlines(keepends=True) if file.exists() else []
     whole = [Attempt(**json.loads(line)) for line in lines if line.endswith("\n")]
     return whole if len(whole) >= n_vectors else whole[: len(whole) - len(whole) % at_once]
 
 
 def _mean_error(attempts: list[Attempt]) -> str:
-    """What a person wants to hear of the attempts so far."""
+    """A summary of the attempts so far, for the progress display."""
     errors = [error for attempt in attempts for error in attempt.mse_nrm if error is not None]
     n_texts = sum(len(attempt.explanations) for attempt in attempts)
     return f"mse_nrm {np.mean(errors):.3f}, {len(errors)} of {n_texts} closed" if errors else "none read yet"

@@ -1,6 +1,6 @@
-"""Teaches a cut base model to give back the vector a text ends in: LoRA and a linear head, error between directions.
+"""Trains a reconstructor: LoRA on a cut base model and a linear head, by the error between directions.
 
-Enters texts and vectors; leaves a PEFT adapter folder and a value head.
+Takes texts and vectors, returns a folder with a PEFT adapter and a value head.
 """
 
 from pathlib import Path
@@ -24,7 +24,7 @@ from nlareport.pairs.training_loop import Texts, Trainee, batch_rows, kept_at, t
 def train_reconstructor(trainee: Trainee, name: str, texts: Texts, lesson: Lesson, start: Path | None) -> Path:
     """The folder of the adapter after the lesson, trained from the one in `start` or from nothing.
 
-    The value head stands in it.
+    It holds the value head as well.
     """
     sidecar = trainee.sidecar
     destination = kept_at(trainee.folder, name, lesson, trainee.rank, start and start.name)

@@ -1,4 +1,4 @@
-"""Writes a pocket pair's side of the checkpoint contract: every token id read from the live tokenizer."""
+"""Makes the sidecars of a pocket pair (``nla_meta.yaml``), with every token id read from the live tokenizer."""
 
 from pathlib import Path
 from typing import Literal
@@ -50,7 +50,7 @@ def _marker(tokenizer: PreTrainedTokenizerBase, injection_char: str) -> tuple[in
     places = [place for place, found in enumerate(ids) if found == token_id]
     if len(places) != 1:
         raise CheckpointDrift(
-            f"The injection char {injection_char!r} stands {len(places)} times in the prompt as token {token_id}, "
+            f"The injection char {injection_char!r} occurs {len(places)} times in the prompt as token {token_id}, "
             "expected once; choose another in nlareport/pairs/catalog.py."
         )
     return token_id, ids[places[0] - 1], ids[places[0] + 1]

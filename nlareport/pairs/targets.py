@@ -1,6 +1,6 @@
-"""What a pocket verbalizer is taught to say about a text that breaks off at an item.
+"""Writes the target explanations that a pocket verbalizer is trained on, from a text that breaks off at an item.
 
-Enters a context and its true continuation; leaves the explanation a perfect verbalizer would write. Pure text.
+Takes a context and its true continuation, returns the explanation that a perfect verbalizer would write. Pure text.
 """
 
 import math
@@ -11,7 +11,7 @@ from collections.abc import Collection
 _WORD = re.compile(r"[A-Za-z]{4,}")
 _DIGIT = re.compile(r"\d")
 _ABOUT = re.compile(r" about ([^.:\"]*)")
-"""What a text says it is about: names parted by commas, up to the end of the sentence."""
+"""What a text says it is about: names separated by commas, up to the end of the sentence."""
 _NAME = re.compile(r"[^,\s][^,]*")
 TOPIC_WORDS = 3
 TOPIC_REACH_WORDS = 80
@@ -24,7 +24,7 @@ FINAL_WORDS = 8
 
 
 class Topics:
-    """Picks the words that tell what a passage is about: the highest term frequency × inverse document frequency.
+    """Picks the words that say what a passage is about: the highest term frequency × inverse document frequency.
 
     The measure is Spärck Jones, "A statistical interpretation of term specificity", J. Documentation 28 (1972).
     """
@@ -40,7 +40,7 @@ class Topics:
         counts = Counter(_words(passage))
         known = [word for word in counts if self._document_frequency[word] >= FEWEST_DOCUMENTS]
         weight = {word: counts[word] * math.log(self._n_articles / self._document_frequency[word]) for word in known}
-        # Ties go to the alphabet, so that the same passage always has the same topics.
+        # Ties go to the alphabet: the same passage always has the same topics.
         best = sorted(known, key=lambda word: (-weight[word], word))[:TOPIC_WORDS]
         return [spelling[word] for word in best]
 
@@ -49,7 +49,7 @@ def final_words(context: str) -> str:
     """The first lesson: the last words of the text in growing spans, nothing else.
 
     Short quotes come first because the vector holds the last words most firmly; each longer one builds on the one
-    before. The final words close the text unquoted, so that a reconstructor's last token is the item's own.
+    before. The final words end the text unquoted: the last token that a reconstructor reads is then the item's own.
     """
     return f"Ends {_spans(context, ' ')}. Final words: {_last(context, FINAL_WORDS)}"
 
@@ -74,7 +74,7 @@ def topics_named(text: str) -> list[tuple[int, str]]:
 
 
 def names_a_topic_twice(text: str) -> bool:
-    """Whether an explanation says twice that it is about the same."""
+    """Whether an explanation names a topic twice."""
     names = [name.lower() for _, name in topics_named(text)]
     return len(set(names)) < len(names)
 

@@ -1,6 +1,6 @@
 """Trains one pocket pair from nothing but the package index: base model, examples, verbalizer, reconstructor.
 
-Leaves ``av/`` and ``ar/`` adapters and sidecars in the data folder. Stopped anywhere, it continues where it was.
+Writes ``av/`` and ``ar/`` adapters and sidecars into the data folder. Stopped anywhere, it continues where it was.
 """
 
 import json
@@ -25,7 +25,7 @@ from nlareport.models.quiet import quiet
 from nlareport.pairs.bases import build_base
 from nlareport.pairs.building import ADAPTER_NAME
 from nlareport.pairs.cards import CARD_NAME, model_card
-from nlareport.pairs.catalog import PocketBase, PocketPair, Practice, Recipe, Sampling, pairs_of
+from nlareport.pairs.catalog import PocketBase, PocketPair, Practice, Recipe, TextSampling, pairs_of
 from nlareport.pairs.checkpoint_places import adapters_digest
 from nlareport.pairs.examples import Examples, read_examples
 from nlareport.pairs.packages import training_articles
@@ -43,25 +43,25 @@ def train_pair(pair: PocketPair, data_folder: Path, progress: Progress, *, goes_
     """The folder under `data_folder` that holds the pair's adapters, value head, sidecars and model card.
 
     The lessons come first, then a round of practice, then the pair's further rounds. With `goes_on` the adapters that
-    stand there already get the last of these rounds instead, once more or for the first time.
+    are there already get the last of these rounds instead, once more or for the first time.
 
     Raises:
         DownloadFailed: the base model or the text could not be had.
-        CheckpointMissing: the pair is to go on, and has no adapters yet.
+        CheckpointMissing: the pair is to be trained further, and has no adapters yet.
     """
     school = _School(pair.base, pair.recipe, progress)
     destination, folder = data_folder / pair.pair_id, cache_folder() / "training" / pair.pair_id
-    halves = _committed(pair, school, destination, folder) if goes_on else _taught(pair, school, folder)
+    halves = _committed(pair, school, destination, folder) if goes_on else _teach(pair, school, folder)
     rounds = [pair.recipe.practice, *pair.further_rounds]
     for practice in rounds[-1:] if goes_on else rounds:
-        halves = _practised(pair, school, halves, practice, folder)
+        halves = _practise_round(pair, school, halves, practice, folder)
     _publish(halves.verbalizer, pair.base.base_model, halves.writing, destination / "av")
     _publish(halves.reconstructor, pair.base.base_model, halves.reading, destination / "ar")
     write_whole(destination / CARD_NAME, model_card(pair).encode())
     return destination
 
 
-def _taught(pair: PocketPair, school: "_School", folder: Path) -> Halves:
+def _teach(pair: PocketPair, school: "_School", folder: Path) -> Halves:
     """Both halves after the lessons on true texts."""
     writing, reading = (pocket_sidecar(pair, school.base, role) for role in ("av", "ar"))
     true = school.passages().of(pair.block_index)
@@ -73,30 +73,34 @@ def _taught(pair: PocketPair, school: "_School", folder: Path) -> Halves:
 def _committed(pair: PocketPair, school: "_School", destination: Path, folder: Path) -> Halves:
     """Both halves as they were published; copied, because what comes of them will be published in their place."""
     if not (destination / "av" / ADAPTER_NAME).exists():
-        raise CheckpointMissing(f"Pair {pair.pair_id}: {destination} holds no adapters to go on with; train it first.")
+        raise CheckpointMissing(
+            f"Pair {pair.pair_id}: {destination} holds no adapters to train further; train it first."
+        )
     writing, reading = (pocket_sidecar(pair, school.base, role) for role in ("av", "ar"))
     digest = adapters_digest(destination)
-    verbalizer, reconstructor = (_copied(destination / role, folder / f"{role}-{digest}") for role in ("av", "ar"))
+    verbalizer, reconstructor = (_copy(destination / role, folder / f"{role}-{digest}") for role in ("av", "ar"))
     return Halves(school.base, verbalizer, reconstructor, writing, reading)
 
 
-def _copied(adapter: Path, copy: Path) -> Path:
-    with whole_folder(copy, replaces=True) as aside:
-        shutil.copytree(adapter, aside, dirs_exist_ok=True)
+def _copy(adapter: Path, copy: Path) -> Path:
+    with whole_folder(copy, replaces=True) as scratch:
+        shutil.copytree(adapter, scratch, dirs_exist_ok=True)
     return copy
 
 
-def _practised(pair: PocketPair, school: "_School", start: Halves, practice: Practice, folder: Path) -> Halves:
-    """Both halves after they learned from what they make of each other's work."""
+def _practise_round(pair: PocketPair, school: "_School", start: Halves, practice: Practice, folder: Path) -> Halves:
+    """Both halves after one round of practice on each other's output."""
     progress = school.progress
     writer = Trainee(start.base, start.writing, pair.recipe.verbalizer_rank, folder, progress)
     passages = school.practice_passages(practice)
-    tried, others, unread, left = _parted(passages.of(pair.block_index), practice)
+    tried, others, unread, left = _split(passages.of(pair.block_index), practice)
     if practice.study:
         true = left if practice.context_tokens else school.passages().of(pair.block_index)
         start = replace(start, verbalizer=train_verbalizer(writer, "study", true, practice.study, start.verbalizer))
 
-    def attempts(name: str, halves: Halves, texts: Texts, sampling: Sampling, known: list[str] | None) -> list[Attempt]:
+    def attempts(
+        name: str, halves: Halves, texts: Texts, sampling: TextSampling, known: list[str] | None
+    ) -> list[Attempt]:
         passages_drawn = (practice.seed, practice.articles, practice.contexts)
         plan = (*passages_drawn, sampling, halves.verbalizer.name, halves.reconstructor.name)
         file = kept_at(folder, name, *plan).with_suffix(".jsonl")
@@ -106,20 +110,20 @@ def _practised(pair: PocketPair, school: "_School", start: Halves, practice: Pra
     verbalizer, best = start.verbalizer, favourites(sampled, tried.vectors, school.english)
     # After very short lessons nothing is readable, or closed at all: then there is nothing to learn from.
     if best.explanations:
-        verbalizer = train_verbalizer(writer, "writing", _joined(best, others), practice.writing, verbalizer)
+        verbalizer = train_verbalizer(writer, "writing", _join(best, others), practice.writing, verbalizer)
     halves, greedy = replace(start, verbalizer=verbalizer), replace(practice.sampling, samples=1, temperature=0.0)
-    # In any token it likes: what goes wrong when it is measured must go wrong here too.
+    # With any token: what goes wrong when it is measured must go wrong here too.
     written = attempts("written", halves, unread, greedy, None)
     if best.explanations:
         repeating = repetitive(written, unread.vectors)
-        good = _joined(best, others, _first(left, len(repeating.explanations)))
+        good = _join(best, others, _first(left, len(repeating.explanations)))
         # About one text in eight is one that did not close, however rare they are.
-        open_ended = _repeated(unclosed(halves, written, unread.vectors, greedy), len(good.explanations) // 8)
-        faulty = _joined(open_ended, repeating)
+        open_ended = _repeat(unclosed(halves, written, unread.vectors, greedy), len(good.explanations) // 8)
+        faulty = _join(open_ended, repeating)
         verbalizer = train_verbalizer(writer, "closing", good, practice.closing, verbalizer, faulty)
     reconstructor = start.reconstructor
     if practice.reading:
-        lesson = _joined(all_written(written, unread.vectors), all_written(sampled, tried.vectors), left)
+        lesson = _join(all_written(written, unread.vectors), all_written(sampled, tried.vectors), left)
         reader = Trainee(start.base, start.reading, pair.recipe.reconstructor_rank, folder, progress)
         reconstructor = train_reconstructor(reader, "reading", lesson, practice.reading, reconstructor)
     return replace(start, verbalizer=verbalizer, reconstructor=reconstructor)
@@ -191,8 +195,8 @@ class _School:
         return Texts(passages.explanations * len(pairs), np.concatenate(vectors))
 
 
-def _parted(texts: Texts, practice: Practice) -> tuple[Texts, Texts, Texts, Texts]:
-    """Rows to try on, as many true ones to learn beside the favourites, rows to write of, and what is left."""
+def _split(texts: Texts, practice: Practice) -> tuple[Texts, Texts, Texts, Texts]:
+    """Rows to try on, as many true ones to learn with the favourites, rows to write of, and what is left."""
     ends = [practice.contexts, 2 * practice.contexts, 2 * practice.contexts + practice.written]
     parts = zip([0, *ends], [*ends, len(texts.explanations)], strict=True)
     tried, others, unread, left = (
@@ -205,14 +209,14 @@ def _first(texts: Texts, n: int) -> Texts:
     return Texts(texts.explanations[:n], texts.vectors[:n])
 
 
-def _repeated(texts: Texts, n: int) -> Texts:
+def _repeat(texts: Texts, n: int) -> Texts:
     """All the texts, each so often that they are about `n`, however rare they were."""
     if not texts.explanations:
         return texts
-    return _joined(*[texts] * max(1, n // len(texts.explanations)))
+    return _join(*[texts] * max(1, n // len(texts.explanations)))
 
 
-def _joined(*parts: Texts) -> Texts:
+def _join(*parts: Texts) -> Texts:
     """All the texts, one after the other."""
     return Texts(
         [text for part in parts for text in part.explanations], np.concatenate([part.vectors for part in parts])
@@ -221,8 +225,8 @@ def _joined(*parts: Texts) -> Texts:
 
 def _publish(adapter: Path, base_model: str, sidecar: Sidecar, destination: Path) -> None:
     weights = {name: tensor.to(torch.bfloat16) for name, tensor in load_file(adapter / ADAPTER_NAME).items()}
-    with whole_file(destination / ADAPTER_NAME) as aside:
-        save_file(weights, aside, metadata={"format": "pt"})
+    with whole_file(destination / ADAPTER_NAME) as scratch:
+        save_file(weights, scratch, metadata={"format": "pt"})
     if (adapter / VALUE_HEAD_NAME).exists():
         write_whole(destination / VALUE_HEAD_NAME, (adapter / VALUE_HEAD_NAME).read_bytes())
     config = json.loads((adapter / "adapter_config.json").read_text())

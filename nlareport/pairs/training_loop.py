@@ -1,7 +1,7 @@
-"""One resumable loop for both halves of a pair: AdamW, linear warm-up and decay, state saved as it goes.
+"""The resumable training loop of both halves of a pair: AdamW, linear warm-up and decay, state saved as it goes.
 
-Enters a model's trainable parameters and a loss for every step; leaves the parameters trained in place. What a lesson
-is taught on (`Texts`), and where and to whom (`Trainee`), is the same for both halves.
+Takes a model's trainable parameters and a loss for every step, trains the parameters in place. The types of what is
+learned (`Texts`) and of what is trained (`Trainee`) are the same for both halves.
 """
 
 import hashlib
@@ -48,7 +48,7 @@ class Trainee:
 
 @dataclass(frozen=True, slots=True)
 class Halves:
-    """Both halves of a pair as they stand in a training: their adapters, and what their sidecars will say."""
+    """Both halves of a pair during training: their adapters, and what their sidecars will say."""
 
     base: Path
     verbalizer: Path
@@ -88,7 +88,7 @@ def train(
 
 
 def kept_at(folder: Path, name: str, *plan: object) -> Path:
-    """Where the outcome of a plan is kept: another recipe never meets what a former one left.
+    """Where the outcome of a plan is kept: another recipe gets another place.
 
     An adapter a lesson starts from is named in its plan, so a change is seen by all that comes after it.
     """
@@ -135,5 +135,5 @@ def _save(
         "optimizer": optimizer.state_dict(),
         "losses": losses,
     }
-    with whole_file(state_file) as aside:
-        torch.save(state, aside)
+    with whole_file(state_file) as scratch:
+        torch.save(state, scratch)

@@ -1,7 +1,7 @@
-"""Teaches a base model to say what a vector holds: LoRA on every linear map, cross-entropy on the texts to write.
+"""Trains a verbalizer: LoRA on every linear map of a base model, by cross-entropy on the texts to write.
 
-Enters vectors and texts; leaves a PEFT adapter folder. The vector stands where the injection character's embedding
-would.
+Takes vectors and texts, returns the folder of a PEFT adapter. The vector takes the place of the injection character's
+embedding.
 """
 
 import random
@@ -29,11 +29,11 @@ from nlareport.pairs.training_loop import Texts, Trainee, batch_rows, kept_at, t
 BATCHES_SORTED = 16
 """So many batches are drawn at once, sorted by length and cut."""
 REPEATED_TOKENS = 4
-"""A run of so many tokens that stood in a looping text before is what makes it a loop."""
+"""A sequence of so many tokens that occurred in the text before makes it a loop."""
 NAMED_AGAIN_WEIGHT = 8
 """Of a topic named again against a token of a loop: the habit is stronger, and shows at two tokens a text."""
 NEGATIVES = 2_048
-"""Random ids outside the targets' vocabulary in every step's softmax, so that they stay unlikely."""
+"""Random ids outside the targets' vocabulary in every step's softmax, to keep them unlikely."""
 
 
 def train_verbalizer(
@@ -61,8 +61,8 @@ def train_verbalizer(
     return destination
 
 
-def repeated(token_ids: list[int]) -> list[int]:
-    """1 for each token that ends a run of `REPEATED_TOKENS` that stood in the list before, else 0."""
+def flags_of_repetition(token_ids: list[int]) -> list[int]:
+    """1 for each token that ends a sequence of `REPEATED_TOKENS` that occurred in the list before, else 0."""
     seen: set[tuple[int, ...]] = set()
     flags = []
     for end in range(1, len(token_ids) + 1):
@@ -72,7 +72,7 @@ def repeated(token_ids: list[int]) -> list[int]:
     return flags
 
 
-def named_again(text: str, ends: list[tuple[int, int]]) -> list[int]:
+def flags_of_renaming(text: str, ends: list[tuple[int, int]]) -> list[int]:
     """1 for each token that begins the name of a topic which the text named before, else 0.
 
     `ends` are the tokens' places in `text`.
@@ -91,8 +91,8 @@ def _weights(answer: str, token_ids: list[int], ends: list[tuple[int, int]]) -> 
     An answer that neither closed nor looped has ended in another tag or too early: its last token.
     """
     if explanation_in(answer):
-        return [NAMED_AGAIN_WEIGHT * flag for flag in named_again(answer, ends)]
-    flags = repeated(token_ids)
+        return [NAMED_AGAIN_WEIGHT * flag for flag in flags_of_renaming(answer, ends)]
+    flags = flags_of_repetition(token_ids)
     return flags if any(flags) else [*flags[:-1], 1]
 
 

@@ -1,6 +1,6 @@
-"""Lets a verbalizer in training write many texts quickly.
+"""Generates many texts quickly with a verbalizer in training, in a cut vocabulary if asked to.
 
-Enters adapters and vectors; leaves explanations. Measuring a pair is the backends' work, with the whole vocabulary.
+Takes adapters and vectors, returns explanations. Measuring a pair is the backends' work, with the whole vocabulary.
 """
 
 from collections.abc import Collection
@@ -22,13 +22,13 @@ from nlareport.models.injection import embed_with_vectors, rescale
 from nlareport.models.tokenizers import open_tokenizer
 from nlareport.models.trainable import open_whole_model
 from nlareport.pairs.adapters import merge_adapter
-from nlareport.pairs.catalog import Sampling
+from nlareport.pairs.catalog import TextSampling
 from nlareport.pairs.targets import completion_of
 from nlareport.pairs.training_loop import Halves
 
 MAX_NEW_TOKENS = 100
 LOOP_TOKENS = range(4, 25)
-"""A text whose last so many tokens stood twice before them will not end by itself."""
+"""A text whose last so many tokens occurred twice directly before will not end by itself."""
 
 
 class PracticeWriter:
@@ -51,7 +51,7 @@ class PracticeWriter:
         self._stop = int(torch.searchsorted(self._vocabulary, torch.tensor(stop_id)))
 
     def write(
-        self, vectors: Float[np.ndarray, "item d_model"], sampling: Sampling, seed: int
+        self, vectors: Float[np.ndarray, "item d_model"], sampling: TextSampling, seed: int
     ) -> list[list[str | None]]:
         """The texts of each vector, in order; None where an answer never closed its tag."""
         explanations = [explanation_in(text) or None for text in self.answers(vectors, sampling, seed)]
@@ -59,7 +59,7 @@ class PracticeWriter:
         return [explanations[start : start + n] for start in range(0, len(explanations), n)]
 
     @torch.inference_mode()
-    def answers(self, vectors: Float[np.ndarray, "item d_model"], sampling: Sampling, seed: int) -> list[str]:
+    def answers(self, vectors: Float[np.ndarray, "item d_model"], sampling: TextSampling, seed: int) -> list[str]:
         """The whole answers, tags and all, those of one vector together."""
         torch.manual_seed(seed)
         prompt = self._prompt.expand(len(vectors), -1)
@@ -82,12 +82,12 @@ class PracticeWriter:
 
 
 class EndLoops(StoppingCriteria):  # type: ignore[misc]
-    """Ends a text that began to repeat itself: left alone, it would use up the whole budget."""
+    """Ends a text that began to repeat itself, which would otherwise use up the whole budget."""
 
     def __call__(
         self, input_ids: Int[Tensor, "item token"], _scores: object, **_others: object
     ) -> Bool[Tensor, " item"]:
-        """Whether each text's last tokens stand there three times in a row."""
+        """Whether each text's last tokens occur three times in a row."""
         loops = torch.zeros(len(input_ids), dtype=torch.bool)
         for n in LOOP_TOKENS:
             if input_ids.shape[1] < 3 * n:
@@ -98,7 +98,7 @@ class EndLoops(StoppingCriteria):  # type: ignore[misc]
 
 
 def keep_vocabulary(model: PreTrainedModel, token_ids: Int[Tensor, " kept"]) -> None:
-    """Leave the model only these tokens: id i now stands for `token_ids[i]`.
+    """Reduces the model to these tokens: id i now means `token_ids[i]`.
 
     Over all of Gemma's 262,144 tokens the output layer costs more than the rest of the model.
     """

@@ -107,7 +107,7 @@ class _Parts:
 
 
 def _find_parts(plan: RunPlan, engines: Engines, progress: Progress) -> _Parts:
-    located = [locate_pocket_pair(pair, progress, anew=plan.rebuilds_pairs) for pair in plan.experiment.pairs]
+    located = [locate_pocket_pair(pair, progress, rebuilds=plan.rebuilds_pairs) for pair in plan.experiment.pairs]
     # Before the run file is created: what was refused today must not be part of what it says tomorrow.
     for pair in located:
         engines.check(pair)

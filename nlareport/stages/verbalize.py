@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from nlareport.batches import ActivationBatch
-from nlareport.checkpoints.answers import judged
+from nlareport.checkpoints.answers import judge_answer
 from nlareport.ports import Verbalizer
 from nlareport.rows.item_rows import AnswerMark, Explanation
 from nlareport.rows.run_rows import PairId
@@ -59,7 +59,7 @@ def _unjudged(item_id: int, source: PairId, text: str, n_tokens: int) -> Explana
 
 
 def _judged(row: Explanation, ended_by: Literal["stop", "length"]) -> tuple[Explanation, AnswerMark | None]:
-    found = judged(row.completion or "", ended_by)
+    found = judge_answer(row.completion or "", ended_by)
     finish = "closed" if found.is_closed else ended_by
     mark = None if found.mark is None else AnswerMark(row.source, row.item_id, found.mark)
     return replace(row, text=found.text, finish=finish, is_clean=found.is_clean), mark

@@ -17,11 +17,11 @@ import polars as pl
 from nlareport.errors import QueryFailed
 from nlareport.ports import Row
 from nlareport.rows.declaration import TABLES
-from nlareport.shown import printable
+from nlareport.shown import first_line, printable
 from nlareport.store import sql_files
 from nlareport.store.connections import connect, in_memory
 from nlareport.store.migrations import create_tables
-from nlareport.store.refusals import first_line, is_damage, on_opening, raise_if_stopped
+from nlareport.store.refusals import is_damage, on_opening, raise_if_stopped
 from nlareport.store.row_tables import column_types, frame_schema, rows_of
 
 Answer = TypeVar("Answer")

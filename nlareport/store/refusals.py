@@ -21,7 +21,7 @@ from nlareport.errors import (
     RunFileUnreadable,
     RunFileUnwritable,
 )
-from nlareport.shown import printable
+from nlareport.shown import first_line
 
 DAMAGED = r"corrupt|checksum|could not read enough bytes|invalid (bit|block)|deserializ|fatal"
 FORBIDDEN = r"permission denied|read-only file system|not permitted"
@@ -86,11 +86,6 @@ ON_OPENING: list[tuple[str, type[NlareportError], str]] = [
     ),
 ]
 """What DuckDB may say, in the order in which it is looked for; our error for it; its sentence after the path."""
-
-
-def first_line(error: BaseException) -> str:
-    """The error's own words, without DuckDB's drawing of where in the statement it stopped."""
-    return printable(str(error).strip().partition("\n")[0])
 
 
 def on_opening(path: Path, error: duckdb.Error | OSError) -> NlareportError:

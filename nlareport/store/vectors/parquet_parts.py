@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from nlareport.errors import ActivationsDamaged, ActivationsUnreadable, NlareportError
 from nlareport.files.atomic_files import write_whole
-from nlareport.shown import printable
+from nlareport.shown import first_line
 from nlareport.store.row_tables import ColumnTypes
 from nlareport.store.vectors.sealed_parquet import SealBroken, SealedFile, open_sealed, seal
 
@@ -187,8 +187,4 @@ def _opened(path: Path) -> Iterator[tuple[BinaryIO, SealedFile | None]]:
             raise ActivationsUnreadable(
                 f"{path}: could not be read ({reason}); nothing says that it is damaged: mend that, then run again."
             ) from error
-        raise damaged(path, f"cannot be read ({_first_line(error)})") from error
-
-
-def _first_line(error: Exception) -> str:
-    return printable(str(error).strip().partition("\n")[0]) or type(error).__name__
+        raise damaged(path, f"cannot be read ({first_line(error) or type(error).__name__})") from error

@@ -1,36 +1,28 @@
-"""What a model run by Transformers finds when it looks into itself, in a few forward passes.
+"""Self-tests of a verbalizer, in a few forward passes: what enters it, what stops it, whether its answer is greedy.
 
-Enter parts of an open verbalizer or reconstructor, with what it has just answered; leave findings. Everything is
-worked out here a second time and in the plainest way, so that a fault in the fast way shows.
+Takes parts of an open verbalizer with what it has just written, returns findings. Everything is computed a second time
+in the plainest way, to show a fault of the fast way.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
-from math import inf, nan
 from typing import Any
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from transformers import LogitsProcessor
 
-from nlareport.checkpoints.prompts import reconstructor_prompt
 from nlareport.checkpoints.sidecar import Sidecar
 from nlareport.checks import Finding
-from nlareport.models.block_proof import BlockProof
-from nlareport.models.block_reader import BlockReader, input_device
-from nlareport.models.value_head import load_value_head
+from nlareport.models.block_reader import input_device
 from nlareport.statistics.reading_tolerance import (
-    READING,
     ROUNDING,
     SCORES,
     Bounds,
-    distance_over_variance,
     number_finding,
     plain_finding,
-    rows_with_direction,
 )
 
 N_READ_AGAIN = 32
@@ -45,7 +37,7 @@ most so many tokens."""
 
 @dataclass(frozen=True, slots=True)
 class OpenWriter:
-    """What of an open verbalizer its self-tests look at."""
+    """The parts of an open verbalizer that its self-tests look at."""
 
     model: Any
     sidecar: Sidecar
@@ -65,7 +57,7 @@ class Written:
     vectors: Float[torch.Tensor, "item d_model"]
     """As they were given."""
     token_ids: list[list[int]]
-    """Whole rows as they were generated, with whatever pads them."""
+    """Whole rows as they were generated, with their padding."""
 
 
 @torch.inference_mode()
@@ -101,10 +93,10 @@ def _embeddings(writer: OpenWriter, vector: torch.Tensor, fed: list[torch.Tensor
     if not fed:
         yield plain_finding("injected_vector", False, "The model is fed embeddings.")
         return
-    # Found once more, not taken from the verbalizer.
+    # Found again here, not taken from the verbalizer.
     place, entered = writer.prompt_ids.index(writer.sidecar.injection_token_id), fed[-1][0]
     dtype = str(entered.dtype).removeprefix("torch.")
-    wanted = injected(vector, scale)
+    wanted = vector_at_norm(vector, scale)
     found = entered[place].double().cpu()
     yield number_finding(
         "injected_vector",
@@ -124,10 +116,10 @@ def _embeddings(writer: OpenWriter, vector: torch.Tensor, fed: list[torch.Tensor
 
 
 def _stops(writer: OpenWriter, asked: list[int], forced: list[list[int]], written: Written) -> Finding:
-    """Each stop id asked for was made the best token at the second place; real answers end where one stands."""
+    """Each stop id asked for was made the best token at the second place; real answers end where one is."""
     stops = set(writer.stop_ids)
     ended = [row[place:] for row in written.token_ids if (place := _end(row, stops)) is not None]
-    # Behind a row's end stands only what pads it.
+    # After a row's end there is only padding.
     halts = [row[1] == stop_id and set(row[2:]) <= stops for stop_id, row in zip(asked, forced, strict=True)]
     halts += [set(rest) <= stops for rest in ended]
     return plain_finding(
@@ -165,14 +157,14 @@ def _scores(writer: OpenWriter, vector: torch.Tensor, answer: list[int]) -> torc
     """Scores of every token of the vocabulary at every place of an answer, float32, ``[token, vocabulary]``."""
     ids = torch.tensor([[*writer.prompt_ids, *answer[:-1]]], device=input_device(writer.model))
     embeds = writer.model.get_input_embeddings()(ids)
-    embeds[0, writer.marker_index] = injected(vector, writer.sidecar.injection_scale).to(embeds)
+    embeds[0, writer.marker_index] = vector_at_norm(vector, writer.sidecar.injection_scale).to(embeds)
     with writer.precision():
         logits = writer.model(inputs_embeds=embeds, use_cache=False).logits
     scores: torch.Tensor = logits[0, len(writer.prompt_ids) - 1 :].float().cpu()
     return scores
 
 
-def injected(vector: torch.Tensor, scale: float | None) -> torch.Tensor:
+def vector_at_norm(vector: torch.Tensor, scale: float | None) -> torch.Tensor:
     """A vector at norm `scale`, or at its own, in float64."""
     exact = vector.double()
     return exact if scale is None else exact * (scale / exact.norm())
@@ -189,64 +181,6 @@ def own_embeddings(model: Any, token_ids: list[int]) -> torch.Tensor:
     return embedded.cpu()
 
 
-def block_finding(proof: BlockProof) -> Finding:
-    """Of any model that reads: what was found on opening it; beyond the tolerance it would not have opened."""
-    value = nan if proof.value is None else proof.value
-    return replace(number_finding("block_output", value, Bounds(proof.tolerance, inf), proof.text), is_wrong=False)
-
-
-@torch.inference_mode()
-def reader_findings(
-    reader: BlockReader,
-    sidecar: Sidecar,
-    tokenizer: Any,
-    texts: Sequence[str],
-    vectors: Float[np.ndarray, "item d_model"],
-    dtype: str,
-) -> list[Finding]:
-    """Of a reconstructor: the shortest text by one plain pass, and the end of the prompt that is read."""
-    # Of an empty text and a template of nothing else there may be no token.
-    if not (places := [place for place in rows_with_direction(vectors) if texts[place]]):
-        return []
-    shortest = min(places, key=lambda place: len(texts[place]))
-    ids = tokenizer(reconstructor_prompt(sidecar, texts[shortest]), return_tensors="pt").input_ids
-    findings = [
-        number_finding(
-            "plain_pass",
-            distance_over_variance(_plain_vector(reader, ids), vectors[[shortest]], vectors[places]),
-            READING[dtype],
-            "The shortest text of the first batch by one plain pass (nothing padded or masked, last block, head), "
-            "against its vector in that batch: their squared distance as a share of V of that batch.",
-        )
-    ]
-    if sidecar.reconstructor_suffix_ids is not None:
-        suffix = list(sidecar.reconstructor_suffix_ids)
-        is_there = ids[0].tolist()[-len(suffix) :] == suffix
-        findings.append(
-            plain_finding("suffix", is_there, f"The prompt that is read ends in the sidecar's ids {suffix}.")
-        )
-    return findings
-
-
-def _plain_vector(reader: BlockReader, ids: torch.Tensor) -> Float[np.ndarray, "1 d_model"]:
-    seen: list[torch.Tensor] = []
-    last = [(0, ids.shape[1] - 1)]
-    hook = reader.blocks.modules[reader.block_index].register_forward_hook(
-        lambda _module, _given, output: seen.append(reader.vectors(output, 1, last)[0].double())
-    )
-    try:
-        reader.model(input_ids=ids.to(input_device(reader.model)))
-    finally:
-        hook.remove()
-    # Read once more: the one in memory may no longer be what stands on file.
-    head = load_value_head(reader.directory, len(seen[0]))
-    vector = head.weight.double() @ seen[0]
-    if head.bias is not None:
-        vector += head.bias.double()
-    plain: np.ndarray = vector.numpy()[None]
-    return plain
-
-
 @contextmanager
 def _fed(model: Any) -> Iterator[list[torch.Tensor]]:
     """Inside, the embeddings of the first pass are listed as they enter the model and then the part with the blocks."""
@@ -259,7 +193,7 @@ def _fed(model: Any) -> Iterator[list[torch.Tensor]]:
             noted.add(id(module))
             seen.append(embeds.detach().clone())
 
-    # Registered last, so that they see what all others leave.
+    # Registered last: they see what all other hooks leave.
     parts = [model, *([model.base_model] if model.base_model is not model else [])]
     hooks = [part.register_forward_pre_hook(note, with_kwargs=True) for part in parts]
     try:
