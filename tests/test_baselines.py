@@ -3,9 +3,9 @@ import pytest
 from support.drawn_documents import draws_of
 
 from nlareport.rows.run_rows import PairId
-from nlareport.statistics.baselines import Answers, Estimate, estimate
+from nlareport.statistics.baselines import Answers, Estimate, estimate, nearest_of_others, neighbour_errors
 from nlareport.statistics.document_draws import DocumentDraws, VarianceScale
-from nlareport.statistics.geometry import best_constant_mse, centre, mean_norm, variance_nrm
+from nlareport.statistics.geometry import best_constant_mse, centre, gram, mean_norm, variance_nrm
 
 SOURCE, TARGET = PairId("a"), PairId("b")
 VECTORS = (np.random.default_rng(1).standard_normal((40, 8)) + 1.0).astype(np.float32)
@@ -64,3 +64,16 @@ def test_v_drawn_with_the_documents_moves_the_interval_and_not_the_value() -> No
     (drawn,) = estimate([constant(EVERYWHERE)], draws(drawn=np.full(100, VARIANCE / 2)))
     assert drawn.fve_nrm == fixed.fve_nrm
     assert drawn.ci_low == pytest.approx(2 * fixed.ci_low - 1)
+
+
+def test_the_neighbour_is_the_one_most_alike_less_the_mean_direction() -> None:
+    source = np.array([[9, 1, 0], [9, 2, 0], [9, -1, 0], [9, 0, 3], [9, 0, 1]], dtype=np.float64)
+    target = np.array([[1, 0], [0, 1], [1, 1], [-1, 0], [0, -1]], dtype=np.float64)
+    nearest = nearest_of_others(gram(centre(source)), np.array([0, 1, 2, 3, 4]))
+    assert nearest[:2].tolist() == [1, 0]
+    assert nearest[3:].tolist() == [4, 3]
+    errors = neighbour_errors(gram(centre(target)), nearest)
+    # A right angle costs 2, and so do (0, -1) and (-1, 0) of each other.
+    assert errors[[0, 1, 3, 4]] == pytest.approx([2, 2, 2, 2], abs=1e-6)
+    together = nearest_of_others(gram(centre(source)), np.array([0, 0, 1, 2, 3]))
+    assert 1 not in together[:1]

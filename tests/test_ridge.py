@@ -136,16 +136,3 @@ def test_equal_training_vectors_are_answered_with_the_mean() -> None:
     fit = fit_ridge(gram(centre(source)), [gram(centre(target[:20]))], folds(np.arange(20), 16, seed=1))
     assert np.isfinite(fit.errors[0]).all()
     assert fve(fit.errors[0], target[:20]) < 0.0
-
-
-def test_the_neighbour_is_the_one_most_alike_less_the_mean_direction() -> None:
-    source = np.array([[9, 1, 0], [9, 2, 0], [9, -1, 0], [9, 0, 3], [9, 0, 1]], dtype=np.float64)
-    target = np.array([[1, 0], [0, 1], [1, 1], [-1, 0], [0, -1]], dtype=np.float64)
-    nearest = nearest_of_others(gram(centre(source)), np.array([0, 1, 2, 3, 4]))
-    assert nearest[:2].tolist() == [1, 0]
-    assert nearest[3:].tolist() == [4, 3]
-    errors = neighbour_errors(gram(centre(target)), nearest)
-    # A right angle costs 2, and so do (0, -1) and (-1, 0) of each other.
-    assert errors[[0, 1, 3, 4]] == pytest.approx([2, 2, 2, 2], abs=1e-6)
-    together = nearest_of_others(gram(centre(source)), np.array([0, 0, 1, 2, 3]))
-    assert 1 not in together[:1]
