@@ -1,6 +1,6 @@
-"""Two runs side by side, as values: what is the same in both, how far it moved, and how either was made.
+"""The comparison of two runs, as values: what is the same in both, how far it moved, and how each was made.
 
-Leaves frozen dataclasses that a stage fills and a page or a terminal shows. A and B are the runs in the order they
+Frozen dataclasses that `review` fills and a page or a terminal shows. A and B are the runs in the order they
 were named; a difference is always B minus A, so above 0 means that B scored higher.
 """
 

@@ -72,7 +72,7 @@ class EngineChoice:
         return cls(**{role: chosen.get(role, rest) for role in ROLES})
 
     @classmethod
-    def recorded(cls, text: str) -> "EngineChoice":
+    def parse_recorded(cls, text: str) -> "EngineChoice":
         """The choice that a run file records, which is what `str` gives; addresses are not recorded."""
         parts = [part.partition("=") for part in text.split(", ")]
         names = {role: ChosenEngine(name) for role, separator, name in parts if separator}

@@ -1,7 +1,7 @@
-"""Run files to pages: one report, a comparison, and all that a site is made of.
+"""Publishes runs as pages: a report, a comparison of two runs, or a whole site.
 
-Enters readers and folders; leaves files under them. The public copies of a run and its pages meet here, so that the
-renderer need not know the store.
+Takes run files and folders, writes files into the folders. This module combines the public copies of a run (store) with
+its pages (renderer), so that the renderer need not know the store.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,12 +31,12 @@ from nlareport.store.reader import DuckDBReader
 from nlareport.store.run_places import parts_of_run
 
 ENGINE = "engine"
-"""Folder beside the site's reports that holds the SQL engine all of them load."""
+"""Folder next to the site's reports with the SQL engine that all of them load."""
 COMPARISONS = "comparisons"
-"""Folder beside the site's reports that holds a folder per pair of runs."""
+"""Folder next to the site's reports with one folder per pair of runs."""
 
 Places = Mapping[Path, ReportPlace]
-"""Where the report of each run of the site stands, by the file it came from, as seen from a comparison."""
+"""The place of each run's report in the site, relative to a comparison, by the file the run came from."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,7 +79,7 @@ def say(text: object, *, err: bool = False) -> None:
 def put_out(data: str, format_: str) -> None:
     """Prints data: csv and json byte for byte into a file or pipe, and safe to look at on a terminal."""
     if format_ not in ("csv", "json") or _is_terminal(sys.stdout):
-        data = _drawn(printable(data), getattr(sys.stdout, "encoding", None) or "utf-8")
+        data = _draw_lines(printable(data), getattr(sys.stdout, "encoding", None) or "utf-8")
     # With colours: without, click removes from the data whatever looks like a colour code.
     click.echo(data, file=sys.stdout, nl=format_ != "csv", color=True)
 
@@ -99,7 +99,7 @@ class OneLineErrors(click.Group):
         except Exception as error:
             if not standalone_mode or os.environ.get(TRACEBACK_VARIABLE):
                 raise
-            sentence, code = _unforeseen(error)
+            sentence, code = _explain_unexpected(error)
             say(f"nlareport: {sentence}", err=True)
             sys.exit(code)
 
@@ -117,7 +117,7 @@ class OneLineErrors(click.Group):
             raise _with_variable(error) from error
 
 
-def _unforeseen(error: Exception) -> tuple[str, int]:
+def _explain_unexpected(error: Exception) -> tuple[str, int]:
     """The sentence and the exit code for an unexpected error."""
     if isinstance(error, MemoryError):
         return "there was not enough memory; close other programs, or use a machine with more.", 1
@@ -151,7 +151,7 @@ def _with_variable(error: click.BadParameter) -> click.BadParameter:
     return click.BadParameter(said, context, parameter)
 
 
-def _drawn(table: str, encoding: str) -> str:
+def _draw_lines(table: str, encoding: str) -> str:
     """The table, its lines drawn in ASCII where the stream encodes no others."""
     try:
         table.encode(encoding)

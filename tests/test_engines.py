@@ -40,7 +40,7 @@ def compute(experiment: Path, db: Path, *engines: str) -> str:
 def test_one_name_is_the_engine_of_every_role() -> None:
     choice = EngineChoice.parse(["scripted"])
     assert str(choice) == "scripted"
-    assert EngineChoice.recorded("scripted") == choice
+    assert EngineChoice.parse_recorded("scripted") == choice
     assert EngineChoice.parse([]) == EngineChoice.parse(["transformers"])
 
 
@@ -49,7 +49,7 @@ def test_a_name_with_a_role_is_for_that_role_alone() -> None:
     assert choice.verbalizer == ChosenEngine("writer", "http://box:8000/?a=b")
     assert choice.base_model == choice.reconstructor == ChosenEngine("scripted")
     assert str(choice) == BOTH
-    assert str(EngineChoice.recorded(BOTH)) == BOTH
+    assert str(EngineChoice.parse_recorded(BOTH)) == BOTH
     assert EngineChoice.parse(["served@http://box/?a=b"]).base_model == ChosenEngine("served", "http://box/?a=b")
 
 
@@ -68,7 +68,7 @@ def test_options_that_contradict_each_other_are_refused(options: list[str], comp
 
 def test_what_a_stranger_recorded_as_engine_is_a_name() -> None:
     for text in ("", "None", "verbalizer", "a=b", "role=x, y"):
-        assert EngineChoice.recorded(text).base_model.name == text
+        assert EngineChoice.parse_recorded(text).base_model.name == text
 
 
 def test_an_engine_for_one_role_computes_what_one_engine_for_all_does(scripted: Path, tmp_path: Path) -> None:

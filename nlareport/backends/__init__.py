@@ -52,9 +52,8 @@ def refuse_unknown(choice: EngineChoice) -> None:
     Raises:
         EngineUnknown: it has not.
     """
-    for name in (choice.of(role).name for role in ROLES):
-        if name not in ENGINES:
-            raise EngineUnknown(f"No engine is called {name!r}; choose from {', '.join(ENGINES)}.")
+    for role in ROLES:
+        _refuse_unknown_name(choice.of(role).name)
 
 
 def _refuse_unfit(chosen: ChosenEngine, roles: tuple[str, ...]) -> None:
@@ -77,8 +76,12 @@ def _refuse_unfit(chosen: ChosenEngine, roles: tuple[str, ...]) -> None:
         raise EngineUnfit(f"The engine {chosen.name} asks no server; leave out @{chosen.address}.")
 
 
-def _engine_class(name: str) -> Any:
+def _refuse_unknown_name(name: str) -> None:
     if name not in ENGINES:
         raise EngineUnknown(f"No engine is called {name!r}; choose from {', '.join(ENGINES)}.")
+
+
+def _engine_class(name: str) -> Any:
+    _refuse_unknown_name(name)
     module, _, class_name = ENGINES[name].partition(":")
     return getattr(import_module(module), class_name)

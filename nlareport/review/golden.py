@@ -24,7 +24,7 @@ from nlareport.ports import Progress, Tokenizer
 from nlareport.review import golden_scores
 from nlareport.review.golden_scores import Measurement, WrittenTexts
 from nlareport.rows.run_rows import PairId
-from nlareport.run.start import stored_experiment
+from nlareport.run.start import read_stored_experiment
 from nlareport.shown import shown
 from nlareport.stages import extract, sample
 from nlareport.statistics.geometry import mse_nrm
@@ -113,7 +113,7 @@ def _rounded(value: float) -> float:
 
 
 def _experiment_at(path: Path) -> Experiment:
-    return load_experiment(path) if path.suffix in YAML_ENDINGS else stored_experiment(read_run(path).run, path)
+    return load_experiment(path) if path.suffix in YAML_ENDINGS else read_stored_experiment(read_run(path).run, path)
 
 
 class _Reading:

@@ -109,7 +109,7 @@ def verify_pairs(request: VerifyRequest, progress: Progress) -> list[Agreement]:
     plan, recorded = plan_run(RunRequest(request.path, request.against, request.models)), read_run(request.against)
     experiment = narrow_to_pairs(plan.experiment, request.pair_ids or [pair.pair_id for pair in plan.experiment.pairs])
     pair_ids = [PairId(pair.pair_id) for pair in experiment.pairs]
-    stored = start.stored_experiment(recorded.run, request.against)
+    stored = start.read_stored_experiment(recorded.run, request.against)
     refuse_unrecorded(recorded.of(Pair), pair_ids, request.against)
     asked = narrow_to_pairs(stored, pair_ids)
     start.refuse_another(asked, experiment, request.against, "or give the run file that was computed with them")

@@ -14,7 +14,7 @@ from nlareport.rows.ablation_methods import AblationMethod
 from nlareport.rows.cell_rows import AblationCell
 from nlareport.rows.item_rows import Ablation, Explanation, Item, Score
 from nlareport.rows.run_rows import Pair, PairId
-from nlareport.run.context import Work, item_ids, rows_at, unfinished
+from nlareport.run.context import Work, item_ids, missing_batches, rows_at
 from nlareport.run.missing_answers import READING_BATCHES, Questions, QuestionsOf, answer_missing, count_missing
 from nlareport.run.stage import Stage
 from nlareport.run.vector_origins import activations_of, reconstructions_of
@@ -53,7 +53,7 @@ def ablate_explanations(work: Work) -> None:
 def _questions(work: Work) -> QuestionsOf:
     texts, seed = _texts(work), work.experiment.sampling.seed
     n_each = sum(len(of_source) for of_source in texts.values()) * len(work.experiment.ablations)
-    todo = _missing_batches(work, texts)
+    todo = _find_missing(work, texts)
 
     def questions_of(target: PairId, spec: PairSpec) -> Questions[Reconstructor, Changes, list[Ablation]]:
         def begin() -> Iterable[Changes]:
@@ -111,7 +111,7 @@ def summarize_ablations(
     return cells
 
 
-def _missing_batches(work: Work, texts: Texts) -> dict[PairId, list[Batch]]:
+def _find_missing(work: Work, texts: Texts) -> dict[PairId, list[Batch]]:
     """The changed texts that each target's reconstructor has not read."""
     stored: dict[tuple[PairId, PairId, str], set[int]] = defaultdict(set)
     for row in work.run_file.rows(Ablation):
@@ -123,7 +123,7 @@ def _missing_batches(work: Work, texts: Texts) -> dict[PairId, list[Batch]]:
             (source, method, batch)
             for source in texts
             for method in work.experiment.ablations
-            for batch in unfinished(readable[source], texts[source].keys() - stored[source, target, method], size)
+            for batch in missing_batches(readable[source], texts[source].keys() - stored[source, target, method], size)
         ]
         for target, _ in work.pairs
     }

@@ -72,7 +72,7 @@ def unstored(stored: Iterable[Making], found: Iterable[Making]) -> list[Making]:
     return [row for row in found if _key(row) not in known]
 
 
-def named(found: Sequence[Change]) -> str:
+def name_changes(found: Sequence[Change]) -> str:
     """The changes as a part of a sentence; the rest of many as a number."""
     shown = "; ".join(str(change) for change in found[:N_NAMED])
     return shown if len(found) <= N_NAMED else f"{shown}; and {len(found) - N_NAMED} more"

@@ -62,7 +62,7 @@ class Work:
         return {row.item_id: row.mark for row in self.run_file.rows(AnswerMark) if row.source == source}
 
 
-def unfinished(rows: Sequence[HasItem], missing: set[int], size: int) -> list[list[HasItem]]:
+def missing_batches(rows: Sequence[HasItem], missing: set[int], size: int) -> list[list[HasItem]]:
     """The missing rows in batches cut at the same places in every call, so that a resumed run computes the same."""
     batches = ([row for row in batch if row.item_id in missing] for batch in in_batches(rows, size))
     return [batch for batch in batches if batch]

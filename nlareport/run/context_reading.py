@@ -14,7 +14,7 @@ from nlareport.experiment import PairSpec
 from nlareport.ports import Reconstructor
 from nlareport.rows.item_rows import Item, PlainReading
 from nlareport.rows.run_rows import PairId
-from nlareport.run.context import Work, rows_at, unfinished
+from nlareport.run.context import Work, missing_batches, rows_at
 from nlareport.run.missing_answers import READING_BATCHES, Questions, QuestionsOf, answer_missing, count_missing
 from nlareport.run.stage import Stage
 from nlareport.run.vector_origins import activations_of
@@ -43,7 +43,7 @@ def read_plain_words(work: Work) -> None:
 
 def _questions(work: Work) -> QuestionsOf:
     def questions_of(target: PairId, _spec: PairSpec) -> Questions[Reconstructor, Contexts, list[PlainReading]]:
-        n_total, todo = _missing_batches(work, target)
+        n_total, todo = _find_missing(work, target)
 
         def begin() -> Iterable[Contexts]:
             gold = activations_of(work, target)
@@ -80,7 +80,7 @@ def plain_errors(work: Work, items: list[Item]) -> dict[tuple[PairId, int], Floa
     return found
 
 
-def _missing_batches(work: Work, target: PairId) -> tuple[int, list[tuple[int, list[Item]]]]:
+def _find_missing(work: Work, target: PairId) -> tuple[int, list[tuple[int, list[Item]]]]:
     """How many texts a target's reconstructor is to read in all, and those it has not read, by number of words."""
     items = work.items()
     stored = {(row.n_words, row.item_id) for row in work.run_file.rows(PlainReading) if row.target == target}
@@ -88,7 +88,7 @@ def _missing_batches(work: Work, target: PairId) -> tuple[int, list[tuple[int, l
     todo: list[tuple[int, list[Item]]] = []
     for n_words in work.experiment.plain_words:
         missing = {item.item_id for item in items if (n_words, item.item_id) not in stored}
-        todo += [(n_words, batch) for batch in unfinished(items, missing, size)]
+        todo += [(n_words, batch) for batch in missing_batches(items, missing, size)]
     return len(items) * len(work.experiment.plain_words), todo
 
 

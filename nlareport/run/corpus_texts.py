@@ -72,7 +72,7 @@ class KnownTexts:
         )
 
 
-def known_texts(run_file: RunFile) -> KnownTexts:
+def read_known_texts(run_file: RunFile) -> KnownTexts:
     """What this run file knows."""
     items: dict[str, list[Item]] = defaultdict(list)
     for item in run_file.rows(Item):
@@ -93,7 +93,7 @@ def refuse_changed_corpus(run_file: RunFile, section: Corpus, folder: Path) -> N
     Raises:
         CorpusChanged: it does not.
     """
-    known = known_texts(run_file)
+    known = read_known_texts(run_file)
     if not isinstance(section, LocalCorpus) or not known.documents:
         return
     with suppress(CorpusUnreadable):
@@ -108,13 +108,13 @@ def refuse_changed_corpus(run_file: RunFile, section: Corpus, folder: Path) -> N
         known.refuse({doc_id for doc_id in asked if not _is_kept(known, given, doc_id)}, given)
 
 
-def unseen(work: Work, documents: Iterable[SourceDocument]) -> Iterator[SourceDocument]:
+def new_documents(work: Work, documents: Iterable[SourceDocument]) -> Iterator[SourceDocument]:
     """Those documents that the run file does not know yet, in order.
 
     Raises:
         CorpusChanged: one that it knows has another text.
     """
-    known = known_texts(work.run_file)
+    known = read_known_texts(work.run_file)
     for document in documents:
         if document.doc_id not in known.documents:
             yield document
@@ -131,7 +131,7 @@ def document_texts(work: Work) -> dict[str, str]:
     Raises:
         CorpusChanged: the corpus no longer gives a document as it was.
     """
-    known = known_texts(work.run_file)
+    known = read_known_texts(work.run_file)
     wanted = set(known.items)
     kept = work.activations.read_documents(known.is_as_before)
     found = {document.doc_id: document for document in kept if document.doc_id in known.documents}

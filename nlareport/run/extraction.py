@@ -13,7 +13,7 @@ from nlareport.experiment import PairSpec
 from nlareport.ports import Extractor
 from nlareport.rows.item_rows import Alignment, Item
 from nlareport.rows.run_rows import Pair, PairId
-from nlareport.run.context import Work, item_ids, unfinished
+from nlareport.run.context import Work, item_ids, missing_batches
 from nlareport.run.corpus_texts import document_texts
 from nlareport.run.first_batch_tests import find_reading_faults
 from nlareport.run.item_places import ItemPlaces
@@ -47,7 +47,7 @@ def extract_activations(work: Work) -> None:
         items, dtype = work.items(), work.experiment.compute.dtype
         missing = set(work.run_file.item_ids_without_alignment(pair_id))
         missing = (missing | (item_ids(items) - extracted_ids(work, pair_id))) & item_ids(items)
-        batches = unfinished(items, missing, work.experiment.compute.batch_size * READING_BATCHES)
+        batches = missing_batches(items, missing, work.experiment.compute.batch_size * READING_BATCHES)
         # Made once the run has recorded the checkpoint: vectors say what they rest on.
         keeper = cache(lambda: ActivationKeeper(work, _pair(work, pair_id)))
 

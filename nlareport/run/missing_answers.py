@@ -102,10 +102,10 @@ class _Opener:
     spec: PairSpec
 
     def __call__(self) -> AbstractContextManager[_Open]:
-        return self._opened()
+        return self._open()
 
     @contextmanager
-    def _opened(self) -> Iterator[_Open]:
+    def _open(self) -> Iterator[_Open]:
         with self.engines.open(self.role, self.spec) as model:
             # After it was loaded: one exchanged in between is noticed before its first answer is stored.
             yield _Open(model, making_of(self.engines, self.spec, self.role))

@@ -9,7 +9,7 @@ from nlareport.experiment import PairSpec
 from nlareport.ports import Reconstructor
 from nlareport.rows.item_rows import Explanation
 from nlareport.rows.run_rows import PairId
-from nlareport.run.context import Work, unfinished
+from nlareport.run.context import Work, missing_batches
 from nlareport.run.first_batch_tests import find_reading_faults
 from nlareport.run.missing_answers import READING_BATCHES, Questions, QuestionsOf, answer_missing, count_missing
 from nlareport.run.stage import Stage
@@ -29,7 +29,7 @@ def _questions(work: Work) -> QuestionsOf:
     unclean, dtype = work.experiment.scoring.unclean, work.experiment.compute.dtype
 
     def questions_of(target: PairId, _spec: PairSpec) -> Questions[Reconstructor, Batch, ActivationBatch]:
-        n_total, todo = _missing_batches(work, target)
+        n_total, todo = _find_missing(work, target)
         # Made once the run has recorded the checkpoint: vectors say what they rest on.
         keeper = cache(lambda: ReconstructionKeeper(work))
 
@@ -57,7 +57,7 @@ def _questions(work: Work) -> QuestionsOf:
     return questions_of
 
 
-def _missing_batches(work: Work, target: PairId) -> tuple[int, list[Batch]]:
+def _find_missing(work: Work, target: PairId) -> tuple[int, list[Batch]]:
     """How many explanations a target's reconstructor is to read in all, and those it has not read, in batches."""
     size, unclean = work.experiment.compute.batch_size * READING_BATCHES, work.experiment.scoring.unclean
     todo: list[Batch] = []
@@ -66,7 +66,7 @@ def _missing_batches(work: Work, target: PairId) -> tuple[int, list[Batch]]:
         readable = [row for row in work.explanations(source) if scorable_text(row, unclean) is not None]
         n_total += len(readable)
         missing = {row.item_id for row in readable} - reconstructed_ids(work, source, target)
-        todo += [(source, batch) for batch in unfinished(readable, missing, size)]
+        todo += [(source, batch) for batch in missing_batches(readable, missing, size)]
     return n_total, todo
 
 

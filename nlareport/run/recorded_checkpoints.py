@@ -25,7 +25,7 @@ SHOWN_FROM_BYTES = 1 << 30
 MIB = 1 << 20
 
 
-def found_making(engines: Engines, pairs: Sequence[PairSpec], progress: Progress) -> list[Making]:
+def find_making(engines: Engines, pairs: Sequence[PairSpec], progress: Progress) -> list[Making]:
     """What decides the answers of every checkpoint of these pairs that is on this machine.
 
     Raises:
@@ -36,8 +36,8 @@ def found_making(engines: Engines, pairs: Sequence[PairSpec], progress: Progress
     return [row for pair in pairs for role in ROLES for row in making_of(engines, pair, role, counter.advance)]
 
 
-def found_files(pairs: Sequence[PairSpec], progress: Progress) -> list[Making]:
-    """As `found_making`, by files alone: no engine is needed, and no prompt is rendered.
+def find_making_by_files(pairs: Sequence[PairSpec], progress: Progress) -> list[Making]:
+    """As `find_making`, by files alone: no engine is needed, and no prompt is rendered.
 
     Raises:
         CheckpointChanged: somebody writes to the weights meanwhile.
@@ -53,7 +53,7 @@ def found_files(pairs: Sequence[PairSpec], progress: Progress) -> list[Making]:
     ]
 
 
-def stored_making(run_file: RunFile) -> list[Making]:
+def read_making(run_file: RunFile) -> list[Making]:
     """What the run was begun with, as far as its file says."""
     rows = run_file.rows(Making)
     return rows + checkpoint_changes.unstored(rows, checkpoint_changes.stored_weights(run_file.run()))
@@ -67,7 +67,7 @@ def refuse_changed(stored: Sequence[Making], found: Sequence[Making], db: Path) 
     """
     if changed := checkpoint_changes.changes(stored, found):
         raise CheckpointChanged(
-            f"{db}: was begun with other checkpoints. Changed since: {checkpoint_changes.named(changed)}. "
+            f"{db}: was begun with other checkpoints. Changed since: {checkpoint_changes.name_changes(changed)}. "
             f"{checkpoint_changes.advice(changed)}"
         )
 
@@ -78,7 +78,7 @@ def record_making(run_file: RunFile, found: Sequence[Making]) -> None:
     Raises:
         CheckpointChanged: they are no longer what it says.
     """
-    stored = stored_making(run_file)
+    stored = read_making(run_file)
     refuse_changed(stored, found, run_file.path)
     if fresh := checkpoint_changes.unstored(run_file.rows(Making), found):
         run_file.put(fresh)

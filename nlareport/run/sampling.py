@@ -12,7 +12,7 @@ from nlareport.ports import Tokenizer
 from nlareport.rows.item_rows import Item
 from nlareport.rows.run_rows import Document, PairId
 from nlareport.run.context import Work
-from nlareport.run.corpus_texts import document_texts, text_digest, unseen
+from nlareport.run.corpus_texts import document_texts, new_documents, text_digest
 from nlareport.run.recorded_checkpoints import confirm
 from nlareport.run.stage import Stage
 from nlareport.stages import corpus, sample
@@ -46,7 +46,7 @@ def sample_items(work: Work) -> None:
     if work.reference.pair_id in {pair_id for pair_id, _ in work.pairs}:
         confirm(work, work.reference, "base_model")
     documents = corpus.read_documents(work.experiment.corpus, work.folder, held_out_articles)
-    fresh = unseen(work, documents)
+    fresh = new_documents(work, documents)
     while n_items < sampling.n_items and (batch := list(islice(fresh, DOCUMENTS_AT_ONCE))):
         n_new = _sample_batch(work, tokenizer, readers, batch, n_items)
         work.progress.advance(min(n_new, sampling.n_items - n_items))

@@ -20,7 +20,7 @@ from nlareport.run.baseline_scoring import score_baselines
 from nlareport.run.checkpoint_changes import weights_by_pair
 from nlareport.run.completion import is_scored, refuse_unfinished, scores_stamp
 from nlareport.run.context import Work, among, rows_at
-from nlareport.run.recorded_checkpoints import stored_making
+from nlareport.run.recorded_checkpoints import read_making
 from nlareport.run.vector_origins import activations_of, reconstructions_of
 from nlareport.stages import reconstruct
 from nlareport.statistics import outliers
@@ -49,7 +49,7 @@ def score_run(work: Work) -> None:
     run, stamp = work.run_file.run(), scores_stamp(work.run_file, work.experiment)
     _score(work, items)
     checkpoints: dict[str, dict[str, str]] = {pair_id: {} for pair_id, _ in work.pairs}
-    checkpoints |= weights_by_pair(stored_making(work.run_file))
+    checkpoints |= weights_by_pair(read_making(work.run_file))
     claims = read_claims(work.run_file.reader())
     # The stamp goes in last, with the claims: a run stopped before it is scored again.
     with work.run_file.transaction():

@@ -26,7 +26,13 @@ from nlareport.run.checkpoint_changes import START_OVER
 from nlareport.run.completion import is_finished
 from nlareport.run.context import Work
 from nlareport.run.corpus_texts import refuse_changed_corpus
-from nlareport.run.recorded_checkpoints import found_files, found_making, record_making, refuse_changed, stored_making
+from nlareport.run.recorded_checkpoints import (
+    find_making,
+    find_making_by_files,
+    read_making,
+    record_making,
+    refuse_changed,
+)
 from nlareport.run.request import RunPlan
 from nlareport.run.stage_list import OPTIONAL_KEYS
 from nlareport.run.vector_origins import VectorMaking, adopt_vectors, refuse_other_vectors
@@ -53,13 +59,13 @@ def summarize_finished(plan: RunPlan, progress: Progress) -> str | None:
     """
     clear_left_over(plan.db)
     with RunFile.open_to_read(plan.db) as run_file:
-        refuse_another(stored_experiment(run_file.run(), plan.db), plan.experiment, plan.db)
+        refuse_another(read_stored_experiment(run_file.run(), plan.db), plan.experiment, plan.db)
         if not run_file.count(Making):
             take_former_folder(plan.db)
         if not is_finished(run_file, plan.experiment):
             return None
         built = [locate_if_built(pair) for pair in plan.experiment.pairs]
-        _refuse_changed_inputs(run_file, plan, found_files(built, progress))
+        _refuse_changed_inputs(run_file, plan, find_making_by_files(built, progress))
         return describe_contents(run_file)
 
 
@@ -111,13 +117,13 @@ def _find_parts(plan: RunPlan, engines: Engines, progress: Progress) -> _Parts:
     # Before the run file is created: what was refused today must not be part of what it says tomorrow.
     for pair in located:
         engines.check(pair)
-    return _Parts(located, locate_base_model(plan.reference), found_making(engines, located, progress))
+    return _Parts(located, locate_base_model(plan.reference), find_making(engines, located, progress))
 
 
 def _resume(run_file: RunFile, plan: RunPlan, found: list[Making]) -> None:
     """Passes when a run that was there before may be continued, and brings it up to date."""
     run = run_file.run()
-    refuse_another(stored_experiment(run, plan.db), plan.experiment, plan.db)
+    refuse_another(read_stored_experiment(run, plan.db), plan.experiment, plan.db)
     refuse_other_engine(run, plan.models.engines, plan.db)
     _refuse_changed_inputs(run_file, plan, found)
     _hold_vectors(plan, found, is_older=not run_file.count(Making))
@@ -154,7 +160,7 @@ def describe_contents(run_file: RunFile) -> str:
     return "{:,} items, {:,} explanations, {:,} scores".format(*counts)
 
 
-def stored_experiment(run: Run, db: Path) -> Experiment:
+def read_stored_experiment(run: Run, db: Path) -> Experiment:
     """The experiment a run was computed from.
 
     Raises:
@@ -187,7 +193,7 @@ def refuse_other_engine(run: Run, asked: EngineChoice, db: Path) -> None:
     """
     began = run.environment.get("engine")
     if began is not None and began != str(asked):
-        options = EngineChoice.recorded(str(began)).options
+        options = EngineChoice.parse_recorded(str(began)).options
         raise RunOfAnotherExperiment(
             f"{db}: was begun with {options}, not {asked}; go on with that one, or {START_OVER}."
         )
@@ -195,7 +201,7 @@ def refuse_other_engine(run: Run, asked: EngineChoice, db: Path) -> None:
 
 def _refuse_changed_inputs(run_file: RunFile, plan: RunPlan, found: list[Making]) -> None:
     """Pass when checkpoints and corpus are what the run was computed from, as far as they are on this machine."""
-    refuse_changed(stored_making(run_file), found, plan.db)
+    refuse_changed(read_making(run_file), found, plan.db)
     refuse_changed_corpus(run_file, plan.experiment.corpus, plan.folder)
 
 

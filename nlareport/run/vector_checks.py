@@ -130,7 +130,7 @@ def _faults_together(store: ActivationStore, reader: DuckDBReader) -> list[str]:
     scored: dict[str, Any] = run.environment.get("scored") or {}
     try:
         making = VectorMaking(
-            experiment, EngineChoice.recorded(str(run.environment.get("engine"))), _all(reader, Making)
+            experiment, EngineChoice.parse_recorded(str(run.environment.get("engine"))), _all(reader, Making)
         )
         faults = list(expected.strange(store))
         # Of a part with items of another run, nothing more need be said.

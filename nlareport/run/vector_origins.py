@@ -15,7 +15,7 @@ from nlareport.rows.run_rows import CheckpointRole, DocumentDigest, Making, Pair
 from nlareport.run.checkpoint_changes import START_OVER, beginning
 from nlareport.run.context import Work
 from nlareport.run.reading_digests import activation_readings, reconstruction_readings
-from nlareport.run.recorded_checkpoints import stored_making
+from nlareport.run.recorded_checkpoints import read_making
 from nlareport.store.vectors.activations import ActivationOrigin, ActivationStore
 from nlareport.store.vectors.parquet_parts import part_notes, read_whole_part, write_part
 from nlareport.store.vectors.vector_notes import NOTHING_KNOWN, noted_making, vector_notes
@@ -72,8 +72,8 @@ class VectorMaking:
 
 def vector_making(work: Work) -> VectorMaking:
     """What this run's vectors rest on."""
-    engines = EngineChoice.recorded(str(work.run_file.run().environment.get("engine")))
-    return VectorMaking(work.experiment, engines, stored_making(work.run_file))
+    engines = EngineChoice.parse_recorded(str(work.run_file.run().environment.get("engine")))
+    return VectorMaking(work.experiment, engines, read_making(work.run_file))
 
 
 def extracted_ids(work: Work, pair_id: PairId) -> frozenset[int]:

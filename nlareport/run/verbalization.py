@@ -9,7 +9,7 @@ from nlareport.experiment import Experiment, PairSpec
 from nlareport.ports import Verbalizer
 from nlareport.rows.item_rows import Explanation, Item
 from nlareport.rows.run_rows import PairId
-from nlareport.run.context import Work, item_ids, rows_at, unfinished
+from nlareport.run.context import Work, item_ids, missing_batches, rows_at
 from nlareport.run.first_batch_tests import find_writing_faults
 from nlareport.run.missing_answers import Questions, answer_missing
 from nlareport.run.stage import Stage
@@ -29,7 +29,7 @@ def verbalize_activations(work: Work) -> None:
     def questions_of(pair_id: PairId, _spec: PairSpec) -> Questions[Verbalizer, ActivationBatch, Verbalized]:
         items = work.items()
         missing = set(work.run_file.item_ids_without_explanation(pair_id)) & item_ids(items)
-        batches = unfinished(items, missing, work.experiment.compute.batch_size)
+        batches = missing_batches(items, missing, work.experiment.compute.batch_size)
 
         def begin() -> Iterable[ActivationBatch]:
             gold = activations_of(work, pair_id)
