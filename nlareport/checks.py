@@ -1,6 +1,6 @@
 """What a check found, as values: tests of a model, claims, cells against an earlier run's, and numbers in a text.
 
-Frozen dataclasses that `review` and `run` fill and a terminal shows. A fault is one sentence: what, where, and what next.
+Frozen dataclasses that `review` and `run` fill and a terminal shows. A fault is one sentence: what, where, what next.
 """
 
 from dataclasses import dataclass, field

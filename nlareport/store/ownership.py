@@ -14,7 +14,7 @@ import duckdb
 
 from nlareport.errors import RunFileForeign, RunFileUnreadable
 from nlareport.shown import shown
-from nlareport.store import sql_files
+from nlareport.store import refusals, sql_files
 from nlareport.store.migrations import OLDEST_SCHEMA_VERSION, SCHEMA_VERSION, create_tables
 
 SYSTEM_DATABASES = ("system", "temp")
@@ -114,8 +114,12 @@ def _foreign(found: frozenset[Entry]) -> frozenset[Entry]:
 def _ours(version: int) -> frozenset[Entry]:
     """The catalog of an empty run file of a schema version."""
     with duckdb.connect(":memory:") as connection:
-        create_tables(connection, version)
-        return catalog(connection)
+        try:
+            create_tables(connection, version)
+            return catalog(connection)
+        except (RuntimeError, duckdb.Error) as error:
+            refusals.raise_if_stopped(error)
+            raise
 
 
 def _importance(entry: Entry) -> tuple[int, str, str]:
