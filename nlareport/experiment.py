@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, 
 from nlareport.errors import ExperimentInvalid
 from nlareport.files.yaml_files import mapping_in, validation_faults, yaml_text
 from nlareport.rows.ablation_methods import WHOLE_TEXT_METHODS, AblationMethod, cut_of
+from nlareport.rows.run_rows import Reducer
 from nlareport.shown import printable
 
 FOLDERS_OF_A_RUN = {"documents", "reconstructions"}
@@ -153,6 +154,8 @@ class Scoring(Section):
     variance: Literal["fixed", "resampled"] = "fixed"
     """Whether V is recomputed on every bootstrap draw."""
     permutations: int = Field(default=1, ge=1)
+    reducer: Reducer = "mean"
+    """How the scores of an item's draws become one."""
 
 
 class PairSpec(Section):

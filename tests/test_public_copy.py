@@ -94,7 +94,7 @@ def test_the_console_gets_every_table_that_has_rows_but_no_texts(run_file: Path,
     assert {"run", "pair", "item", "explanation", "score", "claim"} <= set(copy.tables)
     assert "baseline" not in copy.tables
     rows = list(csv.reader(io.StringIO(gzip.decompress(copy.tables["explanation"]).decode())))
-    assert rows[0] == ["item_id", "source", "n_tokens", "finish", "is_clean"]
+    assert rows[0] == ["item_id", "source", "n_tokens", "finish", "is_clean", "draw"]
     assert len(rows) == 4
     assert "context" not in gzip.decompress(copy.tables["item"]).decode().splitlines()[0]
 

@@ -75,9 +75,12 @@ def test_every_table_has_a_row_type_with_its_columns_and_key(path: Path) -> None
         assert sorted(tables) == sorted(declared.name for declared in TABLES.values())
         for row_type, declared in TABLES.items():
             columns = reader.frame(
-                "SELECT column_name, comment FROM duckdb_columns() WHERE table_name = $name ORDER BY column_index",
+                "SELECT column_name, is_nullable, comment FROM duckdb_columns() WHERE table_name = $name "
+                "ORDER BY column_index",
                 name=declared.name,
             )
+            may_be_none = [optional for _, optional in column_types(row_type).values()]
+            assert columns["is_nullable"].to_list() == may_be_none, row_type.__name__
             assert columns["column_name"].to_list() == list(column_types(row_type))
             assert columns["comment"].null_count() == 0, f"{row_type.__name__}: a column lacks its comment"
             constraint = reader.frame(

@@ -80,7 +80,7 @@ def test_every_table_and_column_says_what_it_means() -> None:
     assert [column for column in columns if not column.table_comment or not column.column_comment] == []
     assert {"run", "pair", "item", "score", "cell", "claim"} <= {column.table_name for column in columns}
     keys = [column.column_name for column in columns if column.table_name == "score" and column.is_key]
-    assert keys == ["item_id", "source", "target"]
+    assert keys == ["item_id", "source", "target", "draw"]
 
 
 def test_every_query_says_its_purpose_parameters_and_rows() -> None:

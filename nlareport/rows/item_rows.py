@@ -57,7 +57,7 @@ class Activation:
     """1 - cos to the pair's mean direction over the run's items, in [0, 2]."""
 
 
-@table(key=("source", "item_id"), bundle="explanations")
+@table(key=("source", "draw", "item_id"), bundle="explanations")
 @dataclass(frozen=True, slots=True)
 class Explanation:
     """What a source's verbalizer said of an item."""
@@ -75,6 +75,8 @@ class Explanation:
     `stop`: ended by itself without them."""
     is_clean: bool | None
     """Whether there is such a pair of tags with text between. Why not: `assurance_rows.AnswerMark`."""
+    draw: int = 0
+    """Which of the explanations drawn for the item it is, from 0."""
 
 
 Mark = Literal["no_tag", "misspelt_tag", "unopened_tag", "unclosed_tag", "budget", "empty", "overrun"]
@@ -83,7 +85,7 @@ tag never opened; an opening tag never closed though the answer ended by itself;
 closing tag; nothing between the tags. `overrun`: clean, but the budget ran out behind the closing tag."""
 
 
-@table(key=("source", "mark", "item_id"), bundle="answer_marks")
+@table(key=("source", "draw", "mark", "item_id"), bundle="answer_marks")
 @dataclass(frozen=True, slots=True)
 class AnswerMark:
     """Something odd about the form of one answer; an answer without a row is clean and ended by itself."""
@@ -91,9 +93,11 @@ class AnswerMark:
     source: PairId
     item_id: int
     mark: Mark
+    draw: int = 0
+    """Which of the explanations drawn for the item it is, from 0."""
 
 
-@table(key=("source", "target", "item_id"), bundle="scores")
+@table(key=("source", "target", "draw", "item_id"), bundle="scores")
 @dataclass(frozen=True, slots=True)
 class Score:
     """How well the target's reconstructor recovered its own activation from the source's explanation."""
@@ -106,9 +110,11 @@ class Score:
     fve_nrm: float | None
     """1 - mse_nrm / V of the target. None when unscored, or when V is not known."""
     unscored_reason: str | None = None
+    draw: int = 0
+    """Which of the explanations drawn for the item it is, from 0."""
 
 
-@table(key=("source", "target", "permutation", "item_id"), bundle="null_scores")
+@table(key=("source", "target", "draw", "permutation", "item_id"), bundle="null_scores")
 @dataclass(frozen=True, slots=True)
 class NullScore:
     """The same reconstruction held against the activation of another document."""
@@ -119,9 +125,11 @@ class NullScore:
     target: PairId
     permutation: int
     mse_nrm: float
+    draw: int = 0
+    """Which of the explanations drawn for the item it is, from 0."""
 
 
-@table(key=("source", "target", "method", "item_id"), bundle="ablations")
+@table(key=("source", "target", "draw", "method", "item_id"), bundle="ablations")
 @dataclass(frozen=True, slots=True)
 class Ablation:
     """How well the target's reconstructor recovered its own activation from the source's explanation, once changed."""
@@ -133,6 +141,8 @@ class Ablation:
     """What was done to the text, such as `words_shuffled`."""
     mse_nrm: float | None
     """0 to 4. None when the reconstruction has no direction: it is zero or not finite."""
+    draw: int = 0
+    """Which of the explanations drawn for the item it is, from 0."""
 
 
 @table(key=("target", "n_words", "item_id"), bundle="plain_readings")
@@ -148,7 +158,7 @@ class PlainReading:
     """0 to 4. None when the reconstruction has no direction: it is zero or not finite."""
 
 
-@table(key=("source", "target", "item_id"), bundle="resemblances")
+@table(key=("source", "target", "draw", "item_id"), bundle="resemblances")
 @dataclass(frozen=True, slots=True)
 class Resemblance:
     """How a reconstruction stands to its own gold and to the golds of other documents."""
@@ -163,6 +173,18 @@ class Resemblance:
     """Golds of other documents at least as near to the reconstruction, by cosine, as its own: ties count against it."""
     n_others: int
     """Golds of other documents."""
+    draw: int = 0
+    """Which of the explanations drawn for the item it is, from 0."""
+
+
+@table(key=("name", "item_id"), bundle="tags")
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """What is said of an item by name, such as the language it is in."""
+
+    item_id: int
+    name: str
+    value: str
 
 
 OutlierReason = Literal["norm", "near_duplicate", "sink"]

@@ -12,6 +12,8 @@ from nlareport.rows.declaration import table
 
 PairId = NewType("PairId", str)
 """Such as ``qwen7-L20``: also what ``source`` and ``target`` hold."""
+Reducer = Literal["mean"]
+"""How the scores of an item's draws become one. What each does: statistics/draw_folding.py, and the view item_score."""
 RunKind = Literal["computed", "published", "imported"]
 
 
@@ -34,6 +36,7 @@ class Run:
     environment: dict[str, Any]
     """Stored as JSON. Computed: device, dtype, batch size, library versions, checkpoint sha256. Published: the
     file's own protocol, range-only nulls, notes and the choice of sample cards."""
+    reducer: Reducer = "mean"
 
 
 @table(key=("pair_id",))

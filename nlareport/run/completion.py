@@ -45,7 +45,9 @@ def scores_stamp(run_file: RunFile, experiment: Experiment) -> dict[str, Any]:
     stamp: dict[str, Any] = {"version": SCORES_VERSION}
     for stage in BEFORE_SCORES:
         stamp |= stage.stamp(run_file, experiment)
-    stamp["scoring"] = experiment.scoring.model_dump()
+    scoring = experiment.scoring
+    # A run scored before there was a reducer took what is now called the mean, and is not scored again.
+    stamp["scoring"] = scoring.model_dump(exclude={"reducer"} if scoring.reducer == "mean" else None)
     # Claims name pairs and ask for families.
     stamp["pairs"] = [[pair.pair_id, pair.label, pair.family] for pair in experiment.pairs]
     # Only where some are asked for, so that a run scored before there was such a stage is not scored again.

@@ -26,6 +26,7 @@ from nlareport.stages import reconstruct
 from nlareport.statistics import outliers
 from nlareport.statistics.cells import summarize
 from nlareport.statistics.document_draws import DocumentDraws
+from nlareport.statistics.draw_folding import fold_null_scores, fold_scores
 from nlareport.statistics.geometry import Centred, centre
 from nlareport.statistics.identification import CellResemblance, CentredGolds, resemble
 from nlareport.statistics.scores import measure_pair, null_scores, score_cell
@@ -46,8 +47,9 @@ def score_run(work: Work) -> None:
     if is_done:
         return
     refuse_unfinished(work)
-    run, stamp = work.run_file.run(), scores_stamp(work.run_file, work.experiment)
+    stamp = scores_stamp(work.run_file, work.experiment)
     _score(work, items)
+    run = work.run_file.run()
     checkpoints: dict[str, dict[str, str]] = {pair_id: {} for pair_id, _ in work.pairs}
     checkpoints |= weights_by_pair(read_making(work.run_file))
     claims = read_claims(work.run_file.reader())
@@ -71,12 +73,14 @@ def _score(work: Work, items: list[Item]) -> None:
     draws = _draws(work, pairs, items, golds)
     scores, nulls, resemblances = _score_cells(work, pairs, golds, centred, explanations, draws)
     grades = measure_scoring.grade_items(golds, centred, alignments)
-    cells = summarize(pairs, items, scores, nulls, draws, grades.members)
-    measures = measure_scoring.measure_cells(pairs, scores, resemblances, draws)
-    baselines, curves = score_baselines(work, pairs, items, scores, centred, draws)
-    drops = summarize_ablations(work, pairs, items, scores, draws)
+    reducer = work.experiment.scoring.reducer
+    folded = fold_scores(scores, reducer)
+    cells = summarize(pairs, items, folded, fold_null_scores(nulls, reducer), draws, grades.members)
+    measures = measure_scoring.measure_cells(pairs, folded, resemblances, draws)
+    baselines, curves = score_baselines(work, pairs, items, folded, centred, draws)
+    drops = summarize_ablations(work, pairs, items, folded, draws)
     with work.run_file.transaction():
-        work.run_file.put(pairs, items)
+        work.run_file.put([replace(work.run_file.run(), reducer=reducer)], pairs, items)
         work.run_file.replace(
             {
                 Score: scores,

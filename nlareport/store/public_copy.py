@@ -52,7 +52,8 @@ def write_public_copy(reader: DuckDBReader, folder: Path) -> PublicCopy:
         run_file=run_file,
         bundles=bundles,
         left_out=left_out,
-        schema=_browser_schema(),
+        # With stand-ins for what queries need of JSON.
+        schema=f"{_plain_schema()}\n{sql_files.console_text('stand_ins')}",
         without_texts=sql_files.console_text("without_texts"),
         tables=tables,
         environment_facts=_packed(reader.frame("environment_facts")),
@@ -117,18 +118,18 @@ def _packed(frame: pl.DataFrame) -> bytes:
     return gzip.compress(table_bytes(frame, "csv", set()), compresslevel=6, mtime=0)
 
 
-def _browser_schema() -> str:
-    """The tables of a run file for an engine without the JSON extension, and stand-ins for what queries need of it."""
+def _plain_schema() -> str:
+    """The tables and views of a run file for an engine without the JSON extension, and without keys."""
     with closing(in_memory()) as connection:
         create_tables(connection)
         statements = connection.execute(sql_files.console_text("plain_schema")).fetchall()
-    return "\n".join([*(statement for (statement,) in statements), sql_files.console_text("stand_ins")])
+    return "\n".join(statement for (statement,) in statements)
 
 
 def _named_queries() -> list[NamedQuery]:
     """Every query of the store, each with what it needs."""
     with closing(in_memory()) as connection:
-        create_tables(connection)
+        connection.execute(_plain_schema())
         connection.execute(sql_files.console_text("without_texts"))
         names = sql_files.query_names() + sql_files.query_names("audits")
         return [_named_query(connection, name) for name in names]

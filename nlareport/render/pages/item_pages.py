@@ -46,6 +46,8 @@ class ItemDetail:
     context: str | None
     stratum: Stratum
     is_outlier: bool | None
+    tags: list[str]
+    """Such as `language: en`, in order of name; empty without any."""
     text: list[str | None]
     completion: list[str | None]
     finish: list[Finish | None]

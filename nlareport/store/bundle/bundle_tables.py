@@ -4,9 +4,9 @@ A file that is read becomes a frame with every column of its row type, or a list
 tables say of each other is `bundle.py`'s business.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
-from typing import Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import polars as pl
 import pyarrow as pa
@@ -122,17 +122,25 @@ def _check_values(path: Path, row_type: type, frame: pl.DataFrame, columns: list
         if strange:
             faults.add(path, f"{name} says {listed(strange)}; it must be one of {', '.join(allowed)}.")
     faults.lines.extend(f"{path}: {fault}" for fault in range_faults(row_type, frame))
-    keys = [name for name in TABLES[row_type].key if name in columns]
-    repeated = frame.filter(frame.select(keys).is_duplicated()) if keys and not frame.is_empty() else frame.clear()
-    if not repeated.is_empty() and keys == list(TABLES[row_type].key):
-        values = zip(keys, repeated.select(keys).row(0), strict=True)
+    keys = list(TABLES[row_type].key)
+    if frame.is_empty() or not {*columns, *_defaults(row_type)}.issuperset(keys):
+        return
+    repeated = frame.filter(frame.select(keys).is_duplicated())
+    if not repeated.is_empty():
+        named = [name for name in keys if name in columns]
+        values = zip(named, repeated.select(named).row(0), strict=True)
         first = ", ".join(f"{name} {value if isinstance(value, int) else shown(value)}" for name, value in values)
         faults.add(path, f"{len(repeated)} rows repeat a key, such as {first}; keep one of each.")
 
 
 def _must_hold(row_type: type) -> list[str]:
-    derived = MAY_BE_ABSENT.get(row_type, set())
+    derived = MAY_BE_ABSENT.get(row_type, set()) | _defaults(row_type).keys()
     return [name for name, (_, optional) in column_types(row_type).items() if not optional and name not in derived]
+
+
+def _defaults(row_type: type) -> dict[str, Any]:
+    """Columns that stand for something where a bundle leaves them out or empty, with what."""
+    return {field.name: field.default for field in fields(row_type) if field.default not in (None, MISSING)}
 
 
 def _json_columns(row_type: type) -> set[str]:
@@ -150,7 +158,8 @@ def _closed_sets(row_type: type) -> dict[str, list[str]]:
 
 
 def _all_columns(raw: pl.DataFrame, row_type: type) -> pl.DataFrame:
-    """The frame with every column of the row type; what is lacking is null."""
+    """The frame with every column of the row type; what is lacking has its default, or is null."""
     lacking = {name: kind for name, kind in frame_schema(row_type).items() if name not in raw.columns}
     nulls = [pl.Series(name, [None] * len(raw), dtype=kind) for name, kind in lacking.items()]
-    return raw.with_columns(nulls).select(list(frame_schema(row_type)))
+    filled = [pl.col(name).fill_null(default) for name, default in _defaults(row_type).items()]
+    return raw.with_columns(nulls).with_columns(filled).select(list(frame_schema(row_type)))

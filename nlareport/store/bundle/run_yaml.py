@@ -12,7 +12,7 @@ from nlareport import __version__
 from nlareport.errors import BundleInvalid
 from nlareport.experiment import MOST_WHOLE, ForeignName
 from nlareport.files.yaml_files import MOST_BYTES, mapping_in, text_of, validation_faults, yaml_text
-from nlareport.rows.run_rows import Pair, PairId, Run, RunKind
+from nlareport.rows.run_rows import Pair, PairId, Reducer, Run, RunKind
 from nlareport.shown import shown
 from nlareport.store.bundle.bundle_tables import Faults
 from nlareport.store.bundle.table_values import NOISE, Scale, Variance, storable
@@ -81,6 +81,7 @@ class BundleRun(_Part):
     seed: int | None = Field(default=None, ge=-(2**63), le=2**63 - 1)
     created_at: datetime | None = None
     environment: Annotated[dict[str, Any], AfterValidator(storable)] = {}
+    reducer: Reducer = "mean"
 
     def row(self, folder: Path) -> Run:
         """The run as a row; named after the bundle's folder for want of a name."""

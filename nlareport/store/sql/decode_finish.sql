@@ -16,7 +16,7 @@ SELECT
     CAST(median(e.n_tokens) AS DOUBLE) AS median_tokens,
     max(e.n_tokens) AS most_tokens
 FROM explanation AS e
-JOIN judged_answer AS j USING (source, item_id)
+JOIN judged_answer AS j USING (source, item_id, draw)
 JOIN pair AS p ON p.pair_id = e.source
 WHERE e.is_clean IS NOT NULL AND (SELECT bool_and(kind <> 'published') FROM run)
 GROUP BY e.source

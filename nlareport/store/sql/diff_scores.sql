@@ -2,6 +2,6 @@
 -- Parameters: none.
 -- Rows: item_id, source, target, fve_nrm.
 SELECT item_id, source, target, fve_nrm
-FROM score
+FROM item_score
 WHERE fve_nrm IS NOT NULL
 ORDER BY item_id, source, target;

@@ -17,8 +17,8 @@ written AS (
         list(j.mark ORDER BY p.ordinal, p.pair_id) AS mark
     FROM chosen AS i
     CROSS JOIN pair AS p
-    LEFT JOIN explanation AS e ON e.item_id = i.item_id AND e.source = p.pair_id
-    LEFT JOIN judged_answer AS j ON j.item_id = i.item_id AND j.source = p.pair_id
+    LEFT JOIN explanation AS e ON e.item_id = i.item_id AND e.source = p.pair_id AND e.draw = 0
+    LEFT JOIN judged_answer AS j ON j.item_id = i.item_id AND j.source = p.pair_id AND j.draw = 0
     GROUP BY i.item_id
 ),
 placed AS (
@@ -43,8 +43,14 @@ scored AS (
     FROM chosen AS i
     CROSS JOIN pair AS s
     CROSS JOIN pair AS t
-    LEFT JOIN score AS x ON x.item_id = i.item_id AND x.source = s.pair_id AND x.target = t.pair_id
+    LEFT JOIN item_score AS x ON x.item_id = i.item_id AND x.source = s.pair_id AND x.target = t.pair_id
     GROUP BY i.item_id
+),
+tagged AS (
+    SELECT item_id, list(name || ': ' || value ORDER BY name) AS tags
+    FROM tag
+    JOIN chosen USING (item_id)
+    GROUP BY item_id
 )
 SELECT
     chosen.item_id,
@@ -54,6 +60,7 @@ SELECT
     chosen.context,
     chosen.stratum,
     chosen.is_outlier,
+    coalesce(tagged.tags, []) AS tags,
     written.text,
     written.completion,
     written.finish,
@@ -72,4 +79,5 @@ FROM chosen
 JOIN written USING (item_id)
 JOIN placed USING (item_id)
 JOIN scored USING (item_id)
+LEFT JOIN tagged USING (item_id)
 ORDER BY chosen.item_id;

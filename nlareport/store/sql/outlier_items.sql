@@ -20,7 +20,7 @@ scored AS (
         max(s.fve_nrm) FILTER (WHERE s.target = f.pair_id) AS fve_home,
         min(s.fve_nrm) FILTER (WHERE s.target <> f.pair_id) AS fve_abroad
     FROM flagged AS f
-    JOIN score AS s ON s.item_id = f.item_id AND s.source = f.pair_id
+    JOIN item_score AS s ON s.item_id = f.item_id AND s.source = f.pair_id
     GROUP BY f.item_id, f.pair_id
 )
 SELECT

@@ -9,7 +9,7 @@ per_item AS (
         avg(fve_nrm) AS mean_fve,
         avg(fve_nrm) FILTER (WHERE source = target) AS mean_diagonal,
         avg(fve_nrm) FILTER (WHERE source <> target) AS mean_crossing
-    FROM score
+    FROM item_score
     GROUP BY item_id
     HAVING count(fve_nrm) = (SELECT count(*) * count(*) FROM pair)
 ),

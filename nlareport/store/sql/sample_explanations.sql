@@ -1,4 +1,5 @@
 -- What every source wrote of one item, with the score its own reconstructor gives it.
+-- Of several draws the text is of the first, the score of all of them.
 -- Parameters: $item_id.
 -- Rows: render.report.query_rows.SampleExplanation.
 SELECT
@@ -13,7 +14,7 @@ SELECT
     j.mark,
     s.fve_nrm AS own_fve_nrm
 FROM pair AS p
-LEFT JOIN explanation AS e ON e.source = p.pair_id AND e.item_id = $item_id
-LEFT JOIN judged_answer AS j ON j.source = p.pair_id AND j.item_id = $item_id
-LEFT JOIN score AS s ON s.source = p.pair_id AND s.target = p.pair_id AND s.item_id = $item_id
+LEFT JOIN explanation AS e ON e.source = p.pair_id AND e.item_id = $item_id AND e.draw = 0
+LEFT JOIN judged_answer AS j ON j.source = p.pair_id AND j.item_id = $item_id AND j.draw = 0
+LEFT JOIN item_score AS s ON s.source = p.pair_id AND s.target = p.pair_id AND s.item_id = $item_id
 ORDER BY p.ordinal, p.pair_id;

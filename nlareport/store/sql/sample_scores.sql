@@ -11,5 +11,5 @@ SELECT
     score.unscored_reason
 FROM pair AS s
 CROSS JOIN pair AS t
-LEFT JOIN score ON score.source = s.pair_id AND score.target = t.pair_id AND score.item_id = $item_id
+LEFT JOIN item_score AS score ON score.source = s.pair_id AND score.target = t.pair_id AND score.item_id = $item_id
 ORDER BY s.ordinal, s.pair_id, t.ordinal, t.pair_id;

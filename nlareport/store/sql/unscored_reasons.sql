@@ -5,7 +5,7 @@ SELECT
     unscored_reason AS reason,
     count(*) AS n_scores,
     count(DISTINCT item_id) AS n_items
-FROM score
+FROM item_score
 WHERE unscored_reason IS NOT NULL
 GROUP BY unscored_reason
 ORDER BY n_scores DESC, reason;

@@ -115,7 +115,7 @@ class ActivationStore:
         return parts.item_ids() - parts.read_otherwise(wanted)
 
     def write_reconstructions(
-        self, source: PairId, batch: ActivationBatch, notes: Mapping[str, str] = NO_NOTES
+        self, source: PairId, batch: ActivationBatch, notes: Mapping[str, str] = NO_NOTES, *, draw: int = 0
     ) -> None:
         """Keeps what the batch's pair, the target, reconstructed from the source's explanations.
 
@@ -129,27 +129,27 @@ class ActivationStore:
             return
         item_ids = pl.Series("item_id", batch.item_ids, dtype=pl.Int64)
         frame = pl.DataFrame([item_ids, vector_series("vector", batch)]).sort("item_id")
-        self._reconstructions(source, batch.pair_id).write(frame, notes)
+        self._reconstructions(source, batch.pair_id, draw).write(frame, notes)
 
     def read_reconstructions(
-        self, source: PairId, target: PairId, wanted: ReadDigests = NOTHING_KNOWN
+        self, source: PairId, target: PairId, wanted: ReadDigests = NOTHING_KNOWN, *, draw: int = 0
     ) -> ActivationBatch:
-        """One cell's reconstructions in order of item; no rows when there are none, or none of the texts wanted.
+        """One cell's reconstructions of one draw in order of item; no rows when there are none of the texts wanted.
 
         Raises:
             ActivationsDamaged: a part cannot be read, or two parts hold the same item.
         """
-        return _wanted(self._reconstructions(source, target), target, wanted)
+        return _wanted(self._reconstructions(source, target, draw), target, wanted)
 
     def reconstructed_item_ids(
-        self, source: PairId, target: PairId, wanted: ReadDigests = NOTHING_KNOWN
+        self, source: PairId, target: PairId, wanted: ReadDigests = NOTHING_KNOWN, *, draw: int = 0
     ) -> frozenset[int]:
-        """Items of one cell whose reconstruction is here, from the text wanted.
+        """Items of one cell whose reconstruction, of one draw, is here, from the text wanted.
 
         Raises:
             ActivationsDamaged: a part cannot be read.
         """
-        parts = self._reconstructions(source, target)
+        parts = self._reconstructions(source, target, draw)
         return parts.item_ids() - parts.read_otherwise(wanted)
 
     def activation_parts(self, pair_id: PairId) -> list[Path]:
@@ -173,8 +173,10 @@ class ActivationStore:
     def _activations(self, pair_id: PairId) -> VectorParts:
         return self._in_folder(self.folder / distinct_names([pair_id], NO_PAIRS)[pair_id], VECTOR_COLUMN)
 
-    def _reconstructions(self, source: PairId, target: PairId) -> VectorParts:
-        return self._in_folder(self.folder / "reconstructions" / file_name(source, target), "vector")
+    def _reconstructions(self, source: PairId, target: PairId, draw: int = 0) -> VectorParts:
+        """The folder of a cell holds its first draw, as it did when there was no other; later ones have one in it."""
+        cell = self.folder / "reconstructions" / file_name(source, target)
+        return self._in_folder(cell / f"draw-{draw}" if draw else cell, "vector")
 
     def _in_folder(self, folder: Path, vector_column: str) -> VectorParts:
         if folder not in self._parts:

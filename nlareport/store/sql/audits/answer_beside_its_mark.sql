@@ -10,14 +10,14 @@ rule AS (
         OR (SELECT bool_or((environment ->> '$.answer_rule') IS NOT NULL) FROM run) AS is_known
 ),
 marked AS (
-    SELECT source, item_id, string_agg(mark, ' and ' ORDER BY mark) AS marks, count(*) AS n_marks
+    SELECT source, item_id, draw, string_agg(mark, ' and ' ORDER BY mark) AS marks, count(*) AS n_marks
     FROM answer_mark
-    GROUP BY source, item_id
+    GROUP BY source, item_id, draw
 ),
 answer AS (
     SELECT source, item_id, e.text, e.completion, e.is_clean, m.marks, m.n_marks, e.is_there
     FROM (SELECT *, true AS is_there FROM explanation) AS e
-    FULL JOIN marked AS m USING (source, item_id)
+    FULL JOIN marked AS m USING (source, item_id, draw)
 ),
 judged AS (
     SELECT

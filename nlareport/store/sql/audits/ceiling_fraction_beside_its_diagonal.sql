@@ -8,27 +8,12 @@ stated AS (
     UNION ALL
     SELECT source, target, 'all', value FROM measure WHERE measure = 'ceiling_fraction'
 ),
--- How far rounding may have put each value off: the last decimal that any of its column has, once those that are
--- exact in single precision are read as such. At most 0.01: with fewer decimals nothing was rounded.
-written AS (
-    SELECT 'fraction' AS name, ceiling_fraction AS value FROM stated
-    UNION ALL
-    SELECT 'cell' AS name, fve_nrm AS value FROM cell
-),
-rounded AS (
-    SELECT name, least(0.01, pow(10, -max(length(split_part(
-        CASE WHEN value = TRY_CAST(value AS FLOAT) THEN CAST(TRY_CAST(value AS FLOAT) AS VARCHAR) ELSE CAST(value AS VARCHAR) END,
-        '.', 2
-    ))))) AS step
-    FROM written
-    WHERE value IS NOT NULL
-    GROUP BY name
-),
 rounding AS (
     SELECT
-        coalesce(max(step) FILTER (WHERE name = 'fraction'), 0) AS fraction_step,
-        coalesce(max(step) FILTER (WHERE name = 'cell'), 0) AS cell_step
-    FROM rounded
+        coalesce(max(step) FILTER (WHERE place = 'ceiling_fraction'), 0) AS fraction_step,
+        coalesce(max(step) FILTER (WHERE place = 'cell.fve_nrm'), 0) AS cell_step
+    FROM rounding_step
+    WHERE place IN ('ceiling_fraction', 'cell.fve_nrm')
 )
 SELECT DISTINCT s.source, s.target, s.subset, s.ceiling_fraction, c.fve_nrm / d.fve_nrm AS expected_ceiling_fraction
 FROM stated AS s

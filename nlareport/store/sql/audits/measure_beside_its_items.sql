@@ -17,27 +17,12 @@ found AS (
     WHERE n_others > 0
     GROUP BY source, target
 ),
--- How far rounding may have put each value off: the last decimal that any of its column has, once those that are
--- exact in single precision are read as such. At most 0.01: with fewer decimals nothing was rounded.
-written AS (
-    SELECT 'measure' AS name, value AS value FROM measure
-    UNION ALL
-    SELECT 'item' AS name, centred_cosine AS value FROM resemblance
-),
-rounded AS (
-    SELECT name, least(0.01, pow(10, -max(length(split_part(
-        CASE WHEN value = TRY_CAST(value AS FLOAT) THEN CAST(TRY_CAST(value AS FLOAT) AS VARCHAR) ELSE CAST(value AS VARCHAR) END,
-        '.', 2
-    ))))) AS step
-    FROM written
-    WHERE value IS NOT NULL
-    GROUP BY name
-),
 rounding AS (
     SELECT
-        coalesce(max(step) FILTER (WHERE name = 'measure'), 0) AS measure_step,
-        coalesce(max(step) FILTER (WHERE name = 'item'), 0) AS item_step
-    FROM rounded
+        coalesce(max(step) FILTER (WHERE place = 'measure.value'), 0) AS measure_step,
+        coalesce(max(step) FILTER (WHERE place = 'resemblance.centred_cosine'), 0) AS item_step
+    FROM rounding_step
+    WHERE place IN ('measure.value', 'resemblance.centred_cosine')
 )
 SELECT m.source, m.target, m.measure, m.value, f.expected_value
 FROM measure AS m

@@ -15,30 +15,13 @@ means AS (
     JOIN member AS m ON m.item_id = n.item_id
     GROUP BY n.source, n.target, m.subset
 ),
--- How far rounding may have put each value off: the last decimal that any of its column has, once those that are
--- exact in single precision are read as such. At most 0.01: with fewer decimals nothing was rounded.
-written AS (
-    SELECT 'null' AS name, null_fve AS value FROM cell
-    UNION ALL
-    SELECT 'mse' AS name, mse_nrm AS value FROM null_score
-    UNION ALL
-    SELECT 'variance' AS name, variance_nrm AS value FROM pair
-),
-rounded AS (
-    SELECT name, least(0.01, pow(10, -max(length(split_part(
-        CASE WHEN value = TRY_CAST(value AS FLOAT) THEN CAST(TRY_CAST(value AS FLOAT) AS VARCHAR) ELSE CAST(value AS VARCHAR) END,
-        '.', 2
-    ))))) AS step
-    FROM written
-    WHERE value IS NOT NULL
-    GROUP BY name
-),
 rounding AS (
     SELECT
-        coalesce(max(step) FILTER (WHERE name = 'null'), 0) AS null_step,
-        coalesce(max(step) FILTER (WHERE name = 'mse'), 0) AS mse_step,
-        coalesce(max(step) FILTER (WHERE name = 'variance'), 0) AS variance_step
-    FROM rounded
+        coalesce(max(step) FILTER (WHERE place = 'cell.null_fve'), 0) AS null_step,
+        coalesce(max(step) FILTER (WHERE place = 'null_score.mse_nrm'), 0) AS mse_step,
+        coalesce(max(step) FILTER (WHERE place = 'pair.variance_nrm'), 0) AS variance_step
+    FROM rounding_step
+    WHERE place IN ('cell.null_fve', 'null_score.mse_nrm', 'pair.variance_nrm')
 )
 SELECT c.source, c.target, c.subset, c.null_fve, 1 - m.mean_mse_nrm / p.variance_nrm AS null_fve_found
 FROM cell AS c

@@ -1,4 +1,5 @@
 -- Numbers that no measurement gives: an error outside 0 to 4, a score above 1, a V that is not above 0, a norm below 0.
+-- Of every draw its own.
 -- Parameters: none.
 -- Rows: table and column, the row's key, the number.
 SELECT place, row_key, value

@@ -16,8 +16,6 @@ stated AS (
 -- exact in single precision are read as such. At most 0.01: with fewer decimals nothing was rounded.
 written AS (
     SELECT 'measured' AS name, measured AS value FROM stated
-    UNION ALL
-    SELECT 'cell' AS name, fve_nrm AS value FROM cell
 ),
 rounded AS (
     SELECT name, least(0.01, pow(10, -max(length(split_part(
@@ -30,8 +28,7 @@ rounded AS (
 ),
 rounding AS (
     SELECT
-        coalesce(max(step) FILTER (WHERE name = 'measured'), 0) AS measured_step,
-        coalesce(max(step) FILTER (WHERE name = 'cell'), 0) AS cell_step
+        coalesce(max(step) FILTER (WHERE name = 'measured'), 0) AS measured_step
     FROM rounded
 )
 SELECT s.pair_id, c.fve_nrm, s.measured, s.published, s.tolerance

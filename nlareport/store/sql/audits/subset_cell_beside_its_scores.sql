@@ -22,31 +22,16 @@ member AS (
 ),
 means AS (
     SELECT s.source, s.target, m.subset, count(s.fve_nrm) AS n_found, avg(s.fve_nrm) AS mean_fve_nrm
-    FROM score AS s
+    FROM item_score AS s
     JOIN member AS m ON m.item_id = s.item_id AND m.target = s.target
     GROUP BY s.source, s.target, m.subset
 ),
--- How far rounding may have put each value off: the last decimal that any of its column has, once those that are
--- exact in single precision are read as such. At most 0.01: with fewer decimals nothing was rounded.
-written AS (
-    SELECT 'score' AS name, fve_nrm AS value FROM score
-    UNION ALL
-    SELECT 'cell' AS name, fve_nrm AS value FROM cell
-),
-rounded AS (
-    SELECT name, least(0.01, pow(10, -max(length(split_part(
-        CASE WHEN value = TRY_CAST(value AS FLOAT) THEN CAST(TRY_CAST(value AS FLOAT) AS VARCHAR) ELSE CAST(value AS VARCHAR) END,
-        '.', 2
-    ))))) AS step
-    FROM written
-    WHERE value IS NOT NULL
-    GROUP BY name
-),
 rounding AS (
     SELECT
-        coalesce(max(step) FILTER (WHERE name = 'score'), 0) AS score_step,
-        coalesce(max(step) FILTER (WHERE name = 'cell'), 0) AS cell_step
-    FROM rounded
+        coalesce(max(step) FILTER (WHERE place = 'score.fve_nrm'), 0) AS score_step,
+        coalesce(max(step) FILTER (WHERE place = 'cell.fve_nrm'), 0) AS cell_step
+    FROM rounding_step
+    WHERE place IN ('score.fve_nrm', 'cell.fve_nrm')
 )
 SELECT c.source, c.target, c.subset, c.fve_nrm, m.mean_fve_nrm
 FROM cell AS c

@@ -1,0 +1,50 @@
+"""Folds the scores of an item's draws into one, by the reducer that the experiment names.
+
+Where a run has one draw its rows are those scores. The view `item_score` folds the same way in SQL.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from statistics import fmean
+
+from nlareport.rows.item_rows import NullScore, Score
+from nlareport.rows.run_rows import PairId, Reducer
+
+REDUCERS: dict[Reducer, Callable[[Sequence[float]], float]] = {"mean": fmean}
+
+
+def fold_scores(scores: Sequence[Score], reducer: Reducer) -> list[Score]:
+    """One row per item and cell: over the draws that have a score, unscored where none has."""
+    if all(row.draw == 0 for row in scores):
+        return list(scores)
+    groups: dict[tuple[PairId, PairId, int], list[Score]] = defaultdict(list)
+    for row in scores:
+        groups[row.source, row.target, row.item_id].append(row)
+    return [_folded(rows, reducer) for rows in groups.values()]
+
+
+def fold_null_scores(scores: Sequence[NullScore], reducer: Reducer) -> list[NullScore]:
+    """One row per item, cell and permutation."""
+    if all(row.draw == 0 for row in scores):
+        return list(scores)
+    groups: dict[tuple[PairId, PairId, int, int], list[NullScore]] = defaultdict(list)
+    for row in scores:
+        groups[row.source, row.target, row.permutation, row.item_id].append(row)
+    return [
+        replace(rows[0], mse_nrm=REDUCERS[reducer]([row.mse_nrm for row in rows]), draw=0) for rows in groups.values()
+    ]
+
+
+def _folded(rows: Sequence[Score], reducer: Reducer) -> Score:
+    mse_nrm = _reduced([row.mse_nrm for row in rows], reducer)
+    fve_nrm = _reduced([row.fve_nrm for row in rows], reducer)
+    reasons = [row.unscored_reason for row in rows if row.unscored_reason is not None]
+    is_scored = mse_nrm is not None or fve_nrm is not None
+    reason = None if is_scored else min(reasons, default=None)
+    return replace(rows[0], mse_nrm=mse_nrm, fve_nrm=fve_nrm, unscored_reason=reason, draw=0)
+
+
+def _reduced(values: Sequence[float | None], reducer: Reducer) -> float | None:
+    known = [value for value in values if value is not None]
+    return REDUCERS[reducer](known) if known else None
