@@ -8,10 +8,13 @@ import pytest
 from support.scripted_runs import everything, run, scripted_content, write_corpus, write_experiment
 
 from nlareport.errors import CorpusChanged, EngineUnknown
+from nlareport.experiment import load_experiment
 from nlareport.rows.cell_rows import Cell, Measure, SubsetRange
 from nlareport.rows.item_rows import Item, Resemblance, Score
 from nlareport.rows.run_rows import Pair
-from nlareport.run.pipeline import stage_names
+from nlareport.run.completion import SCORES_VERSION, is_finished
+from nlareport.run.pipeline import STAGES, stage_names
+from nlareport.run.request import narrow_to_pairs
 from nlareport.store.run_file import RunFile
 from nlareport.store.vectors.activations import ActivationStore
 from nlareport.store.whole_run import read_run
@@ -126,3 +129,25 @@ def test_a_corpus_with_other_texts_does_not_mix_into_a_published_run(
     corpus.write_text("\n".join(lines), encoding="utf-8")
     with pytest.raises(CorpusChanged, match=r"documents are no longer in the corpus as they were, reports:local:0 is"):
         run(scripted, db)
+
+
+def test_the_committed_run_is_finished_although_an_earlier_version_scored_it() -> None:
+    data = Path(__file__).parents[1] / "data"
+    with RunFile.open_to_read(data / "pocket.duckdb") as run_file:
+        assert run_file.run().environment["scored"]["version"] < SCORES_VERSION
+        assert is_finished(run_file, load_experiment(data / "experiments/pocket.yaml"))
+
+
+def test_a_stage_that_not_every_run_has_is_asked_for_by_a_list_that_is_empty_otherwise(scripted: Path) -> None:
+    plain = load_experiment(scripted)
+    optional = [stage for stage in STAGES if stage.keys]
+    assert [stage.name for stage in optional] == ["ablate", "read_plain"]
+    for stage in optional:
+        assert getattr(plain, stage.keys[0]) == []
+        assert stage.asked_for(plain) == {}
+    asked = plain.model_copy(update={"ablations": ["words_shuffled"], "ablation_items": 3, "plain_words": [2]})
+    assert [stage.asked_for(asked) for stage in optional] == [
+        {"ablations": ["words_shuffled"], "ablation_items": 3},
+        {"plain_words": [2]},
+    ]
+    assert narrow_to_pairs(asked, ["small", "large"]) == plain

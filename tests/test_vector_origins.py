@@ -119,7 +119,7 @@ def test_reconstructions_of_other_texts_are_not_taken_for_those_of_this_run(fold
     (folder / "run.duckdb").unlink()
     experiment = write_experiment(folder, content(fewer_tokens))
     run(experiment, folder / "run.duckdb")
-    assert read_run(folder / "run.duckdb").of(Score) == clean(folder, experiment)[0].scores
+    assert read_run(folder / "run.duckdb").of(Score) == clean(folder, experiment)[0].of(Score)
 
 
 def test_a_part_whose_text_changed_alone_is_read_again(folder: Path) -> None:
