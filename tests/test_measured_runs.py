@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import duckdb
 import pytest
@@ -11,6 +12,7 @@ from support.tiny_runs import make_older
 
 from nlareport.review.known_figures import run_figures
 from nlareport.rows.cell_rows import Cell
+from nlareport.rows.measures import MEASURES, MeasureName
 from nlareport.store.reader import DuckDBReader
 
 AUDITS = (
@@ -121,3 +123,15 @@ def test_published_figures_give_fractions_and_effects_and_a_sentence_for_the_res
     for anchor in ("comparable", "graded", "outliers"):
         assert "<table" not in page.split(f'<h3 id="{anchor}">')[1].split("<h3 ")[0]
     assert "Items were not judged" in section(page, "outliers")
+
+
+def test_every_measure_has_one_declaration_and_a_column(measured: Path, tmp_path: Path) -> None:
+    names = [measure.name for measure in MEASURES]
+    assert sorted(names) == sorted({*get_args(MeasureName), "fve_nrm", "fve_meannorm"})
+    page = page_of(measured, tmp_path / "out")
+    table = page[page.index('id="table-comparable"') :]
+    heads = re.findall(r'<th scope="col"[^>]*>([^<]*)</th>', table[: table.index("</thead>")])
+    assert heads == ["Cell", *(measure.label for measure in MEASURES)]
+    for measure in MEASURES:
+        for sentence in filter(None, (measure.about, measure.chance)):
+            assert sentence.replace("'", "&#39;") in page

@@ -52,7 +52,7 @@ def run_figures(reader: RunReader) -> list[Figure]:
     found.append(Figure("cells of the matrix", float(len(pairs) ** 2), word="cells"))
     if run.seed is not None:
         found.append(Figure("seed", float(run.seed), word="seed"))
-    found += _of_frame("pair", reader.frame("pair_table").drop("ordinal"), PAIR_WORDS)
+    found += _of_frame("pair", reader.frame("pair_table").drop("ordinal", "family", "base_model"), PAIR_WORDS)
     for claim in read_claims(reader):
         found += _of_json(f"claim {claim.claim_id}", claim.figures)
     for query in QUERIES:
@@ -74,7 +74,7 @@ def _of_frame(query: str, frame: pl.DataFrame, words: dict[str, str]) -> Iterato
     """The numbers of an answer, each named by the texts of its row."""
     texts = [name for name, kind in frame.schema.items() if kind == pl.String and not name.endswith("_label")]
     for row in frame.iter_rows(named=True):
-        place = " ".join(str(row[name]) for name in texts[:2] if row[name] is not None)
+        place = " ".join(str(row[name]) for name in texts[:3] if row[name] is not None)
         for column, value in row.items():
             if _is_number(value):
                 yield Figure(" ".join(filter(None, [query, place, column])), float(value), word=words.get(column))

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from nlareport.rows.declaration import table
+from nlareport.rows.measures import MeasureName
 from nlareport.rows.run_rows import PairId
 
-MeasureName = Literal["centred_cosine", "identified_of_2", "identified_of_10", "identified_of_all", "ceiling_fraction"]
 Role = Literal["source", "target"]
 
 

@@ -17,8 +17,9 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int, Int64
 
 from nlareport.batches import ActivationBatch
-from nlareport.rows.cell_rows import CellKey, Measure, MeasureName
+from nlareport.rows.cell_rows import CellKey, Measure
 from nlareport.rows.item_rows import Resemblance
+from nlareport.rows.measures import MeasureName
 from nlareport.rows.run_rows import PairId
 from nlareport.statistics.document_draws import Column, DocumentDraws
 from nlareport.statistics.geometry import Centred, unit_rows

@@ -3,12 +3,14 @@
 Enters a reader; leaves answers. A run without vectors has none of the comparable figures, and the page says so.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from nlareport.ports import RunReader
 from nlareport.render.links import browse_href
 from nlareport.render.origins import Answer, ask
+from nlareport.rows.measures import MEASURES, MeasureDeclaration
 from nlareport.rows.run_rows import PairId
 
 MOST_OUTLIERS = 20
@@ -17,33 +19,30 @@ MOST_OUTLIERS = 20
 
 @dataclass(frozen=True, slots=True)
 class MeasureRow:
-    """One cell in figures that can be held beside those of other targets (``measures``)."""
+    """One figure of one cell that can be compared between targets (``measures``)."""
 
     source: PairId
     target: PairId
     source_label: str
     target_label: str
     is_diagonal: bool
-    fve_nrm: float | None
-    fve_meannorm: float | None
-    centred_cosine: float | None
-    centred_low: float | None
-    centred_high: float | None
-    centred_chance: float | None
-    identified_of_2: float | None
-    of_2_low: float | None
-    of_2_high: float | None
-    identified_of_10: float | None
-    """None where no item has nine golds of other documents beside its own."""
-    of_10_low: float | None
-    of_10_high: float | None
-    identified_of_all: float | None
-    of_all_low: float | None
-    of_all_high: float | None
-    ceiling_fraction: float | None
-    """None on the diagonal, and where it is not above 0."""
-    ceiling_low: float | None
-    ceiling_high: float | None
+    measure: str
+    """Of `rows.measures.MEASURES`."""
+    value: float
+    ci_low: float | None
+    ci_high: float | None
+    chance: float | None
+    n_scored: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredCell:
+    """One cell with its figures by measure; a measure it lacks is not among them."""
+
+    source_label: str
+    target_label: str
+    is_diagonal: bool
+    figures: dict[str, MeasureRow]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +121,18 @@ class Measures:
     outliers: Answer[OutlierItem]
 
     @property
-    def of_cell(self) -> dict[tuple[PairId, PairId], MeasureRow]:
-        """The figures of a cell by its source and target."""
-        return {(row.source, row.target): row for row in self.cells.rows}
+    def of_cell(self) -> dict[tuple[PairId, PairId], MeasuredCell]:
+        """The figures of each cell by its source and target, in the order of pairs."""
+        found: dict[tuple[PairId, PairId], MeasuredCell] = {}
+        for row in self.cells.rows:
+            cell = MeasuredCell(row.source_label, row.target_label, row.is_diagonal, {})
+            found.setdefault((row.source, row.target), cell).figures[row.measure] = row
+        return found
+
+    @property
+    def declared(self) -> Sequence[MeasureDeclaration]:
+        """Every measure in the order of the table's columns."""
+        return MEASURES
 
     @property
     def chance_of(self) -> dict[str, list[float]]:
