@@ -16,6 +16,7 @@ from safetensors.numpy import load_file, save_file
 from support.scripted_runs import scripted_content, write_corpus, write_experiment
 
 from nlareport.cli import cli
+from nlareport.run.pipeline import stage_names
 from nlareport.store.migrations import SCHEMA_VERSION
 
 PUBLISHED = Path("data/published/18-cross-family.yaml").resolve()
@@ -59,9 +60,15 @@ def tiny(tmp_path: Path, tiny_pairs: dict) -> dict:
 def test_help_imports_no_torch() -> None:
     check = (
         "import sys; from nlareport.cli import cli; cli(['--help'], standalone_mode=False); "
+        "assert 'numpy' not in sys.modules; "
+        "cli(['run', '--help'], standalone_mode=False); "
         "assert 'torch' not in sys.modules"
     )
     assert subprocess.run([sys.executable, "-c", check], capture_output=True, check=False).returncode == 0
+
+
+def test_only_offers_every_stage() -> None:
+    assert f"[{'|'.join(stage_names())}]" in invoke("run", "--help").stdout
 
 
 @pytest.mark.parametrize("name", [*cli.commands, "pairs list", "pairs build", "pairs verify", "pairs train"])
