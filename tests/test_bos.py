@@ -55,7 +55,7 @@ def test_a_bos_that_is_named_and_not_added_is_refused_unless_training_had_none()
 def test_a_sidecar_and_a_tokenizer_that_disagree_about_the_bos_are_refused() -> None:
     sentence = (
         "AR: its sidecar says tokens.adds_bos false, its tokenizer adds the BOS '<bos>' (id 2). Use the tokenizer that "
-        "was released with the checkpoint, or take adds_bos out of the sidecar."
+        "was released with the checkpoint, or remove adds_bos from the sidecar."
     )
     with pytest.raises(CheckpointDrift, match=f"^{re.escape(sentence)}$"):
         refuse_other_beginning(ADDING, False, "AR")

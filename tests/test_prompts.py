@@ -192,7 +192,7 @@ def test_a_beginning_counts_twice_by_whether_the_tokenizer_adds_one(prefix: str,
 def test_two_beginnings_of_a_verbalizer_prompt_are_drift(sidecar: Sidecar) -> None:
     sentence = (
         r"^Pair tiny: the verbalizer prompt holds BOS \(id 2\) twice, and must hold it once\. "
-        r"Take one out of the chat template or the sidecar's template, as the verbalizer was trained\.$"
+        r"Remove one from the chat template or the sidecar's template, as the verbalizer was trained\.$"
     )
     with pytest.raises(CheckpointDrift, match=sentence):
         check_against_tokenizer(sidecar, TemplateTokenizer(lambda said: BOS + BOS + said, 2), "tiny")
@@ -206,7 +206,7 @@ def test_a_beginning_that_the_reconstructors_template_writes_too_is_drift(sideca
     reconstructor = replace(sidecar, role="ar", reconstructor_template=BOS + "<text>{explanation}</text>")
     sentence = (
         r"^Pair tiny: the reconstructor prompt holds BOS \(id 2\) twice: the tokenizer adds one, "
-        r"and the sidecar's template writes one\. Take it out of prompt_templates in the sidecar\.$"
+        r"and the sidecar's template writes one\. Remove it from prompt_templates in the sidecar\.$"
     )
     with pytest.raises(CheckpointDrift, match=sentence):
         check_against_tokenizer(reconstructor, TemplateTokenizer(str, 2), "tiny")

@@ -228,11 +228,13 @@ def test_pickled_weights_are_not_opened(tiny_pairs: dict[Architecture, TinyPair]
 def test_damaged_weights_are_refused(tiny_pairs: dict[Architecture, TinyPair], tmp_path: Path) -> None:
     directory = copied(tiny_pairs["llama"].reconstructor, tmp_path)
     (directory / "value_head.safetensors").write_bytes(b"not weights")
-    with pytest.raises(CheckpointDamaged, match=r"value_head.safetensors: is cut, or no safetensors file \(11 bytes\)"):
+    with pytest.raises(
+        CheckpointDamaged, match=r"value_head.safetensors: is truncated, or no safetensors file \(11 bytes\)"
+    ):
         TransformersReconstructor(directory)
     directory = copied(tiny_pairs["llama"].base, tmp_path)
     (directory / "model.safetensors").write_bytes(b"not weights")
-    with pytest.raises(CheckpointDamaged, match=r"model.safetensors: is cut, or no safetensors file"):
+    with pytest.raises(CheckpointDamaged, match=r"model.safetensors: is truncated, or no safetensors file"):
         TransformersExtractor(directory, 1)
 
 
@@ -310,7 +312,7 @@ def test_a_block_the_model_does_not_have_is_drift(tiny_pairs: dict[Architecture,
 
 
 def test_what_is_neither_directory_nor_hub_id_never_asks_the_network(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointMissing, match="is no directory and no hub id"):
+    with pytest.raises(CheckpointMissing, match="is neither a directory nor a hub id"):
         checkpoint_directory(tmp_path / "nowhere")
 
 

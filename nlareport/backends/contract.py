@@ -76,7 +76,7 @@ def open_verbalizer_contract(
     contract = _open_contract(directory, "av", name)
     _refuse_no_place(contract)
     if not contract.tokenizer.chat_template:
-        raise CheckpointMissing(f"{directory}: has no chat template, and a verbalizer is asked through one.")
+        raise CheckpointMissing(f"{directory}: has no chat template, and a verbalizer is prompted through one.")
     try:
         with quiet(), standing_clock(moment or datetime.now(UTC)) as dates:
             prompt = check_against_tokenizer(contract.sidecar, contract.tokenizer, name)
@@ -124,7 +124,7 @@ def _open_contract(directory: Path, role: Role, name: str) -> Contract:
     if sidecar.role != role:
         raise CheckpointDrift(
             f"Pair {name}: {directory} calls itself an {sidecar.role.upper()}, it is used as the {role.upper()}. "
-            "Exchange the two in the experiment file."
+            "Swap the two in the experiment file."
         )
     config = load_text_config(directory)
     tokenizer = load_tokenizer(directory, config.vocab_size)

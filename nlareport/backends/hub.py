@@ -31,13 +31,13 @@ def checkpoint_directory(checkpoint: str | Path, *, with_weights: bool = True) -
     What an interrupted download has already brought is kept, and the next one continues from there.
 
     Raises:
-        CheckpointMissing: it is neither, or the hub does not hand it over.
+        CheckpointMissing: it is neither, or the hub does not provide it.
     """
     directory = Path(checkpoint)
     if directory.is_dir():
         return directory
     if not _HUB_ID.fullmatch(str(checkpoint)):
-        raise CheckpointMissing(f"{shown(str(checkpoint))}: is no directory and no hub id. Give one of them.")
+        raise CheckpointMissing(f"{shown(str(checkpoint))}: is neither a directory nor a hub id. Give one of them.")
     patterns = [*_TOKENIZER_FILES, "*.safetensors"] if with_weights else _TOKENIZER_FILES
     try:
         _refuse_silence()
@@ -49,7 +49,7 @@ def checkpoint_directory(checkpoint: str | Path, *, with_weights: bool = True) -
         if is_an_end(error):
             raise
         raise CheckpointMissing(
-            f"{checkpoint}: is no directory here, and the hub does not hand it over: {_reason(error)}"
+            f"{checkpoint}: is no directory here, and the hub does not provide it: {_reason(error)}"
         ) from error
 
 

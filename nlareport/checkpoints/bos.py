@@ -70,7 +70,7 @@ def refuse_other_beginning(tokenizer: Encoder, said: bool | None, what: str) -> 
         does = f"adds {_named(tokenizer)}" if adds_bos(tokenizer) else "adds none"
         raise CheckpointDrift(
             f"{what}: its sidecar says tokens.adds_bos {str(said).lower()}, its tokenizer {does}. "
-            f"{_RELEASED}, or take adds_bos out of the sidecar."
+            f"{_RELEASED}, or remove adds_bos from the sidecar."
         )
 
 
@@ -89,7 +89,7 @@ def refuse_prompt_without_bos(ids: Sequence[int], tokenizer: Encoder, said: bool
     if said is False and begins and adds_bos(tokenizer):
         raise CheckpointDrift(
             f"{what}: its sidecar says tokens.adds_bos false, and the verbalizer prompt begins with "
-            f"{_named(tokenizer)}. Take adds_bos out of the sidecar, or use the chat template that was released."
+            f"{_named(tokenizer)}. Remove adds_bos from the sidecar, or use the chat template that was released."
         )
 
 

@@ -112,7 +112,7 @@ def verbalizer_prompt_ids(tokenizer: ChatTokenizer, sidecar: PromptContract) -> 
     if bos_twice(ids, tokenizer):
         raise CheckpointDrift(
             f"the verbalizer prompt holds BOS (id {bos_id(tokenizer)}) twice, and must hold it once. "
-            "Take one out of the chat template or the sidecar's template, as the verbalizer was trained."
+            "Remove one from the chat template or the sidecar's template, as the verbalizer was trained."
         )
     return ids, marker_index(ids, sidecar)
 
@@ -189,7 +189,7 @@ def check_against_tokenizer(
     if bos_twice(tokenizer.encode(reconstructor_prompt(sidecar, _PROBES[0]), add_special_tokens=True), tokenizer):
         raise CheckpointDrift(
             f"Pair {name}: the reconstructor prompt holds BOS (id {bos_id(tokenizer)}) twice: the tokenizer adds one, "
-            "and the sidecar's template writes one. Take it out of prompt_templates in the sidecar."
+            "and the sidecar's template writes one. Remove it from prompt_templates in the sidecar."
         )
     if sidecar.reconstructor_suffix_ids is not None:
         _check_suffix(sidecar, tokenizer, sidecar.reconstructor_suffix_ids, name)

@@ -130,7 +130,7 @@ def refuse_cut(path: Path) -> dict[str, Any]:
             n_bytes = os.fstat(file.fileno()).st_size
             n_header = int.from_bytes(file.read(8), "little")
             if n_bytes < 8 or n_header > min(n_bytes - 8, _MOST_HEADER_BYTES):
-                raise CheckpointDamaged(f"{path}: is cut, or no safetensors file ({n_bytes:,} bytes). {again}")
+                raise CheckpointDamaged(f"{path}: is truncated, or no safetensors file ({n_bytes:,} bytes). {again}")
             header = json.loads(file.read(n_header))
         tensors = {name: entry for name, entry in header.items() if name != "__metadata__"}
         ends = [entry["data_offsets"][1] for entry in tensors.values()]

@@ -76,7 +76,7 @@ def placement(device: str) -> str:
     if device == "auto":
         return "cpu" if n_gpus == 0 else "cuda" if n_gpus == 1 else "auto"
     if device.startswith("cuda") and n_gpus == 0:
-        raise DeviceMissing(f"There is no {device!r} device here. Say --device cpu, or auto.")
+        raise DeviceMissing(f"There is no {device!r} device here. Choose --device cpu or auto.")
     return device
 
 

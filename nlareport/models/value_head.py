@@ -53,8 +53,8 @@ def load_value_head(directory: Path, d_model: int) -> ValueHead:
     among = {name: tensor for file in files if file != path for name, tensor in _head_among(file).items()}
     if apart and among and not _are_same(_by_part(apart), _by_part(among)):
         raise CheckpointDrift(
-            f"{path}: is another head than the {shown(sorted(among))} among the model's weights. "
-            "Take away the one that was not released with the checkpoint."
+            f"{path}: is a different head from the {shown(sorted(among))} among the model's weights. "
+            "Remove the one that was not released with the checkpoint."
         )
     parts = _by_part(apart or among)
     if "weight" not in parts:
@@ -133,7 +133,7 @@ def _refuse_torn(path: Path, weight: torch.Tensor) -> None:
     sizes = torch.maximum(weight.amax(dim=1), -weight.amin(dim=1))
     places = sizes.nonzero().flatten()
     if len(places) == 0:
-        raise CheckpointDamaged(f"{path}: the head's weight is nothing but zeros. Fetch it again.")
+        raise CheckpointDamaged(f"{path}: the head's weight is all zeros. Fetch it again.")
     largest, smallest = places[sizes[places].argmax()], places[sizes[places].argmin()]
     if sizes[largest].double() > MOST_RATIO * sizes[smallest].double():
         raise CheckpointDamaged(
