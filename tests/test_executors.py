@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,8 @@ def held_by(value: Any, seen: set[int] | None = None) -> Iterator[Any]:
     yield value
     for cell in getattr(value, "__closure__", None) or ():
         yield from held_by(cell.cell_contents, seen)
+    for argument in value.args if isinstance(value, partial) else ():
+        yield from held_by(argument, seen)
     for name in getattr(value, "__dataclass_fields__", {}):
         yield from held_by(getattr(value, name), seen)
 

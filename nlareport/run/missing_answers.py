@@ -5,8 +5,9 @@ the model, has an executor map it over the batches, tests it on the first one, a
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic
 
 from nlareport.checks import Finding
@@ -68,7 +69,7 @@ def count_missing(work: Work, questions_of: QuestionsOf) -> int:
 def _answer_batches(work: Work, pair_id: PairId, spec: PairSpec, asked: Questions[Any, Any, Any]) -> None:
     batches = asked.begin()
     tests = FirstBatchTests(work, pair_id, asked.role)
-    opener = _Opener(work.engines, asked.role, spec)
+    opener = partial(_open_model, work.engines, asked.role, spec)
     asking = _Asking(asked.answer, asked.examine if tests.are_due else None)
     confirmed: list[Making] | None = None
     with closing(work.executor.map(opener, asking, batches)) as answers:
@@ -93,22 +94,12 @@ class _Open:
     is_tested: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Opener:
-    """Opens a pair's model; called where the executor wants it open."""
-
-    engines: Engines
-    role: CheckpointRole
-    spec: PairSpec
-
-    def __call__(self) -> AbstractContextManager[_Open]:
-        return self._open()
-
-    @contextmanager
-    def _open(self) -> Iterator[_Open]:
-        with self.engines.open(self.role, self.spec) as model:
-            # After it was loaded: one exchanged in between is noticed before its first answer is stored.
-            yield _Open(model, making_of(self.engines, self.spec, self.role))
+@contextmanager
+def _open_model(engines: Engines, role: CheckpointRole, spec: PairSpec) -> Iterator[_Open]:
+    """A pair's model of a role; called where the executor wants it open."""
+    with engines.open(role, spec) as model:
+        # After it was loaded: one exchanged in between is noticed before its first answer is stored.
+        yield _Open(model, making_of(engines, spec, role))
 
 
 @dataclass(frozen=True, slots=True)
