@@ -4,6 +4,7 @@ import gc
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -11,6 +12,12 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser
     from support.tiny_checkpoints import Architecture, TinyPair
+
+
+# A busy machine is no fault of a test. Profiles chosen on the command line or by a plugin stay.
+if settings.get_current_profile_name() == "default":
+    settings.register_profile("tests", deadline=None)
+    settings.load_profile("tests")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -25,7 +32,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path.name != "test_pairs.py")
 
 
-def _uses(item: pytest.Item, fixtures: set[str] = frozenset(), modules: set[str] = frozenset()) -> bool:
+def _uses(item: pytest.Item, fixtures: set[str], modules: set[str]) -> bool:
     """Does the test take one of these fixtures, or its module import one of these modules or anything from it?"""
     found = set(item.fixturenames) & fixtures
     for value in vars(item.module).values():
@@ -35,7 +42,7 @@ def _uses(item: pytest.Item, fixtures: set[str] = frozenset(), modules: set[str]
 
 NEEDS: dict[str, Callable[[pytest.Item], bool]] = {
     "models": lambda item: _uses(item, {"tiny_pairs"}, {"torch"}),
-    "browser": lambda item: _uses(item, {"browser"}),
+    "browser": lambda item: _uses(item, {"browser"}, set()),
     "trials": lambda item: _uses(item, set(), {"support.trials"}),
     "runs": lambda item: (
         _uses(

@@ -42,6 +42,7 @@ def faults_of(folder: Path) -> list[str]:
     return [line.replace(f"{folder}/", "").replace(f"{folder}", "bundle") for line in str(refusal.value).splitlines()]
 
 
+@pytest.mark.runs
 @pytest.mark.parametrize("bundle_format", FORMATS)
 @settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(rows=any_runs())

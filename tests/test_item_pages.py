@@ -11,7 +11,7 @@ from support.reports import write_report
 from nlareport.figure_text import signed
 from nlareport.render.pages import item_pages
 from nlareport.render.pages.item_pages import ItemDetail, ItemPages
-from nlareport.render.pages.sample_browser import scaled
+from nlareport.render.pages.sample_browser import browser_score
 from nlareport.store.published.published_run import import_published
 from nlareport.store.reader import DuckDBReader
 from nlareport.store.run_file import create_run_file
@@ -186,7 +186,7 @@ def test_a_list_shows_whole_words_of_the_context_before_the_token(details: list[
 
 @given(st.floats(-50, 1))
 def test_the_browser_writes_the_same_two_decimals_as_a_page(fve_nrm: float) -> None:
-    value = scaled(fve_nrm)
+    value = browser_score(fve_nrm)
     assert value is not None
     assert signed((value + 50) // 100 / 100, 2) == signed(fve_nrm, 2)
     assert abs(value / 10_000 - fve_nrm) < 0.00011

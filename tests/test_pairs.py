@@ -34,7 +34,7 @@ from nlareport.pairs.catalog import (
     Lesson,
     Practice,
     Recipe,
-    Sampling,
+    TextSampling,
 )
 from nlareport.pairs.locating import adapters_folder
 from nlareport.pairs.practice import Attempt, all_written, english_words, favourites, is_readable, practise, repetitive
@@ -186,7 +186,7 @@ SHORT = Recipe(
     practice=Practice(
         articles=3,
         contexts=6,
-        sampling=Sampling(samples=2, temperature=1.0),
+        sampling=TextSampling(samples=2, temperature=1.0),
         writing=Lesson(3, 8, 1e-3, 4),
         written=4,
         closing=Lesson(3, 8, 1e-3, 4),
@@ -247,7 +247,7 @@ def test_the_card_of_a_pair_tells_its_further_rounds() -> None:
 def test_a_published_pair_goes_on_with_a_further_round(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Enough articles to know English by, and hardly any chance in the writing: something readable is learned from.
     further = replace(
-        SHORT.practice, study=Lesson(4, 8, 1e-3, 4), sampling=Sampling(samples=2, temperature=0.3), reading=None
+        SHORT.practice, study=Lesson(4, 8, 1e-3, 4), sampling=TextSampling(samples=2, temperature=0.3), reading=None
     )
     pair = replace(PAIRS["smollm2-L10"], recipe=replace(SHORT, articles=60), further_rounds=(further,))
     with pytest.raises(CheckpointMissing, match="holds no adapters to train further; train it first"):
@@ -284,7 +284,10 @@ def test_practice_cut_off_goes_on_with_the_same_texts(
     # Batches of 4 vectors: the cut lies in the second one.
     monkeypatch.setattr(practice, "TEXTS_AT_ONCE", 8)
     vectors = np.random.default_rng(0).normal(size=(6, 576)).astype(np.float32)
-    plan, known = Sampling(samples=2, temperature=1.0), ["The old bridge over the river was swept away by the flood."]
+    plan, known = (
+        TextSampling(samples=2, temperature=1.0),
+        ["The old bridge over the river was swept away by the flood."],
+    )
     whole = practise(halves, vectors, plan, known, tmp_path / "whole.jsonl", Silence())
     lines = (tmp_path / "whole.jsonl").read_text().splitlines(keepends=True)
     (tmp_path / "cut.jsonl").write_text("".join(lines[:5]) + lines[5][:20])
@@ -313,15 +316,15 @@ def test_a_practising_verbalizer_writes_the_same_for_the_same_seed_and_greedily_
     vectors = np.random.default_rng(1).normal(size=(2, 576)).astype(np.float32)
     with quiet():
         writer = PracticeWriter(halves, ['News report about bridge, flood. Ends on "away", after: swept away'])
-    greedy = Sampling(samples=1, temperature=0.0)
+    greedy = TextSampling(samples=1, temperature=0.0)
     answers = writer.answers(vectors, greedy, seed=0)
     assert answers == writer.answers(vectors, greedy, seed=1)
     # Free to use any token, it finds others than those of the one text.
     with quiet():
         assert PracticeWriter(halves, None).answers(vectors, greedy, seed=0) != answers
-    sampled = writer.write(vectors, Sampling(samples=3, temperature=1.0), seed=0)
+    sampled = writer.write(vectors, TextSampling(samples=3, temperature=1.0), seed=0)
     assert [len(texts) for texts in sampled] == [3, 3]
-    assert sampled == writer.write(vectors, Sampling(samples=3, temperature=1.0), seed=0)
+    assert sampled == writer.write(vectors, TextSampling(samples=3, temperature=1.0), seed=0)
 
 
 @pytest.mark.soak
