@@ -120,7 +120,7 @@ class AblationCell:
 @table(key=("source", "target", "measure"), bundle="measures")
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """One figure of a cell that can be held beside the same figure of another target."""
+    """One figure of a cell that can be compared with the same figure of another target."""
 
     source: PairId
     target: PairId

@@ -49,7 +49,7 @@ class Alignment:
 @table(key=("pair_id", "item_id"), bundle="activations")
 @dataclass(frozen=True, slots=True)
 class Activation:
-    """What is told of one pair's activation at an item beside its norm; the vectors themselves are not in the file."""
+    """What is known of one pair's activation at an item besides its norm; the vectors themselves are not stored."""
 
     item_id: int
     pair_id: PairId
@@ -106,7 +106,7 @@ class Score:
     source: PairId
     target: PairId
     mse_nrm: float | None
-    """0 to 4. None when unscored, with the reason beside it, or when only `fve_nrm` was published."""
+    """0 to 4. None when unscored, with the reason next to it, or when only `fve_nrm` was published."""
     fve_nrm: float | None
     """1 - mse_nrm / V of the target. None when unscored, or when V is not known."""
     unscored_reason: str | None = None

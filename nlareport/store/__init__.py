@@ -1,1 +1,1 @@
-"""The cellar: alone knows DuckDB and how runs lie on disk."""
+"""Stores runs: the only room that knows DuckDB and how runs are kept on disk."""

@@ -1,4 +1,4 @@
-"""Opens run files, and nothing but run files: whatever else stands at a path is refused before DuckDB runs any of it.
+"""Opens run files, and nothing but run files: anything else at a path is refused before DuckDB runs any of it.
 
 Returns a connection to a file that is known to hold only what is nlareport's own, with every table of this schema
 version, and that reaches no other file and no network.
@@ -38,7 +38,7 @@ SETTINGS = {
 
 READER_SETTINGS = {
     **SETTINGS,
-    # Reading leaves no file anywhere: what does not fit into memory is refused and not laid beside the run file.
+    # Reading leaves no file anywhere: what does not fit into memory is refused and not written next to the run file.
     "temp_directory": "",
     # Unset, they are taken from environment variables, and any SELECT could read those here.
     "http_proxy": "none",
@@ -149,7 +149,7 @@ def refuse_unusable_name(path: Path) -> None:
 
 
 def logs_of(path: Path) -> list[Path]:
-    """What DuckDB left beside a file that a killed process had not settled, and plays when it opens the file."""
+    """What DuckDB left next to a file that a killed process had not settled, and plays when it opens the file."""
     file = os.path.realpath(path)
     return [log for ending in LOG_ENDINGS if os.path.lexists(log := Path(f"{file}{ending}"))]
 
@@ -157,7 +157,7 @@ def logs_of(path: Path) -> list[Path]:
 def _open(path: Path, settings: dict[str, str], *, read_only: bool) -> duckdb.DuckDBPyConnection:
     with refusals.reading(path):
         # The whole path: DuckDB takes beginnings such as md: and ~ for more than names. And where a link leads, or its
-        # log would lie beside the link.
+        # log would lie next to the link.
         return duckdb.connect(os.path.realpath(path), read_only=read_only, config=dict(settings))
 
 

@@ -1,4 +1,4 @@
-"""The schema of a run file as numbered migrations: what each version is, what an older file lacks, and how it gets it.
+"""The schema of a run file, as numbered migrations, and how an older file is brought to this version or read as it is.
 
 A version is one file, ``sql/schema/N.sql``: the statements that turn version N - 1 into N, whether they add a table or
 a column or build a table again under another key. A new file is made by all of them.
@@ -19,6 +19,9 @@ SCHEMA_VERSION = sum(entry.name.endswith(".sql") for entry in FOLDER.iterdir())
 
 OLDEST_SCHEMA_VERSION = 1
 
+MADE_OTHERWISE = (6,)
+"""Versions whose first files were made by other statements, those of ``sql/schema/first``; later ones mend them."""
+
 OLDER = "older"
 """What the database of an older file is called next to the one that stands in for it."""
 
@@ -31,10 +34,15 @@ def migrations(*, after: int = 0, until: int = SCHEMA_VERSION) -> Iterator[str]:
         yield (FOLDER / f"{version}.sql").read_text(encoding="utf-8")
 
 
-def create_tables(connection: duckdb.DuckDBPyConnection, version: int = SCHEMA_VERSION) -> None:
+def create_tables(
+    connection: duckdb.DuckDBPyConnection, version: int = SCHEMA_VERSION, *, as_first_made: bool = False
+) -> None:
     """Makes the tables and views of an empty run file, of this version or of an earlier one."""
-    for statements in migrations(until=version):
+    last = (FOLDER / "first" / f"{version}.sql").read_text(encoding="utf-8") if as_first_made else None
+    for statements in migrations(until=version if last is None else version - 1):
         connection.execute(statements)
+    if last is not None:
+        connection.execute(last)
 
 
 def migrate(connection: duckdb.DuckDBPyConnection, version: int) -> None:

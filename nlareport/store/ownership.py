@@ -1,11 +1,11 @@
-"""Whether everything in a database file is nlareport's own: its tables, its columns, its views as it defines them.
+"""Checks that everything in a database file is nlareport's own: its tables, its columns, its views as it defines them.
 
 A run file travels, and DuckDB runs what a file brings along: a view that reads a local file, a macro that stands in for
 `avg` or `+`, a default, a trigger. So nothing is asked of a file before its catalog is known to be ours. Takes an open
 connection; knows nothing of rows.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -15,10 +15,10 @@ import duckdb
 from nlareport.errors import RunFileForeign, RunFileUnreadable
 from nlareport.shown import shown
 from nlareport.store import refusals, sql_files
-from nlareport.store.migrations import OLDEST_SCHEMA_VERSION, SCHEMA_VERSION, create_tables
+from nlareport.store.migrations import MADE_OTHERWISE, OLDEST_SCHEMA_VERSION, SCHEMA_VERSION, create_tables
 
 SYSTEM_DATABASES = ("system", "temp")
-"""What every connection has beside the file."""
+"""What every connection has besides the file."""
 
 HARMLESS_KINDS = ("NOT NULL", "PRIMARY KEY")
 """Constraints that run nothing and that a later schema may move."""
@@ -69,8 +69,9 @@ def refuse_foreign(path: Path, found: frozenset[Entry], version: int | None = No
     Raises:
         RunFileForeign: something is not; it is named.
     """
-    foreign = sorted(_foreign(found) if version is None else found - _ours(version), key=_importance)
-    # What stands in a foreign table or view is told by its name.
+    versions = range(SCHEMA_VERSION, OLDEST_SCHEMA_VERSION - 1, -1) if version is None else [version]
+    foreign = sorted(_foreign(found, versions), key=_importance)
+    # A foreign table or view is named as a whole, without its columns.
     wholes = {entry[1:3] for entry in foreign if entry.kind in WHOLE_KINDS}
     foreign = [entry for entry in foreign if entry.kind in WHOLE_KINDS or entry[1:3] not in wholes]
     if not foreign:
@@ -91,8 +92,8 @@ def refuse_lacking(path: Path, found: Iterable[Entry], version: int) -> None:
         RunFileUnreadable: one is not.
     """
     there = {(entry.table, entry.column) for entry in found}
-    wanted = {(entry.table, entry.column) for entry in _ours(version) if entry.kind in ("view", "column")}
-    lacking = sorted(wanted - there)
+    absent = min((_columns_and_views(form) - there for form in _forms(version)), key=len)
+    lacking = sorted(absent, key=lambda place: (place[0], place[1] or ""))
     if lacking:
         names = ", ".join(table if column is None else f"{table}.{column}" for table, column in lacking[:MOST_NAMED])
         raise RunFileUnreadable(
@@ -100,26 +101,37 @@ def refuse_lacking(path: Path, found: Iterable[Entry], version: int) -> None:
         )
 
 
-def _foreign(found: frozenset[Entry]) -> frozenset[Entry]:
-    """What is foreign to the version that the file is most like; the newest of them, when it is like several."""
+def _foreign(found: frozenset[Entry], versions: Iterable[int]) -> frozenset[Entry]:
+    """What is foreign to the version that the file is most like; the first of them, when it is like several."""
     nearest = found
-    for version in range(SCHEMA_VERSION, OLDEST_SCHEMA_VERSION - 1, -1):
-        nearest = min(nearest, found - _ours(version), key=len)
+    for form in (form for version in versions for form in _forms(version)):
+        nearest = min(nearest, found - form, key=len)
         if not nearest:
             break
     return nearest
 
 
+def _forms(version: int) -> Iterator[frozenset[Entry]]:
+    """What files of a schema version hold: as its migration makes them, and as the first were made."""
+    yield _ours(version)
+    if version in MADE_OTHERWISE:
+        yield _ours(version, as_first_made=True)
+
+
 @cache
-def _ours(version: int) -> frozenset[Entry]:
+def _ours(version: int, *, as_first_made: bool = False) -> frozenset[Entry]:
     """The catalog of an empty run file of a schema version."""
     with duckdb.connect(":memory:") as connection:
         try:
-            create_tables(connection, version)
+            create_tables(connection, version, as_first_made=as_first_made)
             return catalog(connection)
         except (RuntimeError, duckdb.Error) as error:
             refusals.raise_if_stopped(error)
             raise
+
+
+def _columns_and_views(form: frozenset[Entry]) -> set[tuple[str, str | None]]:
+    return {(entry.table, entry.column) for entry in form if entry.kind in ("view", "column")}
 
 
 def _importance(entry: Entry) -> tuple[int, str, str]:

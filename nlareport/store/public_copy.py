@@ -1,6 +1,6 @@
-"""A run as others may have it: the run file itself, its bundles as archives, and what a browser's console loads.
+"""Writes the copies of a run that readers can download: the run file, its bundles as archives, a console's tables.
 
-Enters an open run file; leaves files and tables. The same run file gives the same bytes: DuckDB never writes a file
+Takes an open run file, returns files and tables. The same run file gives the same bytes: DuckDB never writes a file
 twice alike, so the run file is copied as it is, and what the console loads is CSV.
 """
 

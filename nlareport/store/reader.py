@@ -61,7 +61,7 @@ class DuckDBReader:
         return cls(connection, Path(":memory:"))
 
     def close(self) -> None:
-        """Lets go of the file; a second time does nothing."""
+        """Closes the file; a second time does nothing."""
         self._connection.close()
 
     def __enter__(self) -> "DuckDBReader":

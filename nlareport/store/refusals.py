@@ -1,4 +1,4 @@
-"""What the system and DuckDB say against a run file, as our errors, each with advice that mends that very fault.
+"""Turns what the system and DuckDB say against a run file into our errors, each with advice that mends that fault.
 
 Takes a path and a foreign error; returns ours. The only place that reads DuckDB's words.
 """

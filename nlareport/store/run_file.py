@@ -1,6 +1,6 @@
 """The one writer of a run file: makes it, appends rows to it, and says what is still missing from it.
 
-Rows enter as dataclasses and leave as dataclasses. While a `RunFile` is open no other process can open the file.
+Takes rows as dataclasses, returns rows as dataclasses. While a `RunFile` is open no other process can open the file.
 """
 
 import itertools
@@ -70,7 +70,7 @@ class RunFile:
 
     @classmethod
     def open_to_read(cls, path: Path) -> "RunFile":
-        """The same, but nothing can be written: neither what an older file lacks, nor a log that is still beside it.
+        """The same, but nothing can be written: neither what an older file lacks, nor a log that is still next to it.
 
         Raises:
             RunFileMissing: nothing stands there; and so on, as `open`.
@@ -78,7 +78,7 @@ class RunFile:
         return cls(connect(path, read_only=True), path)
 
     def close(self) -> None:
-        """Settles everything into the file and lets go of it; a second time does nothing."""
+        """Settles everything into the file and closes it; a second time does nothing."""
         self._connection.close()
 
     def __enter__(self) -> "RunFile":

@@ -1,4 +1,4 @@
-"""Where a run's files stand: the run file behind whatever link names it, and the folder of its vectors."""
+"""Says where a run's files are: the run file behind a link that names it, and the folder of its vectors."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ def run_file_path(db: Path) -> Path:
 
 
 def vectors_folder(db: Path) -> Path:
-    """The folder beside a run file: ``run.activations`` for ``run.duckdb``.
+    """The folder next to a run file: ``run.activations`` for ``run.duckdb``.
 
     A run file of another ending keeps its whole name, ``run.db.activations`` for ``run.db``, so that no two share one.
     """
@@ -26,7 +26,7 @@ def vectors_folder(db: Path) -> Path:
 
 
 def former_vectors_folder(db: Path) -> Path:
-    """Where versions before schema 5 kept the vectors of a run file, whatever its ending."""
+    """Where versions before schema 5 kept the vectors of a run file of any ending."""
     return run_file_path(db).with_suffix(VECTORS_ENDING)
 
 

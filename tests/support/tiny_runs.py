@@ -114,8 +114,11 @@ def a_small_run() -> RunRows:
     )
 
 
-def make_older(path: Path, version: int = 1) -> None:
-    """Turns a run file into one of an earlier schema version, without what came later and scored as long ago."""
+def make_older(path: Path, version: int | str = 1) -> None:
+    """Turns a run file into one of an earlier schema version, without what came later and scored as long ago.
+
+    `6_first` is version 6 as its first files were made.
+    """
     older = path.with_name(f"{path.name}.older")
     with duckdb.connect(str(older)) as connection:
         connection.execute((SCHEMAS / f"{version}.sql").read_text(encoding="utf-8"))
@@ -126,7 +129,7 @@ def make_older(path: Path, version: int = 1) -> None:
         ).fetchall()
         for table, columns in tables:
             connection.execute(f"INSERT INTO {table} ({columns}) SELECT {columns} FROM newer.{table}")
-        connection.execute(f"UPDATE run SET schema_version = {version}")
+        connection.execute("UPDATE run SET schema_version = ?", [int(str(version)[0])])
         connection.execute(
             """UPDATE run SET environment = json_merge_patch(environment, '{"scored": {"version": null}}')
             WHERE json_exists(environment, '$.scored')"""

@@ -20,7 +20,7 @@ from nlareport.store.migrations import OLDEST_SCHEMA_VERSION, SCHEMA_VERSION
 from nlareport.store.row_tables import column_types
 
 MOST_RUN_YAML_BYTES = 4 * MOST_BYTES
-"""Of a `run.yaml`, which holds the text of an experiment or of a figures file beside its own."""
+"""Of a `run.yaml`, which holds the text of an experiment or of a figures file next to its own."""
 
 
 class _Part(BaseModel):

@@ -1,6 +1,6 @@
-"""The file of published figures as it must be: one model per part, every fault reported together.
+"""Checks a file of published figures: one pydantic model per part, every fault reported together.
 
-Enters a YAML text; leaves `PublishedFigures`. What the figures become in a run file is `published.py`'s business.
+Takes a YAML text, returns `PublishedFigures`. What the figures become in a run file is `published_run.py`'s business.
 """
 
 from collections import Counter
@@ -33,7 +33,7 @@ class Part(BaseModel):
 
 
 class Notes(BaseModel):
-    """A part that may say more than is listed here; whatever it says is kept."""
+    """A part that may say more than is listed here; all of it is kept."""
 
     model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False)
 

@@ -1,1 +1,1 @@
-"""Vectors and texts beside a run file, as Parquet."""
+"""Vectors and texts next to a run file, as Parquet."""

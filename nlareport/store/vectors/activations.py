@@ -1,6 +1,6 @@
-"""Vectors and texts beside a run file, as Parquet in `<run>.activations/`, so that a stopped run can go on.
+"""Keeps vectors and texts next to a run file, as Parquet in `<run>.activations/`, so that a stopped run can go on.
 
-Activations stand in the column layout of the public stage 0, each part with its sidecar, so that either side can
+Activations have the column layout of the public stage 0, each part with its sidecar, so that either side can
 read the other's. A published run file travels without this folder.
 """
 
@@ -31,7 +31,7 @@ from nlareport.store.vectors.vector_notes import NOTHING_KNOWN, ReadDigests
 
 DOCUMENT_COLUMNS = {"doc_id": pl.String, "corpus": pl.String, "source_index": pl.Int64, "text": pl.String}
 NO_PAIRS = ("documents", "reconstructions")
-"""Folders beside those of the pairs."""
+"""Folders next to those of the pairs."""
 
 __all__ = ["ActivationOrigin", "ActivationStore"]
 

@@ -1,7 +1,7 @@
 """The public stage-0 layout: the columns and the sidecar that other NLA tools read and write activations in.
 
 Facts from kitft/natural_language_autoencoders (`nla/datagen/stage0_extract.py`, `sidecar.py`): vectors are raw, the
-sidecar stands beside each Parquet file as `<file>.nla_meta.yaml`. The column `item_id` is ours.
+sidecar is kept next to each Parquet file as `<file>.nla_meta.yaml`. The column `item_id` is ours.
 """
 
 from collections import Counter

@@ -1,6 +1,6 @@
-"""One folder of parts that holds vectors by item: an item stands in it once or not at all.
+"""Reads and writes vectors by item in one folder of Parquet parts, in which an item occurs once or not at all.
 
-Enters a frame with `item_id` and a vector column; leaves an `ActivationBatch`. Knows no run file.
+Takes a frame with `item_id` and a vector column, returns an `ActivationBatch`. Knows no run file.
 """
 
 from collections.abc import Mapping
@@ -57,7 +57,7 @@ class VectorParts:
     def read_otherwise(self, wanted: ReadDigests) -> frozenset[int]:
         """Items of every part in which a vector is of another text than the one wanted.
 
-        Of the whole part, which is written anew as a whole. An item is passed over where it is not wanted, and where
+        Of the whole part, which is written again as a whole. An item is passed over where it is not wanted, and where
         the part does not say what was read for it.
 
         Raises:
@@ -142,7 +142,7 @@ class VectorParts:
 
 
 def _refuse_repeats(ids_by_part: Mapping[Path, np.ndarray]) -> None:
-    """Pass when no item stands twice; the part that repeats one is named, so that the other stays."""
+    """Pass when no item occurs twice; the part that repeats one is named, so that the other stays."""
     seen: set[int] = set()
     for path, item_ids in ids_by_part.items():
         found = set(item_ids.tolist())

@@ -1,7 +1,7 @@
 """What a part of vectors says of its own origin: what made them, and of which text each of them is.
 
 A part carries both as notes: `making` names everything its vectors rest on, `read` has for each item a digest of what
-was read. So vectors that come from elsewhere are told, whatever folder they stand in.
+was read. So vectors that come from elsewhere are recognized in any folder.
 """
 
 import json
