@@ -122,10 +122,7 @@ def read_report(reader: RunReader) -> ReportContext:
         unclean_choice=unclean_choice(head.only),
         pairs=pairs,
         heat=heat,
-        charts={
-            "wide": interval_chart(heat.all_items.rows, 620, "chart-wide"),
-            "narrow": interval_chart(heat.all_items.rows, 210, "chart-narrow"),
-        },
+        charts=_interval_charts(heat),
         variances=read_variances(reader, head.only, pairs.rows),
         ceilings=ask(reader, query_rows.TargetCeiling, "target_ceilings"),
         effects=ask(reader, query_rows.SourceEffect, "source_effects"),
@@ -148,6 +145,12 @@ def read_report(reader: RunReader) -> ReportContext:
         self_tests=ask(reader, SelfTestRow, "self_tests"),
         facts=ask(reader, EnvironmentFact, "environment_facts"),
     )
+
+
+def _interval_charts(heat: Heat) -> dict[str, Markup | None]:
+    """The same drawing for wide and for narrow windows."""
+    widths = {"wide": 620, "narrow": 210}
+    return {name: interval_chart(heat.all_items.rows, width, f"chart-{name}") for name, width in widths.items()}
 
 
 def _claims_that_hold(reader: RunReader) -> tuple[list[tuple[Claim, Origin]], list[tuple[Claim, Origin]]]:
