@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import tomllib
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,6 +47,12 @@ def test_no_module_is_longer_than_300_lines() -> None:
 
 def test_no_function_is_longer_than_45_lines() -> None:
     assert list(long_functions(MODULES)) == []
+
+
+def test_mutation_testing_names_modules_and_tests_that_exist() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["mutmut"]
+    named = settings["only_mutate"] + settings["pytest_add_cli_args_test_selection"]
+    assert [name for name in named if not (ROOT / name).is_file()] == []
 
 
 def test_what_is_too_long_or_named_twice_is_found(tmp_path: Path) -> None:
