@@ -1,5 +1,8 @@
 """Run files of every earlier schema version: read as they are, and brought to this version when they are written to."""
 
+import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -101,6 +104,7 @@ RunFile.open(Path(sys.argv[1]))
 """
 
 
+@pytest.mark.parametrize("older", [1, EARLIER[-1]], indirect=True)
 @pytest.mark.parametrize("moment", ["on the way", "just after"])
 def test_a_process_killed_while_it_brings_a_file_to_this_version_loses_nothing(older: Path, moment: str) -> None:
     before = read_run(older)
@@ -129,3 +133,44 @@ def test_the_report_of_an_older_file_is_written(tmp_path: Path) -> None:
     before = path.read_bytes()
     assert "smollm2-L20" in publish_run(path, tmp_path / "report").read_text(encoding="utf-8")
     assert path.read_bytes() == before
+
+
+ROOT = Path(__file__).parents[1]
+USING_THE_COLUMN = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+from nlareport.rows.cell_rows import Cell
+from nlareport.store.bundle.bundle import export_bundle, import_bundle
+from nlareport.store.run_file import RunFile
+from nlareport.store.whole_run import read_run
+
+db, folder = Path(sys.argv[1]), Path(sys.argv[2])
+before = db.read_bytes()
+print([cell.spread for cell in read_run(db).of(Cell)], db.read_bytes() == before)
+with RunFile.open(db) as run_file:
+    run_file.put([replace(cell, spread=0.25) for cell in run_file.rows(Cell)])
+export_bundle(db, folder / "bundle", "csv")
+import_bundle(folder / "bundle", folder / "again.duckdb")
+print([cell.spread for cell in read_run(folder / "again.duckdb").of(Cell)])
+"""
+
+
+def test_a_column_is_added_by_a_field_and_a_migration_as_the_page_for_contributors_says(tmp_path: Path) -> None:
+    store_run(tmp_path / "run.duckdb", a_small_run())
+    page = (ROOT / "site/pages/extending.md").read_text(encoding="utf-8")
+    field, migration = (
+        re.findall(rf"^```{language}\n(.*?)^```", page.partition("## A column")[2], re.MULTILINE | re.DOTALL)[0]
+        for language in ("python", "sql")
+    )
+    copy = tmp_path / "copy" / "nlareport"
+    shutil.copytree(ROOT / "nlareport", copy, ignore=shutil.ignore_patterns("__pycache__"))
+    (copy / "store/sql/schema" / f"{SCHEMA_VERSION + 1}.sql").write_text(migration, encoding="utf-8")
+    rows = copy / "rows/cell_rows.py"
+    before, start, after = rows.read_text(encoding="utf-8").partition("class Cell:\n")
+    fields, end, rest = after.partition("\n\n\n")
+    rows.write_text(f"{before}{start}{fields}\n{field}{end}{rest}", encoding="utf-8")
+    command = [sys.executable, "-c", USING_THE_COLUMN, str(tmp_path / "run.duckdb"), str(tmp_path)]
+    environment = {**os.environ, "PYTHONPATH": str(copy.parent)}
+    found = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path, check=True)
+    assert found.stdout.splitlines() == ["[None] True", "[0.25]"]
