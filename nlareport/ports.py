@@ -155,6 +155,10 @@ class PublicCopy:
     """Files too large to publish, with their bytes."""
     schema: str
     """Statements that make the empty tables of a browser's database, none of which needs an extension."""
+    views_of_run: str
+    """Statements that put views of the run file, attached as `run`, in the place of empty tables."""
+    completed: list[str]
+    """Tables of which those statements make no view: rows of an older run file may have been added to."""
     without_texts: str
     """Statements that then take the columns out of them which `tables` lacks."""
     tables: dict[str, bytes]

@@ -157,3 +157,23 @@ def test_an_older_run_file_is_copied_too(run_file: Path, tmp_path: Path) -> None
     copy = copied(older, tmp_path / "out")
     assert "score" in copy.tables
     assert "ablation" not in copy.tables
+
+
+@pytest.mark.parametrize("version", [1, 4, None])
+def test_a_run_file_of_any_version_is_shown_by_views(version: int | None, run_file: Path, tmp_path: Path) -> None:
+    path = tmp_path / "run.duckdb"
+    path.write_bytes(run_file.read_bytes())
+    if version is not None:
+        make_older(path, version)
+    copy = copied(path, tmp_path / "out")
+    assert copy.run_file is not None
+    with duckdb.connect() as connection:
+        connection.execute(copy.schema)
+        connection.execute(f"ATTACH '{copy.run_file}' AS run (READ_ONLY)")
+        connection.execute(copy.views_of_run)
+        assert connection.sql("SELECT item_id, text, draw FROM explanation ORDER BY item_id").fetchall() == [
+            (0, "", 0), (1, None, 0), (2, '"a",\nb', 0),
+        ]  # fmt: skip
+        assert connection.sql("SELECT count(*) FROM judged_answer").fetchall() == [(3,)]
+        assert connection.sql("SELECT count(*) FROM cell").fetchall() == [(0,)]
+    assert copy.completed == ["cell", "effect"]

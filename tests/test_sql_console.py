@@ -219,7 +219,7 @@ def test_the_whole_run_brings_the_texts(loaded: Served, computed_run: Path) -> N
     assert loaded.rows() == [["1"]]
     loaded.ask("SELECT count(mean_as_source) FROM additive_fit")
     assert loaded.rows() == [["2"]]
-    loaded.ask("DELETE FROM score")
+    loaded.ask("DELETE FROM run.main.score")
     expect(loaded.page.locator("#refusal")).to_contain_text("read-only")
 
 

@@ -4,7 +4,7 @@ A version is one file, ``sql/schema/N.sql``: the statements that turn version N 
 a column or build a table again under another key. A new file is made by all of them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.resources import files
 
 import duckdb
@@ -63,6 +63,15 @@ def stand_in(connection: duckdb.DuckDBPyConnection) -> None:
     """
     create_tables(connection)
     copied = [TABLES[row_type].name for row_type in DERIVED]
-    for (statement,) in connection.execute(_VIEWS_OF_OLDER, {"older": OLDER, "copied": copied}).fetchall():
+    for statement in views_of_older(connection, OLDER, copied):
         connection.execute(statement)
     store_derived_rows(connection)
+
+
+def views_of_older(connection: duckdb.DuckDBPyConnection, database: str, copied: Sequence[str] = ()) -> list[str]:
+    """The statements that show the rows of another attached database in the tables of this version.
+
+    Those named by `copied` are filled with its rows; the others are replaced by views of it.
+    """
+    given = {"older": database, "copied": list(copied)}
+    return [statement for (statement,) in connection.execute(_VIEWS_OF_OLDER, given).fetchall()]

@@ -25,7 +25,8 @@ from nlareport.store import sql_files
 from nlareport.store.bundle.bundle import bundle_description
 from nlareport.store.bundle.bundle_formats import BundleFormat, table_bytes
 from nlareport.store.connections import connect, in_memory, logs_of
-from nlareport.store.migrations import create_tables
+from nlareport.store.derived_rows import DERIVED
+from nlareport.store.migrations import OLDER, create_tables, views_of_older
 from nlareport.store.reader import DuckDBReader
 from nlareport.store.refusals import writing
 
@@ -34,6 +35,8 @@ LARGEST_FILE = 95_000_000
 
 TEXTS: dict[type, list[str]] = {Item: ["context"], Explanation: ["text", "completion"]}
 """The columns a console does without at first: nearly all of a run file's bytes."""
+
+COMPLETED = [TABLES[row_type].name for row_type in DERIVED]
 
 PACKING: dict[BundleFormat, int] = {"parquet": zipfile.ZIP_STORED, "csv": zipfile.ZIP_DEFLATED}
 """Formats that are handed out, with how an archive packs them; Parquet is packed already."""
@@ -54,6 +57,8 @@ def write_public_copy(reader: DuckDBReader, folder: Path) -> PublicCopy:
         left_out=left_out,
         # With stand-ins for what queries need of JSON.
         schema=f"{_plain_schema()}\n{sql_files.console_text('stand_ins')}",
+        views_of_run=_views_of_run(reader),
+        completed=COMPLETED,
         without_texts=sql_files.console_text("without_texts"),
         tables=tables,
         environment_facts=_packed(reader.frame("environment_facts")),
@@ -124,6 +129,17 @@ def _plain_schema() -> str:
         create_tables(connection)
         statements = connection.execute(sql_files.console_text("plain_schema")).fetchall()
     return "\n".join(statement for (statement,) in statements)
+
+
+def _views_of_run(reader: DuckDBReader) -> str:
+    """What shows the rows of the reader's file in the tables of this version, once it is attached as `run`."""
+    stored = reader.frame(sql_files.console_text("stored_columns"), older=OLDER, completed=COMPLETED).rows()
+    with closing(in_memory()) as connection:
+        create_tables(connection)
+        connection.execute("ATTACH ':memory:' AS run")
+        for table, columns in stored:
+            connection.execute(f"CREATE TABLE run.main.{table} ({columns})")
+        return ";\n".join(views_of_older(connection, "run"))
 
 
 def _named_queries() -> list[NamedQuery]:

@@ -75,10 +75,8 @@
   async function attachRun({ database, connection }, blob) {
     await database.registerFileBuffer("run.duckdb", new Uint8Array(await blob.arrayBuffer()));
     await connection.query("ATTACH 'run.duckdb' AS run (READ_ONLY)");
-    // Tables that an older run file lacks stay, empty, as they were just made; the others are the run file's.
-    const held = await connection.query("SELECT table_name FROM duckdb_tables() WHERE database_name = 'run'");
-    await connection.query(held.toArray().map(({ table_name: name }) => `DROP TABLE memory.main.${name};`).join(""));
-    await connection.query("SET search_path = 'run.main,memory.main'");
+    // Tables that an older run file lacks stay, empty, as they were just made; the others become views of the run file.
+    await connection.query(data.viewsOfRun);
   }
 
   // What a choice of tables loads: files by the table they fill, the run file under "run".

@@ -51,13 +51,15 @@ def add_console(folder: ReportFolder, reader: RunReader, copy: PublicCopy, origi
     tables = {name: _table_file(folder, name, packed) for name, packed in copy.tables.items()}
     facts = _table_file(folder, "environment_fact", copy.environment_facts)
     whole = _whole_run(folder, copy)
+    completed = {name: tables[name] for name in copy.completed if name in tables}
     groups = _groups(copy.queries, {origin.query for origin in origins})
     settings = {
         "engine": _described(engine),
         "tables": _described(tables),
         "facts": _described({"environment_fact": facts}),
-        "whole": _described({"run": whole}) if whole else None,
+        "whole": _described({"run": whole, **completed}) if whole else None,
         "schema": copy.schema,
+        "viewsOfRun": copy.views_of_run,
         "withoutTexts": copy.without_texts,
         "queries": _starting_points(copy.queries, origins, reader),
     }
@@ -74,7 +76,7 @@ def add_console(folder: ReportFolder, reader: RunReader, copy: PublicCopy, origi
         policy=CONSOLE_POLICY,
         engine_bytes=sum(file.n_bytes for file in engine.values()),
         figures_bytes=sum(file.n_bytes for file in [*tables.values(), facts]),
-        whole_bytes=whole.n_bytes + facts.n_bytes if whole else None,
+        whole_bytes=sum(file.n_bytes for file in [whole, facts, *completed.values()]) if whole else None,
         whole_first=whole is not None and whole.n_bytes <= AT_ONCE,
         groups=groups,
         tables=[rows for _, rows in by_table(columns.rows)],
