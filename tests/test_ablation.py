@@ -106,7 +106,7 @@ def test_nothing_is_ablated_unless_asked_for(corpus: Path, reads: Reads) -> None
     assert "ablations" not in rows.run.environment["scored"]
     assert reads.n_opened == 2
     page = publish_run(corpus / "run.duckdb", corpus / "page").read_text(encoding="utf-8")
-    assert "What in the text carries it" not in page
+    assert "Which part of the text carries the score" not in page
 
 
 def test_every_explanation_of_every_cell_is_changed_in_every_way(corpus: Path) -> None:

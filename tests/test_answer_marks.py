@@ -59,14 +59,14 @@ def test_the_report_counts_answers_by_what_is_odd_about_them(report: Path) -> No
     assert hero.startswith(
         "Clean decodes 18 of 24; not clean: 1 cut by the token budget, 1 with nothing between the tags, "
     )
-    assert hero.endswith("; of the clean 1 cut behind the closing tag")
+    assert hero.endswith("; of the clean 1 cut after the closing tag")
     for mark in UNCLEAN:
         assert f"1 {PHRASES[mark]}" in hero
     cells = re.findall(r"<td[^>]*>([^<]*)</td>", text_and_tags(page, "table-decodes"))
     assert [cells[:9], cells[11:20]] == [["12", "6", *["1"] * 7], ["12", "12", *["0"] * 7]]
     rule = text_of(page, r'id="unclean".*?</p>')
     assert (
-        "is clean when its first opening tag and the closing tag behind it were found within the token budget, with"
+        "is clean when its first opening tag and the closing tag after it were found within the token budget, with"
         in rule
     )
     assert "Clean: 18 of 24." in rule
@@ -134,7 +134,7 @@ def test_a_run_without_marks_is_counted_by_how_its_answers_ended(older: Path) ->
         ("computed", {"answer_rule": "of a later version"}, "This run was judged by an earlier rule: it calls"),
         ("computed", {}, "This run was judged by an earlier rule: it calls an answer clean when the closing tag"),
         ("imported", {}, "Which answers are clean is what the imported bundle says."),
-        ("published", {}, "Which answers are clean is what the published figures say; by which rule is not known."),
+        ("published", {}, "Which answers are clean is what the published figures say; their rule is not known."),
     ],
 )
 def test_a_run_says_by_which_rule_its_answers_were_judged(older: Path, kind, environment, rule: str) -> None:

@@ -218,6 +218,27 @@ def test_a_sentence_newer_than_the_file_is_no_fault(tmp_path: Path) -> None:
     assert "holds           best_and_worst: Of 12" in result.stdout
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "is_fault"),
+    [
+        ("scores highest", "has the highest score", False),
+        ("12 cross-model", "13 cross-model", True),
+        ("B9 lowest", "B6 lowest", True),
+    ],
+)
+def test_a_stored_sentence_may_be_worded_otherwise_and_may_not_say_other_figures(
+    old: str, new: str, is_fault: bool, tmp_path: Path
+) -> None:
+    older = tmp_path / "older.duckdb"
+    shutil.copyfile(POCKET, older)
+    with duckdb.connect(str(older)) as connection:
+        connection.execute(
+            "UPDATE claim SET text = replace(text, $old, $new) WHERE claim_id LIKE 'best_and_worst%'",
+            {"old": old, "new": new},
+        )
+    assert (check(older).exit_code != 0) == is_fault
+
+
 def difference(here: tuple[float, float, float], earlier: tuple[float, float | None, float | None]) -> CellDifference:
     return CellDifference(
         QWEN, LLAMA, "", "", *earlier, *here, None, None, here[0] - earlier[0], None, None, 0, 0, 0

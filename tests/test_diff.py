@@ -174,7 +174,7 @@ def test_the_table_says_which_means_are_over_which_items(first: Path, again: Pat
 def test_markdown_has_a_table_and_no_stray_column(folder: Path) -> None:
     a = write_computed_run(folder / "hostile.duckdb", hostile=HOSTILE)
     text = answer(a, write_again(folder / "hostile-again.duckdb", HOSTILE), "--format", "md")
-    assert "## Protocol: what the runs say differently" in text
+    assert "## Protocol: where the runs differ" in text
     tables = [block for block in text.split("\n\n") if block.startswith("|")]
     assert len(tables) >= 3
     for table in tables:
@@ -184,7 +184,7 @@ def test_markdown_has_a_table_and_no_stray_column(folder: Path) -> None:
 def test_a_run_beside_itself_has_nothing_to_tell(first: Path) -> None:
     text = answer(first, first)
     assert text.count("[0.000, 0.000]") == 4
-    assert "Both runs say the same of how they were made." in text
+    assert "Both runs say the same about how they were made." in text
     assert "Items that" not in text
 
 

@@ -183,7 +183,7 @@ def test_the_items_own_page_shows_the_same_item_and_back_returns_to_the_view(wal
     context = walk.page.locator(".chosen .context").inner_text()
     explanations = walk.page.locator(".chosen .explanation > p").all_inner_texts()
     shown = walk.page.locator(".chosen .heat button").all_inner_texts()
-    walk.page.get_by_role("link", name="Its own page").click()
+    walk.page.get_by_role("link", name="Open item page").click()
     expect(walk.page.locator("h1")).to_have_text(f"Item {item_id}")
     assert walk.page.locator(".context").inner_text() == context
     assert walk.page.locator(".explanation > p").all_inner_texts() == explanations
@@ -204,7 +204,7 @@ def test_search_finds_a_phrase_in_every_item_that_holds_it(walk: Tab, runs: tupl
 def test_a_query_in_the_console_gives_the_figure_of_the_heatmap(walk: Tab, address: str) -> None:
     walk.page.get_by_role("link", name="Report", exact=True).click()
     figure = figure_on_heatmap(walk.page)
-    walk.page.get_by_role("link", name="Ask it yourself").click()
+    walk.page.get_by_role("link", name="Query the data").click()
     walk.page.get_by_role("button", name="Load the engine").click()
     expect(walk.page.locator("#load-status")).to_contain_text("Ready", timeout=LOADING_MS)
     walk.page.get_by_label("SQL", exact=True).fill(
@@ -278,7 +278,7 @@ def test_report_browser_and_items_open_from_disk(browser: Browser, host: Path, s
     assert view.n_found == f"{N_ITEMS} items"
     tab.page.get_by_label("Search", exact=True).fill(PHRASE)
     expect(tab.page.locator(".chosen mark.hit").first).to_have_text(PHRASE)
-    tab.page.get_by_role("link", name="Its own page").click()
+    tab.page.get_by_role("link", name="Open item page").click()
     expect(tab.page.locator("h1")).to_have_text(re.compile(r"^Item \d+$"))
     tab.page.get_by_role("link", name="All items").first.click()
     assert tab.page.locator("table.list tbody tr").count() >= 100

@@ -37,7 +37,7 @@ def test_what_published_figures_do_not_hold_says_why(published_run: Path) -> Non
         "value": None,
         "ceiling": None,
         "null": "only their range is known: −0.98 to −0.66",
-        "outliers": "items were not judged",
+        "outliers": "items were not checked for outliers",
     }
     assert [view.name for view in heat.shown_views] == ["value", "ceiling"]
 
@@ -48,8 +48,8 @@ def test_a_run_that_has_only_begun_can_be_seen_one_way_and_says_why(tmp_path: Pa
     assert absences(heat) == {
         "value": None,
         "ceiling": "no diagonal is above 0",
-        "null": "the run holds none",
-        "outliers": "items were not judged",
+        "null": "the run has none",
+        "outliers": "items were not checked for outliers",
     }
 
 

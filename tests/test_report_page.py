@@ -125,7 +125,7 @@ def test_figures_without_texts_render_with_a_sentence_in_their_place(published_p
     assert published_page.count("does not hold this item&#39;s text") == 0
     assert published_page.count("does not hold this item's text") == 4
     assert "does not hold the explanations" in published_page
-    assert "can be split neither by token" in published_page
+    assert "cannot be split by token" in published_page
     assert "The run holds no baseline" in published_page
 
 
@@ -154,7 +154,7 @@ def test_language_and_geometry_stand_in_one_table_a_row_per_cell_and_a_column_pe
     rows = [" ".join(visible(row).replace("&nbsp;", " ").split()) for row in table.split("<tr")[2:]]
     assert len(rows) == 4
     assert re.search(
-        r"SmolLM2-135M 0\.\d{3} \[0\.\d{3}, 0\.\d{3}\] not asked 0\.020 \[−0\.010, 0\.050\] "
+        r"SmolLM2-135M 0\.\d{3} \[0\.\d{3}, 0\.\d{3}\] not scored 0\.020 \[−0\.010, 0\.050\] "
         r"−0\.132 \[−0\.151, −0\.118\] 0\.710 \[0\.690, 0\.730\] 0\.790 \[0\.770, 0\.810\]$",
         rows[0],
     )
@@ -171,7 +171,7 @@ def test_a_run_scored_before_there_was_a_linear_map_says_so(tmp_path: Path) -> N
         run_file.replace({Baseline: constants, LearningCurve: []})
     page = rendered(db, tmp_path / "page")
     section = page[page.index('<h3 id="baselines">') : page.index('<h3 id="ablations">')]
-    assert "holds neither a linear map nor a look-up of similar activations" in section
+    assert "has neither a linear map nor a nearest neighbour" in section
     assert "<svg" not in section
     assert "Linear map" not in section
 
@@ -236,11 +236,11 @@ def test_a_page_says_of_how_many_items_texts_were_changed(tmp_path: Path, comput
         pair_id = PAIRS[0].pair_id
         run_file.put([Ablation(n, pair_id, pair_id, "quotes_kept", mse_nrm=1.0) for n in range(30)])
     assert "The explanations of the first 30 items were changed" in rendered(db, tmp_path / "page")
-    assert "The explanations were changed and read once more" in computed_page
+    assert "The explanations were changed and read again" in computed_page
 
 
 def test_a_run_without_ablations_has_no_such_section(published_page: str) -> None:
-    assert "What in the text carries it" not in published_page
+    assert "Which part of the text carries the score" not in published_page
     assert 'id="ablations"' not in published_page
 
 
@@ -251,8 +251,8 @@ def test_a_run_without_choices_has_no_such_section_and_figures_do_not_say_whose_
     assert 'id="conditions"' in computed_page
     assert 'id="conditions"' not in published_page
     text = " ".join(visible(published_page).split())
-    assert "The published figures do not say of every pair what V is over their items" in text
-    assert "So the matrix cannot be carried from one to the other." in text
+    assert "The published figures do not state V over their items for every pair" in text
+    assert "So the matrix cannot be converted from one to the other." in text
 
 
 def test_single_pair_renders_without_a_cross_model_cell(tmp_path: Path) -> None:
@@ -287,7 +287,7 @@ def test_run_that_has_only_begun_says_what_is_missing(tmp_path: Path) -> None:
     create_run_file(tmp_path / "run.duckdb", run_row(), PAIRS)
     page = rendered(tmp_path / "run.duckdb", tmp_path / "page")
     assert "No cell has a value yet" in page
-    assert "no sentence can be checked on it" in page
+    assert "holds too little for any sentence to be checked" in page
     assert "No card “best”: no item was scored in every cell" in page
     assert "<svg" not in page
 

@@ -86,10 +86,10 @@ def test_choices_stand_under_their_pair(section: Callable[[str], str]) -> None:
 
 def test_a_report_says_in_what_batches_texts_were_written_also_when_that_changed(section: Callable[[str], str]) -> None:
     text = section("conditions")
-    assert "single texts are not those of another machine" in text
+    assert "another machine may write other texts" in text
     assert (
         "Batch size 16; later 8 Device cpu, threads 2, instructions AVX2; later cuda, gpu H100 "
-        "Numbers of the weights float32 Libraries python 3.12.3, torch 2.13.0, transformers 5.23.1, duckdb 2.0.0 "
+        "Data type of the weights float32 Libraries python 3.12.3, torch 2.13.0, transformers 5.23.1, duckdb 2.0.0 "
         "Smaller batches, where memory ran out AV of qwen05-L16: 4; AR of qwen05-L16: 2"
     ) in text
 
@@ -116,7 +116,7 @@ def test_the_matrix_stands_under_both_v_by_hand(db: Path, section: Callable[[str
     assert (crossing.ceiling_fraction, crossing.released_ceiling_fraction) == pytest.approx((0.75, 0.68 / 0.84))
     assert (crossing.released_low, crossing.released_high) == (None, None)
     text = section("whose-v")
-    assert "Every score is a fraction of V of this run's own items" in text
+    assert "Every score uses V of this run's own items" in text
     assert "Both intervals hold V fixed." in text
     assert "SmolLM2-135M 0.4000 0.5000 0.800 [0.700, 0.900] 0.840 [0.760, 0.920] ceiling ceiling" in text
     assert "Qwen2.5-0.5B → SmolLM2-135M 0.4000 0.5000 0.600 0.680 75% 81%" in text
@@ -136,9 +136,10 @@ def test_an_interval_that_does_not_hold_v_fixed_is_not_carried_to_another_v(
 
 def test_whose_v_a_matrix_is_under_is_said_as_far_as_it_is_known() -> None:
     unknown = [replace(PAIRS[0], variance_nrm=None), PAIRS[1]]
-    assert whose(head("computed", {}), unknown).startswith("Every score is a fraction of V of this run's own items")
+    assert whose(head("computed", {}), unknown).startswith("Every score uses V of this run's own items")
     assert whose(head("imported", {}), PAIRS) == (
-        "The imported scores state V of every pair, which stands in §1; whether their scores are fractions of it, they "
-        "do not say."
+        "The imported scores state V of every pair, given in §1; they do not say whether their scores use it."
     )
-    assert whose(head("imported", {}), unknown).startswith("The imported scores do not say of every pair what V is")
+    assert whose(head("imported", {}), unknown).startswith(
+        "The imported scores do not state V over their items for every pair"
+    )

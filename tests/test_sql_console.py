@@ -188,7 +188,7 @@ def test_a_query_without_end_is_stopped_and_the_next_one_runs(loaded: Served) ->
     loaded.page.fill("#sql", "SELECT sum(a.range * b.range % 7) FROM range(10000000) a, range(10000000) b")
     loaded.page.click("#run")
     loaded.page.click("#stop")
-    expect(loaded.page.locator("#run-status")).to_have_text("Stopped. The tables are loaded anew for the next query.")
+    expect(loaded.page.locator("#run-status")).to_have_text("Stopped. The tables are loaded again for the next query.")
     expect(loaded.page.locator("#load-status")).to_contain_text("Ready after", timeout=LOADING_MS)
     assert not loaded.page.locator("#stop").is_visible()
     loaded.ask("SELECT count(*) FROM score")

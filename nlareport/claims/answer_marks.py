@@ -20,7 +20,7 @@ PHRASES: dict[ShownMark, str] = {
     "budget": "cut by the token budget",
     "empty": "with nothing between the tags",
     "unknown": "for reasons that are not known",
-    "overrun": "cut behind the closing tag",
+    "overrun": "cut after the closing tag",
 }
 """Each mark as what follows a number of answers."""
 

@@ -14,7 +14,7 @@ from nlareport.render.text_tables import written
 MOST_MOVED = 10
 """Items shown each way."""
 CONTEXT_TAIL = 48
-"""Characters of context beside an item in a terminal."""
+"""Characters of context shown with an item in a terminal."""
 
 EXCLUDES_ZERO = {True: "yes", False: "no", None: UNKNOWN}
 MATCHED_BY = {
@@ -112,9 +112,9 @@ def _parts(comparison: Comparison, format_: str) -> list[str]:
     parts += [MEANS if is_paired else "", _table([_cell_line(cell, is_paired) for cell in comparison.cells], format_)]
     parts += [_scale_sentence(comparison), *only_sentences(comparison)]
     if comparison.protocol:
-        parts += [heading.format("Protocol: what the runs say differently"), _protocol_table(comparison, format_)]
+        parts += [heading.format("Protocol: where the runs differ"), _protocol_table(comparison, format_)]
     else:
-        parts.append("Both runs say the same of how they were made.")
+        parts.append("Both runs say the same about how they were made.")
     parts.append(cards_sentence(comparison))
     for title, items in (
         ("Sample cards of both", comparison.cards or []),
@@ -170,7 +170,7 @@ def tail(context: str, n_characters: int) -> str:
 
 
 def _scale_sentence(comparison: Comparison) -> str:
-    """Where one V stands in for two."""
+    """Where one V is used for both."""
     common = [
         f"{scale.label} {signed(scale.common_variance, 4)} (A {signed(scale.variance_a, 4)}, "
         f"B {signed(scale.variance_b, 4)})"
@@ -181,7 +181,7 @@ def _scale_sentence(comparison: Comparison) -> str:
         return ""
     return (
         "The activations are the same at every shared item and only V, taken over each run's own items, differs; "
-        f"so both runs' errors are held against one V: {'; '.join(common)}."
+        f"so both runs' errors are divided by one V: {'; '.join(common)}."
     )
 
 

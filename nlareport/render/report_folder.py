@@ -25,7 +25,7 @@ from nlareport.render.template_environment import template_environment
 SECTIONS = (
     ("index.html", "Report"),
     ("browse.html", "Sample browser"),
-    ("console.html", "Ask it yourself"),
+    ("console.html", "Query the data"),
     ("downloads.html", "Downloads"),
 )
 """The pages a reader can turn to from every page of a report."""

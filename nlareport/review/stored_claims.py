@@ -4,6 +4,7 @@ Takes what is stored and what the run now gives, returns faults, one sentence ea
 with one another is for the audits.
 """
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,8 @@ def claim_checks(required: Mapping[str, bool], claims: Sequence[Claim], absent: 
 def claim_faults(checks: Sequence[ClaimCheck], stored: Sequence[Claim], now: Sequence[Claim]) -> list[str]:
     """Required sentences that do not hold, and stored ones that the run does not support.
 
-    A sentence that is not stored is no fault: the file may be older than the sentence.
+    A sentence that is not stored, or is stored in other words with the same figures, is no fault: the file may be older
+    than the sentence or its wording.
     """
     faults = [
         f"claim {check.claim_id}: is required and does not hold: {check.text} Look for what broke before publishing."
@@ -51,7 +53,7 @@ def claim_faults(checks: Sequence[ClaimCheck], stored: Sequence[Claim], now: Seq
         said = asked.get(claim.claim_id)
         if said is None:
             found = "this run has no data for it"
-        elif claim.text != said.text:
+        elif _said(claim) != _said(said):
             found = f"the run now gives {said.text!r}"
         elif claim.holds != said.holds:
             found = f"it {'holds' if said.holds else 'does not hold'} on this run"
@@ -65,6 +67,12 @@ def claim_faults(checks: Sequence[ClaimCheck], stored: Sequence[Claim], now: Seq
             f'Look with "nlareport query FILE {claim.query}", then re-create the run file.'
         )
     return faults
+
+
+def _said(claim: Claim) -> list[str]:
+    """The numbers in a claim's text and the names among its figures, sorted; none of its other words."""
+    names = sorted({re.escape(value) for value in claim.figures.values() if isinstance(value, str)}, key=len)
+    return sorted(re.findall("|".join([*reversed(names), r"\d[\d\u202f.,]*\d|\d"]), claim.text))
 
 
 def pair_faults(run: Run, pairs: Sequence[Pair]) -> list[str]:

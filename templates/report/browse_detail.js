@@ -63,7 +63,7 @@
       box.append(make("p", { className: "absent" }, "It holds no explanation; the whole answer reads:"),
         make("p", {}, ...withHits(texts.answers[row], marks.in(row + 1))));
     } else if (texts) {
-      box.append(make("p", { className: "absent" }, "No text is known."));
+      box.append(make("p", { className: "absent" }, "The run holds no text."));
     }
     const note = browser.run.answer_notes[browser.run.states[row][item]];
     if (note !== undefined) box.append(make("p", { className: "note" }, note));
@@ -137,7 +137,7 @@
     const focused = pane.contains(document.activeElement) ? document.activeElement.value : undefined;
     pane.replaceChildren(...[
       make("header", {}, make("h2", {}, `Item ${browser.run.ids[item]}`),
-        make("a", { href: browser.href(item), id: "open-item" }, "Its own page")),
+        make("a", { href: browser.href(item), id: "open-item" }, "Open item page")),
       isFound ? null : make("p", { className: "note" }, "This item does not pass the filters."),
       marks.fault === "" ? null : make("p", { className: "note" }, marks.fault),
       contextOf(texts, marks.in(0)), facts(item, texts), compareBoxes(state),

@@ -171,7 +171,7 @@
     if (/json extension/.test(message)) return "It needs DuckDB's JSON extension, which this page does not load.";
     if (/extension/.test(message)) return "It needs an extension of DuckDB, and this page loads none.";
     if (!engine.isWhole && /\b(context|text|completion)\b/.test(message)) return "Texts are not loaded; load everything.";
-    if (/Permission Error/.test(message)) return "Queries here reach the run's tables only.";
+    if (/Permission Error/.test(message)) return "Queries here can read the run's tables only.";
     return "";
   }
 
@@ -265,7 +265,7 @@
       show(answered, performance.now() - start);
     } catch (error) {
       if (engine === asked) refuse(error);
-      else part("run-status").textContent = "Stopped. The tables are loaded anew for the next query.";
+      else part("run-status").textContent = "Stopped. The tables are loaded again for the next query.";
     }
     part("stop").hidden = true;
     part("run").disabled = engine === null;

@@ -67,7 +67,7 @@ def add_console(folder: ReportFolder, reader: RunReader, copy: PublicCopy, origi
     return folder.page(
         "console.html",
         "report/console.html",
-        title=f"Ask it yourself: {folder.run.title}",
+        title=f"Query the data: {folder.run.title}",
         scripts=[
             _settings_script(folder, settings),
             folder.script("report/console_engine.js"),

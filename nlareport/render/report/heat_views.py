@@ -94,9 +94,13 @@ def _views(cells: list[HeatCell], counts: Counts) -> list[HeatView]:
 
 def _why_no_nulls(counts: Counts) -> str:
     if counts.null_low is None or counts.null_high is None:
-        return "the run holds none"
+        return "the run has none"
     return f"only their range is known: {figure_text.signeds([counts.null_low, counts.null_high], 2)}"
 
 
 def _why_no_outliers(counts: Counts) -> str:
-    return "items were not judged" if counts.n_outliers is None else "cells were not summed up without them"
+    return (
+        "items were not checked for outliers"
+        if counts.n_outliers is None
+        else "cells were not computed without outliers"
+    )

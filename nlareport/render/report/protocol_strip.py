@@ -13,24 +13,25 @@ from nlareport.render.report.query_rows import RunHead
 UNCLEAN_CHOICES = {
     "unscored": "left unscored and counted",
     "raw": "scored as the public client does: on the whole answer, tags and all, or on the empty text where nothing "
-    "stands between the tags",
-    "penalty": "given mse_nrm 2.0 as in training, and so are clean answers whose token budget ran out behind the "
-    "closing tag; where nothing stands between the tags, the empty text is scored",
+    "is between the tags",
+    "penalty": "given mse_nrm 2.0 as in training, and so are clean answers whose token budget ran out after the "
+    "closing tag; where nothing is between the tags, the empty text is scored",
 }
 CLEAN_RULE = (
-    "An answer is clean when its first opening tag and the closing tag behind it were found within the token budget, "
+    "An answer is clean when its first opening tag and the closing tag after it were found within the token budget, "
     "with something between them."
 )
 RULES_OF_OTHERS = {
     "computed": "This run was judged by an earlier rule: it calls an answer clean when the closing tag came within the "
-    "token budget, whether or not it was ever opened and whether or not anything stands before it.",
+    "token budget, whether or not there was an opening tag and whether or not anything came before it.",
     "imported": "Which answers are clean is what the imported bundle says.",
-    "published": "Which answers are clean is what the published figures say; by which rule is not known.",
+    "published": "Which answers are clean is what the published figures say; their rule is not known.",
 }
 """Where a run does not name the rule its answers were judged by."""
 STREAMS: dict[Stream, str] = {
-    "float32": "float32 where vectors enter at norm 1,000 or more or at their own, else as the weights",
-    "model": "as the weights, whatever the norm",
+    "float32": "float32 where vectors are injected at norm 1,000 or more or at their own norm, otherwise the type of "
+    "the weights",
+    "model": "the type of the weights, at every norm",
 }
 
 
@@ -129,7 +130,7 @@ def _of_published(environment: dict[str, Any]) -> list[Fact]:
 
 
 def _joined(values: dict[str, Any], **phrases: str) -> str:
-    """The phrases whose value is there, parted by commas."""
+    """The phrases whose value is there, separated by commas."""
     return ", ".join(phrase.format(values[key]) for key, phrase in phrases.items() if values.get(key) is not None)
 
 

@@ -62,14 +62,11 @@ def read_variances(reader: RunReader, head: RunHead, pairs: Sequence[Pair]) -> V
 def whose(head: RunHead, pairs: Sequence[Pair]) -> str:
     """Whose V the matrix is under, in a sentence."""
     if head.kind == "computed":
-        return "Every score is a fraction of V of this run's own items, not of the V that a release states."
+        return "Every score uses V of this run's own items, not the V that a release states."
     what = "published figures" if head.kind == "published" else "imported scores"
     if any(pair.variance_nrm is None for pair in pairs):
         return (
-            f"The {what} do not say of every pair what V is over their items, nor whether their scores are fractions "
-            "of that or of the V that a release states."
+            f"The {what} do not state V over their items for every pair, nor whether their scores use it or the V that "
+            "a release states."
         )
-    return (
-        f"The {what} state V of every pair, which stands in §1; whether their scores are fractions of it, they do not "
-        "say."
-    )
+    return f"The {what} state V of every pair, given in §1; they do not say whether their scores use it."

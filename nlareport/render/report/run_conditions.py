@@ -68,7 +68,7 @@ def _facts(environment: Mapping[str, Any]) -> Iterator[Fact]:
     for term, names in (
         ("Batch size", ("batch_size",)),
         ("Device", ("device", "machine")),
-        ("Numbers of the weights", ("dtype",)),
+        ("Data type of the weights", ("dtype",)),
         ("Libraries", ("libraries", "versions")),
     ):
         values = [said for entry in (environment, *later) if (said := _said(entry, names))]
