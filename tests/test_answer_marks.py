@@ -171,7 +171,7 @@ OF_FIRST = "WHERE source = 'smollm2-L20' AND item_id"
         (f"UPDATE explanation SET text = ' ' {OF_FIRST} = 9", (9, "clean, without a text")),
         (f"UPDATE explanation SET completion = text {OF_FIRST} = 9", (9, "clean, without a pair of tags")),
         (f"DELETE FROM explanation {OF_FIRST} = 3", (3, "a mark without an answer")),
-        ("INSERT INTO answer_mark VALUES ('smollm2-L20', 6, 'empty')", (6, "two marks")),
+        ("INSERT INTO answer_mark VALUES ('smollm2-L20', 6, 'empty', 0)", (6, "two marks")),
     ],
 )
 def test_a_contradiction_between_marks_and_answers_is_told(
@@ -185,7 +185,7 @@ def test_an_older_run_is_not_asked_for_marks_it_cannot_have(older: Path, tmp_pat
 
 
 def test_two_marks_of_one_answer_do_not_count_it_twice(marked: Path, tmp_path: Path) -> None:
-    changed(marked, tmp_path, "INSERT INTO answer_mark VALUES ('smollm2-L20', 6, 'empty')")
+    changed(marked, tmp_path, "INSERT INTO answer_mark VALUES ('smollm2-L20', 6, 'empty', 0)")
     with DuckDBReader.open(tmp_path / "copy.duckdb") as reader:
         assert reader.frame("SELECT count(*) AS n FROM judged_answer")["n"].to_list() == [24]
         assert reader.frame("decode_finish")["n_decodes"].to_list() == [12, 12]
