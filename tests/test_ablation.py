@@ -8,7 +8,7 @@ from statistics import mean
 
 import numpy as np
 import pytest
-from support.recorded_reads import N_READS_OF_A_SELF_TEST, Reads, listen
+from support.recorded_reads import N_READS_OF_A_SELF_TEST, Reads, record_reads
 from support.scripted_runs import everything, request, run, scripted_content, write_corpus, write_experiment
 from support.tiny_runs import make_older
 
@@ -68,7 +68,7 @@ class WordsInOne(ScriptedTokenizer):
 
 @pytest.fixture
 def reads(monkeypatch: pytest.MonkeyPatch) -> Iterator[Reads]:
-    heard = listen(monkeypatch)
+    heard = record_reads(monkeypatch)
     yield heard
     assert heard.n_opened > 0, "no reconstructor was opened at all, so nothing was listened to"
 

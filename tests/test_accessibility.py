@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
-from support.browsers import opened
-from support.sites import COMPARISON, served
+from support.browsers import open_page
+from support.sites import COMPARISON, serve_folder
 
 PAGES = {
     "": ".run table",
@@ -41,7 +41,7 @@ GRAVE = {"serious", "critical"}
 
 @pytest.fixture(scope="module")
 def address(site_project: Path) -> Iterator[str]:
-    with served(site_project / "site/public") as address:
+    with serve_folder(site_project / "site/public") as address:
         yield address
 
 
@@ -77,7 +77,7 @@ def test_axe_would_see_a_grey_that_is_too_faint(browser: Browser, tmp_path: Path
     (tmp_path / "faint.html").write_text(
         '<!doctype html><html lang="en"><title>Faint</title><main><h1>Faint</h1><p style="color:#bbb">words</p></main>'
     )
-    with opened(browser, tmp_path / "faint.html") as page:
+    with open_page(browser, tmp_path / "faint.html") as page:
         found = grave_violations(page)
     assert len(found) == 1
     assert found[0].startswith("color-contrast (serious)")

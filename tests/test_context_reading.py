@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.recorded_reads import N_READS_OF_A_SELF_TEST, Reads, listen
+from support.recorded_reads import N_READS_OF_A_SELF_TEST, Reads, record_reads
 from support.scripted_runs import Silence, everything, request, run, scripted_content, write_corpus, write_experiment
 from support.tiny_runs import make_older
 
@@ -28,7 +28,7 @@ TARGET = PairId("b")
 
 @pytest.fixture
 def reads(monkeypatch: pytest.MonkeyPatch) -> Iterator[Reads]:
-    heard = listen(monkeypatch)
+    heard = record_reads(monkeypatch)
     yield heard
     assert heard.texts, "no reconstructor read anything, so nothing was listened to"
 

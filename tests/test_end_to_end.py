@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 from polars.testing import assert_frame_equal
 from support.made_runs import write_computed_run
-from support.sites import served
+from support.sites import serve_folder
 
 from nlareport.cli import cli
 from nlareport.figure_text import plus, signed
@@ -109,7 +109,7 @@ def host(runs: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> P
 
 @pytest.fixture(scope="module")
 def address(host: Path) -> Iterator[str]:
-    with served(host) as address:
+    with serve_folder(host) as address:
         yield address
 
 

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 from playwright.sync_api import Browser, Page, expect
 from support.hostile_runs import HARM, MEGABYTE, N_ITEMS, write_hostile_run
-from support.sites import served
+from support.sites import serve_folder
 
 from nlareport.cli import cli
 from nlareport.files.written_folders import WrittenFolder
@@ -82,7 +82,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def watched(folder: Path, browser: Browser) -> Iterator[Watched]:
-    with served(folder) as address:
+    with serve_folder(folder) as address:
         context = browser.new_context(base_url=address)
         watched = Watched(context.new_page())
         page = watched.page

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page
-from support.browsers import opened
+from support.browsers import open_page
 
 NO_SCRIPT = {"java_script_enabled": False, "viewport": {"width": 1280, "height": 900}}
 RUNS = ("published", "computed")
@@ -17,7 +17,7 @@ def reports(computed_report: Path, published_report: Path) -> dict[str, Path]:
 
 @pytest.fixture(scope="module")
 def without_script(browser: Browser, reports: dict[str, Path]) -> Iterator[Page]:
-    with opened(browser, reports["computed"], **NO_SCRIPT) as page:
+    with open_page(browser, reports["computed"], **NO_SCRIPT) as page:
         yield page
 
 
@@ -61,7 +61,7 @@ def test_the_switch_works_without_script(without_script: Page) -> None:
 def test_the_switch_is_turned_by_keyboard_and_skips_what_the_run_does_not_hold(
     browser: Browser, reports: dict[str, Path]
 ) -> None:
-    with opened(browser, reports["published"], **NO_SCRIPT) as page:
+    with open_page(browser, reports["published"], **NO_SCRIPT) as page:
         page.get_by_label("value", exact=True).focus()
         page.keyboard.press("ArrowRight")
         assert page.locator(SHOWN).first.inner_text() == "100%"
@@ -117,7 +117,7 @@ def test_cards_mark_shared_phrases_only_on_request_and_lead_to_their_item(withou
     shared = card.locator(".shared").first
     colour = "part => getComputedStyle(part).backgroundColor"
     assert shared.evaluate(colour) == "rgba(0, 0, 0, 0)"
-    card.get_by_label("Mark what sources share").check()
+    card.get_by_label("Mark what several sources say").check()
     assert shared.evaluate(colour) != "rgba(0, 0, 0, 0)"
     assert "noun phrase mid-clause" in card.inner_text()
     number = (card.get_attribute("id") or "").split("-")[1]
@@ -125,7 +125,7 @@ def test_cards_mark_shared_phrases_only_on_request_and_lead_to_their_item(withou
 
 
 def test_paper_shows_the_chosen_view_and_nothing_to_click(browser: Browser, reports: dict[str, Path]) -> None:
-    with opened(browser, reports["computed"], **NO_SCRIPT) as page:
+    with open_page(browser, reports["computed"], **NO_SCRIPT) as page:
         page.get_by_label("without outliers", exact=True).check()
         page.emulate_media(media="print", color_scheme="dark")
         assert page.locator(SHOWN).all_inner_texts() == ["0.608", "0.307", "0.236", "0.554"]

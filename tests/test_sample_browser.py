@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 from support.made_runs import PUBLISHED, write_computed_run
 from support.reports import write_report
-from support.sites import served
+from support.sites import serve_folder
 
 from nlareport.figure_text import signed
 from nlareport.render.pages.item_pages import ItemDetail
@@ -40,7 +40,7 @@ def site(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def address(site: Path) -> Iterator[str]:
-    with served(site) as address:
+    with serve_folder(site) as address:
         yield address.rstrip("/")
 
 
@@ -61,7 +61,7 @@ def page(browser: Browser, address: str) -> Iterator[Page]:
     assert noise == []
 
 
-def opened(page: Page, hash_: str = "") -> Page:
+def open_page(page: Page, hash_: str = "") -> Page:
     # By way of an empty page: an address that differs in its hash alone would not be loaded anew.
     page.goto("about:blank")
     page.goto(f"/browse.html{hash_}")
@@ -87,7 +87,7 @@ def ranked(details: list[ItemDetail], cell: int) -> list[int]:
 
 
 def test_filters_keep_exactly_the_items_they_name(page: Page, details: list[ItemDetail]) -> None:
-    opened(page)
+    open_page(page)
     page.get_by_label("punctuation").uncheck()
     page.get_by_label("prose").uncheck()
     counted(page, sum(item.stratum == "digits" for item in details))
@@ -102,7 +102,7 @@ def test_filters_keep_exactly_the_items_they_name(page: Page, details: list[Item
 
 
 def test_a_range_holds_for_the_score_shown_or_for_any_cell_in_view(page: Page, details: list[ItemDetail]) -> None:
-    opened(page, f"#cell={CELL}")
+    open_page(page, f"#cell={CELL}")
     page.get_by_label("from", exact=True).fill("0.4")
     counted(page, sum((item.fve_nrm[CROSSING] or -9) >= 0.4 for item in details))
     page.get_by_label("to", exact=True).fill("0.5")
@@ -114,7 +114,7 @@ def test_a_range_holds_for_the_score_shown_or_for_any_cell_in_view(page: Page, d
 
 
 def test_a_cell_link_opens_the_list_sorted_by_that_cell(page: Page, details: list[ItemDetail]) -> None:
-    opened(page, f"#cell={CELL}")
+    open_page(page, f"#cell={CELL}")
     assert listed(page) == ranked(details, CROSSING)[:50]
     best = details[listed(page)[0]]
     assert page.locator(".row .score").first.text_content() == signed(best.fve_nrm[CROSSING], 2)
@@ -125,7 +125,7 @@ def test_a_cell_link_opens_the_list_sorted_by_that_cell(page: Page, details: lis
 
 
 def test_items_sort_by_gap_by_norm_and_by_number(page: Page, details: list[ItemDetail]) -> None:
-    opened(page, "#score=gap")
+    open_page(page, "#score=gap")
     known = [item for item in details if item.gap is not None]
     assert listed(page)[0] == max(known, key=lambda item: item.gap or 0).item_id
     page.get_by_label("Sort by").select_option(label="norm in SmolLM2-135M")
@@ -139,7 +139,7 @@ def test_items_sort_by_gap_by_norm_and_by_number(page: Page, details: list[ItemD
 
 
 def test_search_finds_substrings_in_contexts_or_explanations(page: Page, details: list[ItemDetail]) -> None:
-    opened(page)
+    open_page(page)
     page.get_by_label("Search", exact=True).fill("Sports COLUMN")
     counted(page, sum("Sports column" in "".join(map(str, item.completion)) for item in details))
     assert page.locator(".chosen mark.hit").first.text_content() == "Sports column"
@@ -152,7 +152,7 @@ def test_search_finds_substrings_in_contexts_or_explanations(page: Page, details
 
 
 def test_letters_just_typed_survive_another_choice(page: Page) -> None:
-    opened(page)
+    open_page(page)
     page.evaluate(
         """() => {
             const query = document.getElementById("query");
@@ -169,7 +169,7 @@ def test_letters_just_typed_survive_another_choice(page: Page) -> None:
 
 
 def test_an_expression_searches_and_a_bad_one_is_named(page: Page, details: list[ItemDetail]) -> None:
-    opened(page, "#regex=1")
+    open_page(page, "#regex=1")
     page.get_by_label("Search", exact=True).fill(r"league match|cabinet\s+reshuffle")
     wanted = re.compile(r"league match|cabinet\s+reshuffle", re.I)
     n_found = sum(any(wanted.search(text or "") for text in item.completion) for item in details)
@@ -189,7 +189,7 @@ ENDLESS = r"([a-z]+[ ,.]?)+#"
 def test_a_search_without_end_is_stopped_and_keeps_the_last_answer(
     page: Page, details: list[ItemDetail], site: Path
 ) -> None:
-    opened(page, "#query=Sports+COLUMN")
+    open_page(page, "#query=Sports+COLUMN")
     n_found = sum("Sports column" in "".join(map(str, item.completion)) for item in details)
     counted(page, n_found)
     page.get_by_label("regular expression").check()
@@ -215,7 +215,7 @@ def test_a_search_without_end_is_stopped_and_keeps_the_last_answer(
 
 def test_marks_without_end_are_stopped_too(page: Page) -> None:
     # Found at once, in the first letter of every text; what follows it is sought in vain in all ways.
-    opened(page, f"#regex=1&query={quote('^[^]|' + ENDLESS)}&place=explanation")
+    open_page(page, f"#regex=1&query={quote('^[^]|' + ENDLESS)}&place=explanation")
     expect(page.locator(".chosen")).to_contain_text("so nothing is marked here.")
     expect(page.locator("#query-fault")).to_be_empty()
     page.get_by_label("Search", exact=True).fill("Sports")
@@ -229,7 +229,7 @@ def test_without_workers_plain_search_stays_and_expressions_say_why_not(
     page: Page, refusal: str, details: list[ItemDetail]
 ) -> None:
     page.add_init_script(refusal)
-    opened(page, "#query=sports+column")
+    open_page(page, "#query=sports+column")
     n_found = sum("Sports column" in "".join(map(str, item.completion)) for item in details)
     counted(page, n_found)
     expect(page.locator(".chosen mark.hit").first).to_have_text("Sports column")
@@ -239,7 +239,7 @@ def test_without_workers_plain_search_stays_and_expressions_say_why_not(
 
 
 def test_keys_move_search_explain_and_open(page: Page, details: list[ItemDetail]) -> None:
-    opened(page, f"#cell={CELL}")
+    open_page(page, f"#cell={CELL}")
     order = ranked(details, CROSSING)
     for _ in range(51):
         page.keyboard.press("j")
@@ -264,7 +264,7 @@ def test_keys_move_search_explain_and_open(page: Page, details: list[ItemDetail]
 
 
 def test_single_letter_keys_can_be_turned_off(page: Page) -> None:
-    opened(page)
+    open_page(page)
     page.get_by_role("button", name="Keys").click()
     page.get_by_label("single-letter keys are on").uncheck()
     page.keyboard.press("Escape")
@@ -275,7 +275,7 @@ def test_single_letter_keys_can_be_turned_off(page: Page) -> None:
 
 
 def test_the_address_restores_the_view_and_back_undoes_a_step(page: Page, details: list[ItemDetail]) -> None:
-    opened(page, f"#cell={CELL}")
+    open_page(page, f"#cell={CELL}")
     page.get_by_label("Outliers").select_option("n")
     page.get_by_label("punctuation").uncheck()
     page.get_by_label("Search", exact=True).fill("ministry' \\&#")
@@ -303,7 +303,7 @@ def test_the_address_restores_the_view_and_back_undoes_a_step(page: Page, detail
 
 
 def test_chosen_sources_stand_side_by_side_with_their_scores(page: Page, details: list[ItemDetail]) -> None:
-    opened(page, f"#cell={CELL}&item=5")
+    open_page(page, f"#cell={CELL}&item=5")
     titles = page.locator(".chosen .explanation h3")
     item = details[5]
     expect(titles.nth(0)).to_contain_text(f"own AR {signed(item.fve_nrm[DIAGONAL], 2)}")
@@ -319,7 +319,7 @@ def test_chosen_sources_stand_side_by_side_with_their_scores(page: Page, details
 
 
 def test_a_cell_of_the_small_matrix_becomes_the_score_shown(page: Page, details: list[ItemDetail]) -> None:
-    opened(page)
+    open_page(page)
     page.locator(f".heat button[value='{CELL}']").click()
     expect(page.locator(f".heat button[value='{CELL}']")).to_be_focused()
     expect(page.get_by_label("Score shown")).to_have_value(CELL)
@@ -329,7 +329,7 @@ def test_a_cell_of_the_small_matrix_becomes_the_score_shown(page: Page, details:
 
 def test_an_unclean_item_says_so_and_is_sorted_last(page: Page, details: list[ItemDetail]) -> None:
     unclean = next(item for item in details if item.is_clean[0] is False)
-    opened(page, f"#cell={CELL}&item={unclean.item_id}")
+    open_page(page, f"#cell={CELL}&item={unclean.item_id}")
     expect(page.locator(".chosen")).to_contain_text("Not clean: the token budget ran out before the closing tag.")
     expect(page.locator(".chosen")).to_contain_text("Unscored: explanation not closed within 160 tokens.")
     assert unclean.item_id in ranked(details, CROSSING)[-10:]
@@ -337,7 +337,7 @@ def test_an_unclean_item_says_so_and_is_sorted_last(page: Page, details: list[It
 
 
 def test_hostile_text_is_shown_and_never_run(page: Page) -> None:
-    opened(page, "#item=7")
+    open_page(page, "#item=7")
     expect(page.locator(".chosen .context")).to_contain_text("<script>alert(1)</script></script><img src=x")
     expect(page.locator(".chosen .explanation").first).to_contain_text('<img src=x onerror="alert(2)">')
     assert page.locator("main script, main img").count() == 0

@@ -14,7 +14,7 @@ from urllib.request import urlopen
 import pytest
 from playwright.sync_api import Browser, Page
 from support.made_runs import PAIRS, run_row
-from support.sites import COMPARISON, ROOT, RUNS, THIS_CHECKOUT, served
+from support.sites import COMPARISON, ROOT, RUNS, THIS_CHECKOUT, serve_folder
 
 from nlareport.cli import cli
 from nlareport.experiment import parse_experiment
@@ -54,7 +54,7 @@ def public(site_project: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def address(public: Path) -> Iterator[str]:
-    with served(public) as address:
+    with serve_folder(public) as address:
         yield address
 
 

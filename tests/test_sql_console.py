@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from support.sites import served
+from support.sites import serve_folder
 
 from nlareport.files.written_folders import Terms, written_folder
 from nlareport.render.report.query_rows import RunHead
@@ -46,7 +46,7 @@ class Served:
 
 @pytest.fixture(scope="module")
 def address(computed_report: Path) -> Iterator[str]:
-    with served(computed_report) as address:
+    with serve_folder(computed_report) as address:
         yield address.rstrip("/")
 
 

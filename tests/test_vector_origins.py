@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 import pytest
 from click.testing import CliRunner
-from support.recorded_reads import listen
+from support.recorded_reads import record_reads
 from support.scripted_runs import everything, request, run, scripted_content, write_corpus, write_experiment
 from support.tiny_runs import make_older
 
@@ -109,7 +109,7 @@ def test_a_lost_run_file_is_made_again_from_the_vectors_that_are_left(
     db = folder / "run.duckdb"
     before = measured(db)
     db.unlink()
-    reads = listen(monkeypatch)
+    reads = record_reads(monkeypatch)
     run(folder / "experiment.yaml", db)
     assert measured(db) == before
     assert reads.n_opened == 0

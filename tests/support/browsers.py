@@ -21,7 +21,7 @@ def chromium() -> Iterator[Browser]:
 
 
 @contextmanager
-def opened(browser: Browser, path: Path, **options: object) -> Iterator[Page]:
+def open_page(browser: Browser, path: Path, **options: object) -> Iterator[Page]:
     """A page opened from disk in a context of its own; `options` are those of a browser context."""
     context = browser.new_context(**options)
     page = context.new_page()

@@ -1,4 +1,4 @@
-"""A finished run in which every text that comes from outside is one that does harm where it is taken for anything else.
+"""Writes a finished run in which every text from outside does harm if it is taken for markup, code or a formula.
 
 Takes the run of `made_runs`, and puts such a text into every text column whose words are not the schema's own.
 """

@@ -1,4 +1,4 @@
-"""A hub on this machine for one test: hands over one repository, or misbehaves in one way at a time."""
+"""A server that stands in for the Hugging Face hub: serves one repository, or misbehaves in one way at a time."""
 
 import json
 from collections.abc import Iterator

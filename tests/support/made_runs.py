@@ -1,4 +1,4 @@
-"""Run files for the renderer's tests: the published 4×4 matrix, and a computed 2×2 run made up here."""
+"""Makes up finished runs of one to four pairs for tests of pages, queries and checks; names the published figures."""
 
 import random
 from dataclasses import replace

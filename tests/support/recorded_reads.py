@@ -1,4 +1,4 @@
-"""Hears what scripted reconstructors are asked to read, for tests of the steps that read."""
+"""Records what scripted reconstructors are asked to read, for tests of the steps that read."""
 
 from collections import defaultdict
 
@@ -9,7 +9,7 @@ from nlareport.backends.scripted import ScriptedEngine, ScriptedReconstructor
 from nlareport.experiment import PairSpec
 
 N_READS_OF_A_SELF_TEST = 4
-"""Texts that every reconstructor reads once more in each run: the shortest alone, twice, and beside the longest."""
+"""Texts that every reconstructor reads once more in each run: the shortest alone, twice, and next to the longest."""
 
 
 class Reads:
@@ -22,21 +22,21 @@ class Reads:
         self.stop_after: int | None = None
 
 
-def listen(monkeypatch: pytest.MonkeyPatch) -> Reads:
-    """What scripted reconstructors read from now on."""
-    heard = Reads()
+def record_reads(monkeypatch: pytest.MonkeyPatch) -> Reads:
+    """Records what scripted reconstructors read from now on."""
+    reads = Reads()
 
-    class Listening(ScriptedReconstructor):
+    class Recording(ScriptedReconstructor):
         def reconstruct(self, explanations: list[str]) -> np.ndarray:
-            if heard.stop_after is not None and len(heard.texts) >= heard.stop_after:
+            if reads.stop_after is not None and len(reads.texts) >= reads.stop_after:
                 raise KeyboardInterrupt
-            heard.texts += explanations
-            heard.of_pair[self._pair_id] += explanations
+            reads.texts += explanations
+            reads.of_pair[self._pair_id] += explanations
             return super().reconstruct(explanations)
 
-    def opened(self: ScriptedEngine, pair: PairSpec) -> ScriptedReconstructor:
-        heard.n_opened += 1
-        return Listening(pair)
+    def open_recording(self: ScriptedEngine, pair: PairSpec) -> ScriptedReconstructor:
+        reads.n_opened += 1
+        return Recording(pair)
 
-    monkeypatch.setattr(ScriptedEngine, "reconstructor", opened)
-    return heard
+    monkeypatch.setattr(ScriptedEngine, "reconstructor", open_recording)
+    return reads

@@ -1,4 +1,4 @@
-"""What an action is refused with, for tests in which it may also go through."""
+"""Returns the message that an action is refused with, for tests in which it may also succeed."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Small experiments for tests of the whole path, and everything a run file holds as one comparable value.
+"""Writes and computes small experiments on scripted pairs, and reads whole run files for comparison.
 
-Run as a script it computes an experiment and kills its own process just before the n-th write of a kind:
+As a script it computes an experiment and kills its own process just before the n-th write of a kind:
 ``python scripted_runs.py EXPERIMENT DB ENGINE KIND N_WRITES``.
 """
 
@@ -29,7 +29,7 @@ WORDS = _SENTENCE.split()
 
 
 class Silence:
-    """Progress nobody hears."""
+    """Progress that is not shown."""
 
     def stage(self, name: str, n_total: int, n_done: int) -> None:
         pass
@@ -94,7 +94,7 @@ def request(
 
 
 def everything(db: Path) -> tuple[RunRows, dict[str, Any]]:
-    """All rows but the time of creation, and all vectors beside the file."""
+    """All rows except the time of creation, and all vectors of the run."""
     rows = read_run(db)
     store = ActivationStore(db)
     pair_ids = [pair.pair_id for pair in rows.of(Pair)]
@@ -113,7 +113,7 @@ def _row_types(groups: tuple[Any, ...]) -> set[str]:
 
 
 def _die_before_write(kind: str, n_writes: int) -> None:
-    """From the n-th write of a kind on this process is gone, in the way the kernel ends one: nothing is tidied up.
+    """Lets this process be killed at the n-th write of a kind, as by the kernel: nothing is cleaned up.
 
     A kind is a row type's name, the name of a method of the `ActivationStore`, or `any`.
     """

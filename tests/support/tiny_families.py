@@ -1,4 +1,4 @@
-"""Tiny random base models of many families: what each calls its blocks and norms differs, what is read must not.
+"""Builds tiny random base models of many families, which name their blocks and norms differently.
 
 Weights are drawn from a seed; norms are varied, since Transformers starts them at one, where they would hide.
 """
@@ -74,7 +74,7 @@ FAMILIES: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "olmo2": ("olmo2", {}),
     "mamba": ("mamba", {"state_size": 8}),
 }
-"""Name to Transformers' ``model_type`` and what its configuration needs beside the sizes."""
+"""Name to Transformers' ``model_type`` and what its configuration needs in addition to the sizes."""
 
 
 ALTERNATING_LINEAR = ["linear_attention", "full_attention"] * (N_BLOCKS // 2)
@@ -241,7 +241,7 @@ OTHER_FAMILIES: Mapping[str, Mapping[str, Any]] = {
     },
     "qwen3_5": {"text_config": {**SIZES, **LINEAR}, "vision_config": QWEN_VISION},
 }
-"""Tried by the soak alone: Transformers' ``model_type`` and what its configuration needs beside the sizes."""
+"""Tried by the soak alone: Transformers' ``model_type`` and what its configuration needs in addition to the sizes."""
 
 
 def build_family(model_type: str, more: Mapping[str, Any]) -> PreTrainedModel:

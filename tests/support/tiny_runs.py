@@ -1,4 +1,4 @@
-"""Runs to store: one written by hand, and strategies for any that the tables allow."""
+"""A tiny run written by hand, row by row, and hypothesis strategies for any run that the tables allow."""
 
 from dataclasses import replace
 from datetime import UTC, datetime

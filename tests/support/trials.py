@@ -1,4 +1,4 @@
-"""Measurements with a known truth, many times over, through the functions a run uses.
+"""Simulates many measurements with a known truth, through the functions that a run uses.
 
 Takes what an item's score is like and how many documents there are, returns intervals, verdicts and shares of trials.
 Trials are computed in batches that share drawn documents, as the cells of a run do; every batch has its own seed, so
