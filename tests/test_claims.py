@@ -88,7 +88,8 @@ def test_the_largest_asymmetry_is_told_by_score_and_by_ceiling(published: dict[s
     claim = published["asymmetry"]
     assert claim.holds
     # By hand: 0.630 and 0.514; ceilings 0.752 and 0.791.
-    assert "llama-70B → gemma-12B scores 0.630, the way back 0.514 (84% and 65% of the targets' ceilings)" in claim.text
+    reverse = "the reverse direction 0.514 (84% and 65% of the targets' ceilings)"
+    assert f"llama-70B → gemma-12B scores 0.630, {reverse}" in claim.text
     assert (claim.figures["n"], claim.figures["n_apart"]) == (6, 4)
     alike = _changed(tmp_path / "run.duckdb", "UPDATE cell SET fve_nrm = 0.5, ci_low = 0.4, ci_high = 0.6")
     assert alike["asymmetry.otherwise"].holds
@@ -143,7 +144,7 @@ def test_what_quotes_alone_keep_is_told_as_a_share(computed: dict[str, Claim]) -
     # 0.5 - 0.204 of 0.5, and 0.5 - 0.204 of 0.51; the upper ends of the drops, 0.227, are below a half.
     assert computed["quotes_kept"].holds
     assert computed["quotes_kept"].text == (
-        "What stands in quotation marks alone keeps most of every same-model score: 58–59% of it."
+        "What is in quotation marks alone keeps most of every same-model score: 58–59% of it."
     )
 
 
@@ -178,9 +179,9 @@ def test_changes_that_rank_otherwise_for_one_pair_are_told_in_the_weaker_form(tm
     assert not claims["ablations"].holds
     assert claims["ablations.otherwise"].holds
     assert claims["ablations.otherwise"].text == (
-        "No order of 4 changes to the text holds for every pair: blanking the quotes costs the same-model score most "
-        "for 2 of 2 pairs (drops of 0.402 to 0.412), shuffling the words least for 1 (drops of −0.010 to 0.153; the "
-        "paired 95% interval lies above zero for 2 of 2 pairs)."
+        "No single order of 4 changes to the text is clear for every pair: blanking the quotes costs the same-model "
+        "score most for 2 of 2 pairs (drops of 0.402 to 0.412), shuffling the words least for 1 (drops of −0.010 to "
+        "0.153; the paired 95% interval lies above zero for 2 of 2 pairs)."
     )
 
 
@@ -193,7 +194,7 @@ def test_quotes_that_may_keep_less_than_half_of_one_score_are_told_in_the_weaker
     claims = _with_ablations(tmp_path / "run.duckdb", _in_qwen("quotes_kept", drop_high=0.27))
     assert not claims["quotes_kept"].holds
     assert claims["quotes_kept.otherwise"].text == (
-        "What stands in quotation marks alone does not keep most of every same-model score: clearly more than half is "
+        "What is in quotation marks alone does not keep most of every same-model score: clearly more than half is "
         "left for 1 of 2 pairs (fve_nrm of 0.296)."
     )
 
