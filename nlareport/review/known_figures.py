@@ -26,7 +26,7 @@ COUNT_WORDS = {
 }  # fmt: skip
 PAIR_WORDS = {"block_index": "block"}
 QUERIES = (
-    "baselines", "language_and_geometry", "learning_curves", "ablations", "measures", "measure_chances",
+    "baselines", "language_and_geometry", "learning_curves", "ablations", "cell_measures", "measure_chances",
     "source_effects", "subset_sizes", "outlier_counts",
     "alignment_extremes", "unscored_reasons",
 )  # fmt: skip

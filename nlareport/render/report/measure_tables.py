@@ -1,6 +1,6 @@
-"""What stands beside the matrix: cells in comparable figures, over graded items, and the items flagged as outliers.
+"""Tables next to the matrix: measures that targets share, scores over graded items, and items flagged as outliers.
 
-Enters a reader; leaves answers. A run without vectors has none of the comparable figures, and the page says so.
+Takes a reader, returns answers. A run without vectors has none of the comparable figures, and the page says so.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ MOST_OUTLIERS = 20
 
 @dataclass(frozen=True, slots=True)
 class MeasureRow:
-    """One figure of one cell that can be compared between targets (``measures``)."""
+    """One figure of one cell that can be compared between targets (``cell_measures``)."""
 
     source: PairId
     target: PairId
@@ -153,7 +153,7 @@ class Measures:
 def read_measures(reader: RunReader) -> Measures:
     """What a run holds beside its matrix."""
     return Measures(
-        cells=ask(reader, MeasureRow, "measures"),
+        cells=ask(reader, MeasureRow, "cell_measures"),
         chances=ask(reader, MeasureChance, "measure_chances"),
         graded=ask(reader, GradedRow, "graded_subsets"),
         outlier_counts=ask(reader, OutlierCount, "outlier_counts"),

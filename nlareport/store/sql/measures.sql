@@ -1,31 +1,58 @@
--- Each cell over all items in figures that can be compared between targets: a row per cell and measure.
--- To the rows of the table `measure` come fve_nrm and fve_meannorm of the same cells. The centred cosine and
--- identification need vectors, so a published or imported run has none of them.
+-- Each cell over all items in figures that can be compared between targets, one column a figure.
+-- Kept with the columns it always had; `cell_measures` has every measure, one row each.
+-- The centred cosine and identification need vectors, so a published or imported run has none of them.
 -- Parameters: none.
--- Rows: render.report.measure_tables.MeasureRow; none when the run holds no such figure.
+-- Rows: a cell and its figures, as selected below; none when the run holds no such figure.
 WITH
-shown AS (
-    SELECT source, target, measure, value, ci_low, ci_high, chance, n_scored FROM measure
-    UNION ALL
-    SELECT source, target, 'fve_nrm', fve_nrm, ci_low, ci_high, null_fve, n_scored FROM cell WHERE subset = 'all'
-    UNION ALL
-    SELECT source, target, 'fve_meannorm', fve_meannorm, NULL, NULL, NULL, n_scored FROM cell WHERE subset = 'all'
+wide AS (
+    SELECT
+        source,
+        target,
+        max(value) FILTER (WHERE measure = 'centred_cosine') AS centred_cosine,
+        max(ci_low) FILTER (WHERE measure = 'centred_cosine') AS centred_low,
+        max(ci_high) FILTER (WHERE measure = 'centred_cosine') AS centred_high,
+        max(chance) FILTER (WHERE measure = 'centred_cosine') AS centred_chance,
+        max(value) FILTER (WHERE measure = 'identified_of_2') AS identified_of_2,
+        max(ci_low) FILTER (WHERE measure = 'identified_of_2') AS of_2_low,
+        max(ci_high) FILTER (WHERE measure = 'identified_of_2') AS of_2_high,
+        max(value) FILTER (WHERE measure = 'identified_of_10') AS identified_of_10,
+        max(ci_low) FILTER (WHERE measure = 'identified_of_10') AS of_10_low,
+        max(ci_high) FILTER (WHERE measure = 'identified_of_10') AS of_10_high,
+        max(value) FILTER (WHERE measure = 'identified_of_all') AS identified_of_all,
+        max(ci_low) FILTER (WHERE measure = 'identified_of_all') AS of_all_low,
+        max(ci_high) FILTER (WHERE measure = 'identified_of_all') AS of_all_high,
+        max(value) FILTER (WHERE measure = 'ceiling_fraction') AS ceiling_fraction,
+        max(ci_low) FILTER (WHERE measure = 'ceiling_fraction') AS ceiling_low,
+        max(ci_high) FILTER (WHERE measure = 'ceiling_fraction') AS ceiling_high
+    FROM measure
+    GROUP BY source, target
 )
 SELECT
-    m.source,
-    m.target,
+    w.source,
+    w.target,
     s.label AS source_label,
     t.label AS target_label,
-    m.source = m.target AS is_diagonal,
-    m.measure,
-    m.value,
-    m.ci_low,
-    m.ci_high,
-    m.chance,
-    m.n_scored
-FROM shown AS m
-JOIN pair AS s ON s.pair_id = m.source
-JOIN pair AS t ON t.pair_id = m.target
-SEMI JOIN measure AS has ON has.source = m.source AND has.target = m.target
-WHERE m.value IS NOT NULL
-ORDER BY s.ordinal, t.ordinal, m.measure;
+    w.source = w.target AS is_diagonal,
+    c.fve_nrm,
+    c.fve_meannorm,
+    w.centred_cosine,
+    w.centred_low,
+    w.centred_high,
+    w.centred_chance,
+    w.identified_of_2,
+    w.of_2_low,
+    w.of_2_high,
+    w.identified_of_10,
+    w.of_10_low,
+    w.of_10_high,
+    w.identified_of_all,
+    w.of_all_low,
+    w.of_all_high,
+    w.ceiling_fraction,
+    w.ceiling_low,
+    w.ceiling_high
+FROM wide AS w
+JOIN pair AS s ON s.pair_id = w.source
+JOIN pair AS t ON t.pair_id = w.target
+LEFT JOIN cell AS c ON c.source = w.source AND c.target = w.target AND c.subset = 'all'
+ORDER BY s.ordinal, t.ordinal;
