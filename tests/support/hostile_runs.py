@@ -38,7 +38,7 @@ PAYLOADS = (
 PAIR_IDS = {"smollm2-L20": f"a~b--<i onmouseover={HARM}>\"'&#%41", "qwen05-L16": "B" * 300 + "/../" + ACCENTS}
 OUR_WORDS = {
     "created_at", "experiment_yaml", "finish", "kind", "measure", "method", "nlareport_version", "query", "reason",
-    "role", "run_id", "stratum", "subset", "claim_id", "pair_id", "source", "target", "doc_id",
+    "reducer", "role", "run_id", "stratum", "subset", "claim_id", "pair_id", "source", "target", "doc_id",
 }  # fmt: skip
 """Text columns that hold names of the schema, or ids that tie rows together and are changed with them."""
 N_ITEMS = len(PAYLOADS)
