@@ -1,4 +1,4 @@
-"""What a check found as lines for a terminal: one a claim, one a cell, one a number."""
+"""Formats what a check found as lines for a terminal: one per claim, cell and number."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence

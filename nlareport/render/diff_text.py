@@ -1,4 +1,4 @@
-"""A comparison of two runs as text: tables for a terminal or Markdown, cells as CSV, everything as JSON."""
+"""Formats a comparison of two runs as text: tables for a terminal or Markdown, cells as CSV, everything as JSON."""
 
 import json
 from collections.abc import Sequence

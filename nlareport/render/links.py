@@ -1,4 +1,4 @@
-"""Where a cell stands in a report, seen from its root; where an item does is known to `items.ItemPages`.
+"""Makes the addresses of cells in a report, seen from its root; those of items are made by `item_pages.ItemPages`.
 
 Ids may say anything. Those that are names as they are keep the addresses they always had; others get a digest.
 """

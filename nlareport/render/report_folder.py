@@ -1,6 +1,6 @@
-"""The folder of one report: where its files stand, and what all its pages have in common.
+"""Writes the files of one report: pages with what they have in common, scripts, styles and assets.
 
-Enters page names, templates and values; leaves files. Pages link to each other relatively, carry a strict
+Takes page names, templates and values. Pages link to each other relatively, carry a strict
 Content-Security-Policy and ask no other host for anything, so that the folder opens by double-click. The same values
 give the same bytes.
 """

@@ -1,6 +1,6 @@
-"""Phrases that several texts share: words in a row that stand in at least two of them, whatever their case.
+"""Marks the phrases that several texts share: words in a row that occur in at least two of them, ignoring case.
 
-Enters texts; leaves the same texts with these phrases marked. Between two words may stand anything but a word.
+Takes texts; returns the same texts with these phrases marked. Anything but a word may separate two words.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""Frames and values as text for a terminal, a file or a script: what a command prints, a page or a download holds."""
+"""Writes frames and values as text for a terminal, a file or a script."""
 
 import json
 import re

@@ -1,6 +1,6 @@
-"""What is left of a score when a text is cut: curves over the number of tokens kept, one plot a target and end.
+"""Draws what is left of a score when a text is cut: curves over the number of tokens kept, one plot per target and end.
 
-Enters points; leaves the drawing for a page or for a file.
+Takes points; returns the drawing for a page or for a file.
 """
 
 from collections.abc import Sequence

@@ -1,6 +1,6 @@
 """The report's drawings as files to take away: SVG, and PNG at twice its size.
 
-Enters the matrix and what changed texts score; leaves what was written in ``downloads/charts/``.
+Takes the matrix and what changed texts score; writes files in ``downloads/charts/`` and returns where they are.
 """
 
 import vl_convert

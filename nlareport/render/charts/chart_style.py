@@ -1,6 +1,6 @@
 """How every drawing looks and becomes SVG: inside a page themed by its CSS variables, as a file in inks of its own.
 
-Enters a chart, leaves markup that is the same for the same chart. No script, no font file, no outside reference.
+Takes a chart, returns markup that is the same for the same chart. No script, no font file, no outside reference.
 """
 
 import re

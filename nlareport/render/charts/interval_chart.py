@@ -1,6 +1,6 @@
-"""Every cell's value and interval, grouped by target, with the target's ceiling as a line.
+"""Draws every cell's value and interval, grouped by target, with the target's ceiling as a line.
 
-Enters the matrix, leaves the drawing for a page or for a file.
+Takes the matrix, returns the drawing for a page or for a file.
 """
 
 import altair as alt

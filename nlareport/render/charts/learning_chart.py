@@ -1,6 +1,6 @@
-"""How a linear map gains from more items: one small plot a cell, with what explanations score there as a line.
+"""Draws how a linear map gains from more items: one small plot per cell, with what explanations score there as a line.
 
-Enters points of learning curves, leaves the drawing for a page.
+Takes points of learning curves, returns the drawing for a page.
 """
 
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
-"""The heatmap as a drawing, for those who put it into a paper or on a slide; on the page it is a table.
+"""Draws the heatmap as a file, for a paper or a slide; on the page it is a table.
 
-Enters the matrix, leaves a file.
+Takes the matrix, returns the drawing.
 """
 
 from typing import Any

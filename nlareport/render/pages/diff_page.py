@@ -1,6 +1,6 @@
-"""The page about two runs: their differences as a heat table, the items that moved, and how either was made.
+"""Writes the page that compares two runs: their differences as a heat table, the items that moved, how each was made.
 
-Enters a `Comparison`, the two runs' heads and a folder. Leaves ``index.html`` with its downloads. It needs no script,
+Takes a `Comparison`, the two runs' heads and a folder; writes ``index.html`` and its downloads. It needs no script,
 opens by double-click, and links to the runs' own reports only where it is told that they stand.
 """
 

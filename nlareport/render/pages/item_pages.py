@@ -1,7 +1,7 @@
-"""A static page for every item, and static lists of them: what a reader without script has in place of the browser.
+"""Writes a static page for every item, and static lists of them, for readers whose browser runs no script.
 
-Enter items in order, some at a time, so that a run of any size needs little memory; leave pages. Where an item's page
-stands is known to `ItemPages` alone.
+Takes items in order, some at a time, so that a run of any size needs little memory. `ItemPages` alone knows the address
+of an item's page.
 """
 
 from bisect import bisect_left

@@ -1,6 +1,6 @@
-"""The sample browser: its page, and the items as classic scripts that a page may load from any place, even a disk.
+"""Writes the sample browser: its page, and the items as classic scripts, which a page can load even from disk.
 
-Enter items in order, some at a time; leave one script of columns, which the page loads at once, and scripts of 100
+Takes items in order, some at a time; writes one script of columns, which the page loads at once, and scripts of 100
 items' texts each, which it loads when it shows or searches them. What a script says is data: it calls one function.
 """
 

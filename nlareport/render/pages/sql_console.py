@@ -1,6 +1,6 @@
-"""The SQL console: a page whose reader may load an engine and the run's tables, and then ask what they like.
+"""Writes the SQL console: a page whose reader can load an engine and the run's tables, and run any query on them.
 
-Enters the run's public copy; leaves ``console.html`` and what it loads on request. Nothing of the engine is asked for
+Takes the run's public copy; writes ``console.html`` and what it loads on request. No part of the engine is requested
 before the reader presses the button, and nothing, not even a query, reaches another host.
 """
 

@@ -1,6 +1,6 @@
-"""What changed texts score, cell by cell: tables of drops, and a drawing of what is left of a cut text.
+"""Reads the ablations of a run for its page: tables of drops, and a drawing of what is left of a cut text.
 
-Enters a reader; leaves an `Ablations`, empty when no text was changed.
+Takes a reader; returns an `Ablations`, empty when no text was changed.
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
-"""What pages say of the form of answers: a note beside each, a letter for the browser, and phrases for counts.
+"""Words what pages say about the form of answers: a note for each, and a letter for the sample browser.
 
-Enters how an answer was judged (the view `judged_answer`); leaves text. Why an answer is not clean is worded in
-`nlareport.explanations`.
+Takes how an answer was judged (the view `judged_answer`); returns text. Why an answer is not clean is worded in
+`checkpoints.answers`.
 """
 
 from dataclasses import dataclass

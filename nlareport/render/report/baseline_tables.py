@@ -1,6 +1,6 @@
-"""Language against geometry: what explanations score beside what other answers score on the same items.
+"""Reads the baselines of a run for its page: what explanations score against other answers on the same items.
 
-Enters a reader; leaves one table, a row per cell and a column per method, and the linear map's learning curves.
+Takes a reader; returns one table, a row per cell and a column per method, and the linear map's learning curves.
 """
 
 from dataclasses import dataclass

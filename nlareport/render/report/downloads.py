@@ -1,6 +1,6 @@
-"""What a reader can take away: the answer of every query behind the report as CSV, and the whole run in three formats.
+"""Writes the downloads of a report: every query's answer as CSV, and the page that lists them with the run's files.
 
-Enters origins and the files that the store wrote; leaves CSV files and the page that lists every download.
+Takes origins and the files that the store wrote.
 """
 
 import hashlib

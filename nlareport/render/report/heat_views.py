@@ -1,6 +1,6 @@
-"""The matrix as its heatmap shows it: every cell under four views, and why a view cannot be had.
+"""Reads the matrix for its heatmap: every cell under four views, and why a view is not available.
 
-Enters a reader; leaves the cells with what each view needs beside them. Which view is seen is the page's own affair.
+Takes a reader; returns the cells with what each view needs. Which view is seen is up to the page's CSS.
 """
 
 from dataclasses import dataclass

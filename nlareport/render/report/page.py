@@ -1,6 +1,6 @@
-"""One run's report as a folder of static files: asks every named query, fills the templates, writes the pages.
+"""Writes one run's report as a folder of static files: asks every named query, fills the templates, writes the pages.
 
-Enters a reader and a folder. Leaves ``index.html`` and what it links to. The same run file gives the same bytes.
+Takes a reader and a folder; writes ``index.html`` and what it links to. The same run file gives the same bytes.
 """
 
 from dataclasses import dataclass, fields

@@ -1,6 +1,6 @@
-"""What the report's named queries answer: one frozen dataclass per query, fields in column order.
+"""The row types of the report's named queries: one frozen dataclass per query.
 
-Enters nothing, leaves types. Absence is always None; what it means stands at the field or in the query's head.
+Absence is always None; what it means is said at the field or in the query's head.
 """
 
 from dataclasses import dataclass

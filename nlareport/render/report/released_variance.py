@@ -1,6 +1,6 @@
-"""Whose V scores are fractions of, and the matrix under V of the releases beside it.
+"""Reads the matrix under V of the releases, next to V of the run's own items, and says which V the scores use.
 
-Enters a reader, the run's head and its pairs; leaves rows, and a sentence that says whose V the matrix is under.
+Takes a reader, the run's head and its pairs; returns rows and a sentence.
 """
 
 from collections.abc import Sequence

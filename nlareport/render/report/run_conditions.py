@@ -1,6 +1,6 @@
-"""What was chosen where checkpoints leave it open, and under what conditions texts were written.
+"""Reads what was chosen where checkpoints leave it open, and under what conditions texts were written.
 
-Enters a reader and the run's head; leaves the choices by pair, and facts on which single texts depend.
+Takes a reader and the run's head; returns the choices by pair, and facts on which a single text depends.
 """
 
 import json

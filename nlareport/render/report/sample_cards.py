@@ -1,4 +1,4 @@
-"""The sample cards: chosen items with their context, every source's explanation and the scores of all cells."""
+"""Reads the sample cards: chosen items with their context, every source's explanation and the scores of all cells."""
 
 from dataclasses import dataclass
 

@@ -1,6 +1,6 @@
-"""The home page's index of a series: every run as a card with its own small matrix.
+"""Makes the home page's index of a series: every run as a card with its own small matrix.
 
-Enters a reader per run; leaves HTML. All figures are answers of the report's own named queries.
+Takes a reader per run; returns HTML. All figures are answers of the report's own named queries.
 """
 
 from collections.abc import Iterable, Sequence

@@ -1,4 +1,4 @@
-"""What mkdocs asks while it builds: the series index, the stylesheet, the changelog, a policy on every page.
+"""Hooks that mkdocs calls while it builds: the series index, the stylesheet, the changelog, a policy on every page.
 
 The reports are already on disk by then; `render.site` hands the index over in the configuration.
 """

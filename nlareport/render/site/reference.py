@@ -1,7 +1,7 @@
-"""The reference pages: data dictionary, query catalogue and commands, as Markdown written from their sources.
+"""Writes the reference pages: data dictionary, query catalogue and commands, as Markdown made from their sources.
 
-Enter a reader, the queries' names and the commands; leave three pages, the same for the same nlareport. They are
-committed, so that they can be read without a build; a test fails when they are stale.
+Takes a reader, the queries' names and the commands; the same nlareport writes the same pages. They are committed, so
+that they can be read without a build; a test fails when they are stale.
 """
 
 import re

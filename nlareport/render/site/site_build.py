@@ -1,7 +1,6 @@
-"""The whole site: mkdocs over the written pages, every report among them as plain files.
+"""Builds the whole site: mkdocs over the written pages, with every report among them as plain files.
 
-Enter the reports that lie in the docs folder and their cards; leaves the built site. Strict: a broken link fails the
-build.
+Takes the reports in the docs folder and their cards. Strict: a broken link fails the build.
 """
 
 from collections.abc import Sequence

@@ -1,6 +1,6 @@
 """The site's stylesheet: the report's own inks, fonts and heat scale laid over the theme's standard variables.
 
-Enters nothing but the templates; leaves CSS. A scheme is chosen by the reader's system until the reader chooses.
+Takes nothing but the templates; returns CSS. The reader's system chooses the scheme until the reader does.
 """
 
 import re
