@@ -155,7 +155,7 @@ def test_all_faults_of_a_bundle_are_listed_together(folder: Path) -> None:
     (folder / "alignments.jsonl").touch()
     faults = faults_of(folder)
     expected = [
-        "run.yaml: pairs: 'a' stands twice",
+        "run.yaml: pairs: 'a' is used twice",
         f"run.yaml: schema_version is 9, this nlareport reads 1 to {SCHEMA_VERSION}",
         "documents.jsonl: cannot be read: line 2 is not JSON",
         "claims.parquet: cannot be read",

@@ -1,4 +1,4 @@
--- Ceiling fractions of cells within a family beside those across families.
+-- Ceiling fractions of cells within a family compared with those across families.
 -- Asks whether the best cell within a family is better than the best across. No answer unless both kinds exist.
 -- Parameters: none.
 -- Rows: claims.reading.ClaimFigures, exactly one.

@@ -146,7 +146,7 @@
       make("div", { className: "measures" }, matrix(item, state), places(item)),
       ...(texts ? texts.reasons : []).map((reason) => make("p", { className: "note" }, `Unscored: ${reason}.`)),
     ].filter((part) => part !== null));
-    // The control a reader used is made anew, and must not take the keyboard's place away with it.
+    // The control a reader used is rebuilt, and must not take the keyboard's place away with it.
     if (focused) Array.from(pane.querySelectorAll("button, input")).find((control) => control.value === focused)?.focus();
   };
 

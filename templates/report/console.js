@@ -12,7 +12,7 @@
   const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
   const part = (id) => document.getElementById(id);
   // Text, quoted names and comments are passed over, so that a $word within them is no parameter. One that is never
-  // closed goes on to the end: to look for its end from every place anew would take hours where a link holds many.
+  // closed goes on to the end: to look for its end again from every place would take hours where a link holds many.
   const TOKENS = /'(?:[^']|'')*(?:'|$)|"(?:[^"]|"")*(?:"|$)|--[^\n]*|\/\*[\s\S]*?(?:\*\/|$)|\$([A-Za-z_]\w*)/g;
   const TYPE = { integer: 2, float: 3, decimal: 7, date: 8, timestamp: 10 };
   let engine = null;

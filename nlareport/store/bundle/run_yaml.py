@@ -121,7 +121,7 @@ def read_run_yaml(folder: Path, faults: Faults) -> BundleRun | None:
         return None
     times = Counter(pair.pair_id for pair in described.pairs)
     for name in sorted(name for name, n in times.items() if n > 1):
-        faults.add(path, f"pairs: {shown(name)} stands twice; keep one of them.")
+        faults.add(path, f"pairs: {shown(name)} is used twice; ids must be unique, so keep one of them.")
     if not OLDEST_SCHEMA_VERSION <= described.schema_version <= SCHEMA_VERSION:
         faults.add(
             path,

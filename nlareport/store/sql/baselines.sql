@@ -1,4 +1,4 @@
--- What each baseline scores per target, beside the target's diagonal under both denominators.
+-- What each baseline scores per target, compared with the target's diagonal under both denominators.
 -- A baseline that ignores the source is the same in every cell of a target; otherwise its lowest and highest are given.
 -- Parameters: none.
 -- Rows: method, target, target_label, lowest, highest, ci_low, ci_high, diagonal_fve_nrm, diagonal_fve_meannorm.

@@ -1,4 +1,4 @@
--- The cells that have a row over all items, to be held against another run's.
+-- The cells that have a row over all items, to compare with another run's.
 -- Parameters: none.
 -- Rows: rows.cell_rows.Cell.
 SELECT *

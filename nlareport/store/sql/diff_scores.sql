@@ -1,4 +1,4 @@
--- Every score that there is, item by item, to be held against another run's.
+-- Every score that there is, item by item, to compare with another run's.
 -- Parameters: none.
 -- Rows: item_id, source, target, fve_nrm.
 SELECT item_id, source, target, fve_nrm

@@ -1,4 +1,4 @@
--- What a linear map between two pairs scores after so many training items, beside what explanations score there.
+-- What a linear map between two pairs scores after so many training items, compared with what explanations score there.
 -- Parameters: none.
 -- Rows: render.charts.learning_chart.CurvePoint.
 SELECT

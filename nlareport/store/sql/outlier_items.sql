@@ -1,5 +1,5 @@
 -- Every item that a pair flags, with its reasons and what became of it: sinks first, then the longest norms.
--- At home is the pair reading its own text; abroad the lowest score of any other target reading that text.
+-- fve_home is of the pair reading its own text, fve_abroad the lowest score of any other target reading that text.
 -- Parameters: none.
 -- Rows: render.report.measure_tables.OutlierItem.
 WITH

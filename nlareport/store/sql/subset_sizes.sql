@@ -1,5 +1,5 @@
 -- How many items each subset holds that is the same for every target.
--- Those of a target's graded subsets stand in the table subset_range.
+-- Those of a target's graded subsets are in the table subset_range.
 -- Parameters: none.
 -- Rows: render.report.query_rows.SubsetSize.
 SELECT

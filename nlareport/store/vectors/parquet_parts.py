@@ -122,7 +122,7 @@ def refuse_damaged(path: Path) -> bool:
 
 def damaged(path: Path, what: str) -> ActivationsDamaged:
     """The error for a part that is not what it should be."""
-    return ActivationsDamaged(f"{path}: {what}; delete this file and run again, only its rows are computed anew.")
+    return ActivationsDamaged(f"{path}: {what}; delete this file and run again: only its rows are computed again.")
 
 
 def _read(path: Path, columns: list[str] | None) -> pl.DataFrame:

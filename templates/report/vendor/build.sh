@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes the engine's files of this folder anew, from the packages that npm knows; needs node 20 and GNU gzip.
+# Makes the engine's files of this folder again from the packages that npm knows; needs node 20 and GNU gzip.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 scratch=$(mktemp -d)

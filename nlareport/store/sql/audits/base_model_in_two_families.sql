@@ -1,4 +1,4 @@
--- Base models that stand in more than one family: one of the pairs is mislabelled.
+-- Base models in more than one family: one of the pairs is mislabelled.
 -- Parameters: none.
 -- Rows: base_model, its families and its pairs.
 SELECT
