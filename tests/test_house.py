@@ -49,6 +49,13 @@ def test_no_function_is_longer_than_45_lines() -> None:
     assert list(long_functions(MODULES)) == []
 
 
+def test_every_room_is_described_to_readers_and_to_contributors() -> None:
+    rooms = sorted(path.parent.name for path in (ROOT / "nlareport").glob("*/__init__.py"))
+    readme, guide = ((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "site/pages/extending.md"))
+    assert [room for room in rooms if f"`nlareport/{room}/`" not in readme] == []
+    assert [room for room in rooms if f"| `{room}` |" not in guide] == []
+
+
 def test_mutation_testing_names_modules_and_tests_that_exist() -> None:
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["mutmut"]
     named = settings["only_mutate"] + settings["pytest_add_cli_args_test_selection"]

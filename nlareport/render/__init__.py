@@ -1,1 +1,1 @@
-"""The window: alone knows HTML and charts."""
+"""Renders reports, charts and the site: the only room that knows HTML."""
