@@ -166,7 +166,7 @@ def test_a_finished_run_opens_no_model_and_stays_as_it_is(corpus: Path, reads: R
     assert everything(db) == before
 
 
-@pytest.mark.parametrize("n_texts", [0, 8, 9, 60, 100])
+@pytest.mark.parametrize("n_texts", [0, 9, 60, *(pytest.param(n, marks=pytest.mark.soak) for n in (8, 100))])
 def test_a_stopped_run_goes_on_where_it_was(n_texts: int, corpus: Path, reads: Reads) -> None:
     path = experiment(corpus, EVERY)
     run(path, corpus / "undisturbed.duckdb")

@@ -120,7 +120,7 @@ def test_a_baseline_stands_beside_every_cell_on_the_items_it_scored(corpus: Path
     assert min(n_scored) < 9
 
 
-@pytest.mark.parametrize("n_texts", [0, 8, 20])
+@pytest.mark.parametrize("n_texts", [8, *(pytest.param(n, marks=pytest.mark.soak) for n in (0, 20))])
 def test_a_stopped_run_goes_on_where_it_was(n_texts: int, corpus: Path, reads: Reads) -> None:
     path, db = experiment(corpus, [2, 3]), corpus / "stopped.duckdb"
     run(path, corpus / "undisturbed.duckdb")

@@ -460,7 +460,7 @@ def test_shards_that_are_cut_missing_or_elsewhere_are_refused(pair: TinyPair, tm
             refuse_damaged_weights(pair.verbalizer)
     with TransformersVerbalizer(pair.verbalizer, device="cpu", max_new_tokens=2):
         check(pair)
-    with replaced(shards[2], content[:100]), pytest.raises(CheckpointDamaged, match="is cut"):
+    with replaced(shards[2], content[:100]), pytest.raises(CheckpointDamaged, match="is truncated"):
         check(pair)
 
 
