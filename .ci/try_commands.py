@@ -11,7 +11,8 @@ import signal
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -93,13 +94,33 @@ def refused(*arguments: str) -> None:
 def stopped(*arguments: str) -> None:
     """A command that would take hours: it starts, and Ctrl-C ends it with one sentence."""
     note(arguments)
-    with subprocess.Popen([NLAREPORT, *arguments], stderr=subprocess.PIPE, text=True) as begun:
+    with started(*arguments) as begun:
         assert begun.stderr.readline()
         begun.send_signal(signal.SIGINT)
         last = begun.stderr.read().splitlines()[-1]
         # If the interrupt arrives while Python exits, the signal itself ends it.
         assert begun.wait(timeout=60) in (1, -signal.SIGINT)
         assert last == "nlareport: stopped before it was done; give the same command again.", last
+
+
+@contextmanager
+def started(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """A command that is running; it is killed if it is still there at the end.
+
+    A script in the background ignores Ctrl-C, and what it starts would too.
+    """
+    process = subprocess.Popen(
+        [NLAREPORT, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def run(arguments: Sequence[str]) -> tuple[int, str, str]:
@@ -112,7 +133,7 @@ def run(arguments: Sequence[str]) -> tuple[int, str, str]:
 def serve(file: str) -> None:
     """The preview serves the report, and Ctrl-C ends it."""
     note(["serve"])
-    with subprocess.Popen([NLAREPORT, "serve", file, "--port", "0"], stdout=subprocess.PIPE, text=True) as preview:
+    with started("serve", file, "--port", "0") as preview:
         address = preview.stdout.readline().split()[-1]
         with urllib.request.urlopen(address) as answer:
             assert EXPERIMENT["title"] in answer.read().decode()
