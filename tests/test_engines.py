@@ -99,7 +99,7 @@ def test_another_engine_for_one_role_does_not_continue_a_run(scripted: Path, tmp
 
 def test_an_engine_without_a_role_is_refused_before_anything_is_computed(scripted: Path, tmp_path: Path) -> None:
     said = (
-        "The engine writer cannot run the base_model, only verbalizer; choose another for it with --engine "
+        "The engine writer cannot run the base_model, it runs verbalizer; choose another for it with --engine "
         "base_model=NAME"
     )
     with pytest.raises(EngineUnfit, match=said):
@@ -118,8 +118,8 @@ def test_an_address_reaches_the_engine_that_asks_a_server(scripted: Path, tmp_pa
 @pytest.mark.parametrize(
     ("option", "complaint"),
     [
-        ("verbalizer=writer@http://box", "The engine writer asks no server; leave out @http://box"),
-        ("verbalizer=served", "The engine served asks a server; say where it listens with --engine served@ADDRESS"),
+        ("verbalizer=writer@http://box", "The engine writer uses no server; leave out @http://box"),
+        ("verbalizer=served", "The engine served needs a server; say where it listens with --engine served@ADDRESS"),
     ],
 )
 def test_an_address_too_many_or_too_few_is_refused(option: str, complaint: str, scripted: Path, tmp_path: Path) -> None:

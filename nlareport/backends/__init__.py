@@ -64,16 +64,16 @@ def _refuse_unfit(chosen: ChosenEngine, roles: tuple[str, ...]) -> None:
     ]
     if missing := [role for role in roles if role not in answered]:
         raise EngineUnfit(
-            f"The engine {chosen.name} cannot run the {missing[0]}, only {', '.join(answered) or 'nothing'}; choose "
-            f"another for it with --engine {missing[0]}=NAME."
+            f"The engine {chosen.name} cannot run the {missing[0]}, it runs {' and '.join(answered) or 'no role'}; "
+            f"choose another for it with --engine {missing[0]}=NAME."
         )
     takes_address = getattr(engine_class, "takes_address", False)
     if takes_address and chosen.address is None:
         raise EngineUnfit(
-            f"The engine {chosen.name} asks a server; say where it listens with --engine {chosen.name}@ADDRESS."
+            f"The engine {chosen.name} needs a server; say where it listens with --engine {chosen.name}@ADDRESS."
         )
     if chosen.address is not None and not takes_address:
-        raise EngineUnfit(f"The engine {chosen.name} asks no server; leave out @{chosen.address}.")
+        raise EngineUnfit(f"The engine {chosen.name} uses no server; leave out @{chosen.address}.")
 
 
 def _refuse_unknown_name(name: str) -> None:
