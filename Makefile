@@ -65,16 +65,15 @@ ITSELF := $(INSTALL) --no-deps --no-build-isolation --editable .
 
 # Only torch is not in the locks, because the right build depends on the machine. TORCH chooses it:
 # `index` takes what the package index serves. PyPI serves Linux the CUDA build, which with its CUDA libraries is 2.8 GB of
-# downloads, and macOS a build without CUDA. Any other word is a folder of PyTorch's own index: `cpu` (0.2 GB), `cu130`, …
+# downloads, and macOS a build without CUDA. Any other word is one of uv's torch backends: `cpu` (0.2 GB), `cu130`, …
 TORCH_RELEASE := torch==2.13.0
-PYTORCH_INDEX := https://download.pytorch.org/whl
-# Builds for macOS carry no suffix such as `+cpu`.
-TORCH_BUILD := $(TORCH_RELEASE)$(if $(filter Darwin,$(shell uname)),,+$(TORCH))
+TOOLS := build/tools
 ifeq ($(TORCH),index)
 install_torch = $(1) -m pip install --quiet $(TORCH_RELEASE)
 else
-install_torch = $(1) -m pip install --quiet --retries 1 --index-url $(PYTORCH_INDEX)/$(TORCH) $(TORCH_BUILD) || \
-	{ echo 'error: $(PYTORCH_INDEX)/$(TORCH) gave no $(TORCH_BUILD); leave TORCH out to take what your package index serves.' >&2; exit 1; }
+install_torch = $(TOOLS)/bin/uv pip install --quiet --python $(1) --reinstall-package torch --torch-backend $(TORCH) $(TORCH_RELEASE) || \
+	{ echo 'error: uv found no $(TORCH) build of $(TORCH_RELEASE); leave TORCH out to take what your package index serves.' >&2; exit 1; }
+$(VENV)/.torch-$(TORCH): $(TOOLS)/.installed
 endif
 
 # Without torch, which the site does not need; where everything is installed already, this adds nothing.
@@ -113,7 +112,6 @@ dist: $(VENV)/.test-installed
 	build/empty/bin/python .ci/try_commands.py
 
 # The tools that manage dependencies have an environment of their own.
-TOOLS := build/tools
 $(TOOLS)/.installed: pyproject.toml .ci/locks/audit.txt
 	test -x $(TOOLS)/bin/python || python3 -m venv $(TOOLS)
 	$(TOOLS)/bin/python -m pip install --quiet --require-hashes --no-deps --requirement .ci/locks/audit.txt
