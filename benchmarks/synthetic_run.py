@@ -17,7 +17,7 @@ import numpy as np
 import polars as pl
 import yaml
 
-from nlareport.experiment import Experiment, parse_experiment
+from nlareport.experiment.experiment_file import Experiment, parse_experiment
 from nlareport.files.yaml_files import text_of
 from nlareport.rows.cell_rows import Baseline, Cell
 from nlareport.rows.item_rows import Alignment, Explanation, Item, NullScore, Score, stratum_of

@@ -21,7 +21,7 @@ from nlareport.backends import load_engines
 from nlareport.batches import ActivationBatch
 from nlareport.engine_options import EngineChoice, EngineSettings
 from nlareport.executors.local import LocalExecutor
-from nlareport.experiment import parse_experiment
+from nlareport.experiment.experiment_file import parse_experiment
 from nlareport.rows.cell_rows import CellKey
 from nlareport.rows.item_rows import Activation, Alignment, Item, PlainReading, Score
 from nlareport.rows.run_rows import Pair, PairId

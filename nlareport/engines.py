@@ -12,7 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 from nlareport.batches import ReadingLimits
 from nlareport.checkpoints.sidecar import Sidecar
 from nlareport.engine_options import ROLES, EngineChoice
-from nlareport.experiment import PairSpec
+from nlareport.experiment.pair_section import PairSpec
 from nlareport.ports import Extractor, Reconstructor, Tokenizer, Verbalizer
 from nlareport.rows.run_rows import CheckpointRole, Choice, MakingKind
 

@@ -14,7 +14,7 @@ from typing import Literal
 from pydantic import Field, ValidationError
 
 from nlareport.errors import GoldenInvalid
-from nlareport.experiment import MOST_WHOLE, ForeignName, Name, Section
+from nlareport.experiment.section import MOST_WHOLE, ForeignName, Name, Section
 from nlareport.files.given_files import text_given
 from nlareport.files.yaml_files import mapping_in, text_of, validation_faults, yaml_text
 

@@ -16,7 +16,7 @@ from nlareport.backends.scripted import ScriptedEngine, ScriptedReconstructor, S
 from nlareport.batches import Tokenization
 from nlareport.claims.reading import read_claims
 from nlareport.errors import RunIncomplete
-from nlareport.experiment import PairSpec
+from nlareport.experiment.pair_section import PairSpec
 from nlareport.publish import publish_run
 from nlareport.rows.cell_rows import AblationCell, Baseline, Cell
 from nlareport.rows.item_rows import Ablation, AnswerMark, Explanation, Score

@@ -13,7 +13,7 @@ from support.tiny_runs import make_older
 
 from nlareport.batches import ActivationBatch
 from nlareport.errors import CheckpointDrift, RunIncomplete
-from nlareport.experiment import load_experiment
+from nlareport.experiment.experiment_file import load_experiment
 from nlareport.rows.cell_rows import Baseline, Cell, LearningCurve
 from nlareport.rows.item_rows import Item, PlainReading, Score
 from nlareport.rows.run_rows import Pair, PairId

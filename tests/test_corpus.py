@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from nlareport.errors import CorpusUnreadable
-from nlareport.experiment import HuggingFaceCorpus, LocalCorpus, PocketCorpus
+from nlareport.experiment.corpus_section import HuggingFaceCorpus, LocalCorpus, PocketCorpus
 from nlareport.stages.corpus import read_documents
 
 TEXTS = ["zero", "one", "two", "three", "four"]

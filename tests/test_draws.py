@@ -15,7 +15,7 @@ from support.tiny_runs import GEMMA, QWEN, a_null_score, a_pair, a_run, a_score,
 
 from nlareport.batches import ActivationBatch
 from nlareport.errors import BundleInvalid, ExperimentInvalid
-from nlareport.experiment import parse_experiment
+from nlareport.experiment.experiment_file import parse_experiment
 from nlareport.render.pages.item_pages import ItemDetail
 from nlareport.rows.declaration import TABLES
 from nlareport.rows.item_rows import Explanation, Score, Tag

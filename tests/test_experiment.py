@@ -8,7 +8,7 @@ import yaml
 from support.scripted_runs import Silence, scripted_content
 
 from nlareport.errors import CheckpointMissing, ExperimentInvalid
-from nlareport.experiment import Experiment, load_experiment, parse_experiment
+from nlareport.experiment.experiment_file import Experiment, load_experiment, parse_experiment
 from nlareport.pairs.locating import locate_pocket_pair
 from nlareport.run.identity import differences
 from nlareport.run.stage_list import OPTIONAL_KEYS

@@ -8,7 +8,7 @@ import pytest
 from support.scripted_runs import everything, run, scripted_content, write_corpus, write_experiment
 
 from nlareport.errors import CorpusChanged, EngineUnknown
-from nlareport.experiment import load_experiment
+from nlareport.experiment.experiment_file import load_experiment
 from nlareport.rows.cell_rows import Cell, Measure, SubsetRange
 from nlareport.rows.item_rows import Item, Resemblance, Score
 from nlareport.rows.run_rows import Pair

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from support.refusals import LONGEST_LINE, refusal_of
 
 from nlareport.errors import CorpusUnreadable
-from nlareport.experiment import LocalCorpus
+from nlareport.experiment.corpus_section import LocalCorpus
 from nlareport.files.json_lines import record_in
 from nlareport.stages import corpus
 from nlareport.stages.corpus import read_documents

@@ -24,7 +24,7 @@ from nlareport.backends.transformers_local import (
 from nlareport.checks import GoldenOutcome
 from nlareport.cli import cli
 from nlareport.errors import GoldenInvalid, PairUnknown
-from nlareport.experiment import Experiment
+from nlareport.experiment.experiment_file import Experiment
 from nlareport.golden_files import Golden, GoldenCase, Recorder, golden_text, read_golden
 from nlareport.review.golden_scores import (
     Measurement,

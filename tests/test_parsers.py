@@ -23,7 +23,7 @@ from nlareport.checkpoints.prompts import explanation_in
 from nlareport.checkpoints.sidecar import Sidecar, parse_sidecar, read_sidecar, sidecar_content
 from nlareport.checkpoints.sidecar_values import MOST_SCALE, MOST_WHOLE
 from nlareport.errors import CheckpointInvalid, ExperimentInvalid, NothingToAlign, PublishedFiguresInvalid
-from nlareport.experiment import load_experiment
+from nlareport.experiment.experiment_file import load_experiment
 from nlareport.files.yaml_files import text_of
 from nlareport.stages.sample import align
 from nlareport.store.published.published_run import published_rows

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from nlareport.batches import ReadingLimits, SourceDocument, Tokenization
 from nlareport.errors import NothingToAlign
-from nlareport.experiment import Sampling
+from nlareport.experiment.corpus_section import Sampling
 from nlareport.rows.item_rows import Item
 from nlareport.rows.run_rows import Document
 from nlareport.stages.sample import (

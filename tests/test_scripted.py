@@ -7,7 +7,7 @@ import pytest
 from nlareport.backends import ENGINES, EngineSettings, load_engine
 from nlareport.checkpoints.prompts import explanation_in
 from nlareport.errors import EngineUnknown
-from nlareport.experiment import PairSpec
+from nlareport.experiment.pair_section import PairSpec
 
 
 def pair(pair_id: str, d_model: int) -> PairSpec:

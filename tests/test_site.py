@@ -17,7 +17,7 @@ from support.made_runs import PAIRS, run_row
 from support.sites import COMPARISON, ROOT, RUNS, THIS_CHECKOUT, serve_folder
 
 from nlareport.cli import cli
-from nlareport.experiment import parse_experiment
+from nlareport.experiment.experiment_file import parse_experiment
 from nlareport.figure_text import signed
 from nlareport.files.written_folders import Terms, written_folder
 from nlareport.query_heads import query_head

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from support.refusals import LONGEST_LINE, refusal_of
 
 from nlareport.errors import ExperimentInvalid
-from nlareport.experiment import load_experiment
+from nlareport.experiment.experiment_file import load_experiment
 from nlareport.files.given_files import what_it_is
 from nlareport.files.yaml_files import MOST_BYTES, mapping_in, text_of, yaml_text
 

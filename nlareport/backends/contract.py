@@ -21,7 +21,7 @@ from nlareport.errors import (
     FamilyUnsupported,
     NonFiniteWeights,
 )
-from nlareport.experiment import overflow_advice
+from nlareport.experiment.experiment_file import overflow_advice
 from nlareport.models.configuration import context_tokens, load_text_config, read_stop_ids
 from nlareport.models.loading import each_weight
 from nlareport.models.quiet import quiet

@@ -15,7 +15,7 @@ from jaxtyping import Float
 
 from nlareport.batches import Completion, ReadingLimits, Tokenization
 from nlareport.engine_options import EngineSettings
-from nlareport.experiment import PairSpec
+from nlareport.experiment.pair_section import PairSpec
 from nlareport.rows.run_rows import CheckpointRole, Choice, MakingKind
 
 _CONCEPT_NAMES = """

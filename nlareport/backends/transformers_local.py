@@ -31,7 +31,7 @@ from nlareport.checkpoints.bos import refuse_missing_bos
 from nlareport.checkpoints.sidecar import Sidecar, read_sidecar
 from nlareport.engine_options import EngineSettings
 from nlareport.errors import CheckpointDrift, NlareportError
-from nlareport.experiment import PairSpec
+from nlareport.experiment.pair_section import PairSpec
 from nlareport.models.checkpoint_files import refuse_damaged_weights
 from nlareport.models.configuration import context_tokens, load_text_config
 from nlareport.models.loading import machine, placement, refuse_unknown_block

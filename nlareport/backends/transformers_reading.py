@@ -21,7 +21,7 @@ from nlareport.backends.reader_self_tests import block_finding, reader_findings
 from nlareport.batches import UNREAD, ReadingLimits, Tokenization
 from nlareport.checks import Finding
 from nlareport.errors import CheckpointMissing, ContextTooShort, NonFiniteWeights
-from nlareport.experiment import overflow_advice
+from nlareport.experiment.experiment_file import overflow_advice
 from nlareport.models.block_proof import BlockProof
 from nlareport.models.block_reader import BlockReader
 from nlareport.models.checkpoint_files import VALUE_HEAD_NAME

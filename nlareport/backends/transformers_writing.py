@@ -21,7 +21,7 @@ from nlareport.backends.verbalizer_self_tests import OpenWriter, Written, writer
 from nlareport.batches import Completion
 from nlareport.checks import Finding
 from nlareport.errors import NonFiniteWeights
-from nlareport.experiment import Stream, overflow_advice
+from nlareport.experiment.experiment_file import Stream, overflow_advice
 from nlareport.models.block_reader import input_device
 from nlareport.models.injection import embed_with_vectors, rescale
 from nlareport.models.loading import OpenModel, load_writer

@@ -6,7 +6,7 @@ Takes a `PairSpec`, returns one whose checkpoints are directories. Imports torch
 from pathlib import Path
 
 from nlareport.errors import CheckpointMissing
-from nlareport.experiment import PairSpec
+from nlareport.experiment.pair_section import PairSpec
 from nlareport.pairs.catalog import PAIRS, pocket_pair
 from nlareport.pairs.checkpoint_places import BuiltPair, pair_place
 from nlareport.ports import Progress

@@ -16,7 +16,8 @@ from nlareport.checkpoints.prompts import explanation_in
 from nlareport.checks import CheckReport, GoldenOutcome
 from nlareport.engine_options import ModelOptions
 from nlareport.errors import GoldenInvalid
-from nlareport.experiment import Experiment, PairSpec, load_experiment
+from nlareport.experiment.experiment_file import Experiment, load_experiment
+from nlareport.experiment.pair_section import PairSpec
 from nlareport.files.atomic_files import write_whole
 from nlareport.golden_files import GoldenCase, golden_text, read_golden
 from nlareport.pairs.locating import locate_pocket_pair

@@ -9,7 +9,8 @@ from pathlib import Path, PurePath
 
 from nlareport.checks import GoldenOutcome, GoldenVerdict
 from nlareport.errors import GoldenInvalid, PairUnknown
-from nlareport.experiment import Experiment, PairSpec
+from nlareport.experiment.experiment_file import Experiment
+from nlareport.experiment.pair_section import PairSpec
 from nlareport.golden_files import Golden, GoldenCase, Recorder
 from nlareport.rows.run_rows import PairId
 from nlareport.shown import shown

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from nlareport.comparison import ProtocolDifference
-from nlareport.experiment import parse_experiment
+from nlareport.experiment.experiment_file import parse_experiment
 from nlareport.rows.run_rows import Pair, PairId, Run
 
 NEVER_OTHERWISE = {"decoding.mode": "greedy", "scoring.metric": "fve_nrm", "scoring.denominator": "raw-mean"}

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from nlareport.batches import ActivationBatch
-from nlareport.experiment import PairSpec
+from nlareport.experiment.pair_section import PairSpec
 from nlareport.ports import Reconstructor, Tokenizer
 from nlareport.rows.ablation_methods import AblationMethod
 from nlareport.rows.cell_rows import AblationCell

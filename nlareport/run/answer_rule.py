@@ -6,7 +6,7 @@ No model is needed: every answer is stored whole, and the rule needs no more.
 from dataclasses import replace
 
 from nlareport.checkpoints.answers import ANSWER_RULE
-from nlareport.experiment import Experiment
+from nlareport.experiment.experiment_file import Experiment
 from nlareport.rows.item_rows import Ablation, AnswerMark, Explanation
 from nlareport.stages.verbalize import judge_again
 from nlareport.store.run_file import RunFile

@@ -6,7 +6,7 @@ Scores are stored with a stamp of all they rest on, ``environment.scored``; a ru
 from typing import Any
 
 from nlareport.errors import RunIncomplete
-from nlareport.experiment import Experiment
+from nlareport.experiment.experiment_file import Experiment
 from nlareport.rows.item_rows import Item
 from nlareport.run.context import Work
 from nlareport.run.stage_list import BEFORE_SCORES

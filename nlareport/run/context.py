@@ -11,7 +11,8 @@ import numpy as np
 from nlareport.batches import ActivationBatch
 from nlareport.engines import Engines
 from nlareport.errors import RunIncomplete
-from nlareport.experiment import Experiment, PairSpec
+from nlareport.experiment.experiment_file import Experiment
+from nlareport.experiment.pair_section import PairSpec
 from nlareport.ports import Executor, Progress, in_batches
 from nlareport.rows.cell_rows import CellKey
 from nlareport.rows.item_rows import AnswerMark, Explanation, Item, Mark, Score

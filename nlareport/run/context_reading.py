@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from nlareport.batches import ActivationBatch
-from nlareport.experiment import PairSpec
+from nlareport.experiment.pair_section import PairSpec
 from nlareport.ports import Reconstructor
 from nlareport.rows.item_rows import Item, PlainReading
 from nlareport.rows.run_rows import PairId

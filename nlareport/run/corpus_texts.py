@@ -13,7 +13,7 @@ from pathlib import Path
 
 from nlareport.batches import SourceDocument
 from nlareport.errors import CorpusChanged, CorpusUnreadable
-from nlareport.experiment import Corpus, LocalCorpus
+from nlareport.experiment.corpus_section import Corpus, LocalCorpus
 from nlareport.pairs.packages import held_out_articles
 from nlareport.rows.item_rows import Item
 from nlareport.rows.run_rows import Document, DocumentDigest

@@ -9,7 +9,7 @@ from functools import cache
 
 from nlareport.batches import ActivationBatch
 from nlareport.checks import Finding
-from nlareport.experiment import PairSpec
+from nlareport.experiment.pair_section import PairSpec
 from nlareport.ports import Extractor
 from nlareport.rows.item_rows import Alignment, Item
 from nlareport.rows.run_rows import Pair, PairId

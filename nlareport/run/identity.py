@@ -13,7 +13,7 @@ from nlareport import __version__
 from nlareport.checkpoints.answers import ANSWER_RULE
 from nlareport.checkpoints.sidecar import Sidecar
 from nlareport.engines import Engines
-from nlareport.experiment import Experiment
+from nlareport.experiment.experiment_file import Experiment
 from nlareport.rows.run_rows import Pair, PairId, Run
 
 RECORDED_LIBRARIES = ("numpy", "polars")

@@ -12,7 +12,7 @@ from typing import Any, Generic
 
 from nlareport.checks import Finding
 from nlareport.engines import Engines
-from nlareport.experiment import PairSpec
+from nlareport.experiment.pair_section import PairSpec
 from nlareport.ports import Answer, Batch, InBatches, Model
 from nlareport.rows.run_rows import CheckpointRole, Making, PairId
 from nlareport.run.context import Work

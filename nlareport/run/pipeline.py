@@ -6,7 +6,7 @@ where it was, and a finished one does nothing.
 """
 
 from nlareport.backends import refuse_unknown
-from nlareport.experiment import load_experiment
+from nlareport.experiment.experiment_file import load_experiment
 from nlareport.ports import Progress
 from nlareport.run import start
 from nlareport.run.context import Work

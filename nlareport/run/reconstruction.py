@@ -5,7 +5,7 @@ from functools import cache
 
 from nlareport.batches import ActivationBatch
 from nlareport.checks import Finding
-from nlareport.experiment import PairSpec
+from nlareport.experiment.pair_section import PairSpec
 from nlareport.ports import Reconstructor
 from nlareport.rows.item_rows import Explanation
 from nlareport.rows.run_rows import PairId

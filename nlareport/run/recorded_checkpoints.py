@@ -12,7 +12,7 @@ from nlareport.backends.fingerprints import checkpoint_here, file_digests, weigh
 from nlareport.engine_options import ROLES
 from nlareport.engines import Engines
 from nlareport.errors import CheckpointChanged
-from nlareport.experiment import PairSpec
+from nlareport.experiment.pair_section import PairSpec
 from nlareport.files.user_cache import unread_bytes
 from nlareport.ports import Progress
 from nlareport.rows.run_rows import CheckpointRole, Making, PairId

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from nlareport.engine_options import ModelOptions
 from nlareport.errors import PairUnknown
-from nlareport.experiment import Experiment, PairSpec, experiment_text, parse_experiment
+from nlareport.experiment.experiment_file import Experiment, experiment_text, parse_experiment
+from nlareport.experiment.pair_section import PairSpec
 from nlareport.run.stage_list import without_optional_stages
 from nlareport.store.run_places import run_file_path
 

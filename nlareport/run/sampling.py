@@ -6,7 +6,7 @@ from typing import Any
 
 from nlareport.batches import ReadingLimits, SourceDocument
 from nlareport.errors import CorpusTooShort
-from nlareport.experiment import Experiment
+from nlareport.experiment.experiment_file import Experiment
 from nlareport.pairs.packages import held_out_articles
 from nlareport.ports import Tokenizer
 from nlareport.rows.item_rows import Item

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from nlareport.experiment import Experiment
+from nlareport.experiment.experiment_file import Experiment
 from nlareport.run.context import Work
 from nlareport.store.run_file import RunFile
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from nlareport.experiment import Experiment
+from nlareport.experiment.experiment_file import Experiment
 from nlareport.run.ablation import ABLATE
 from nlareport.run.context_reading import READ_PLAIN
 from nlareport.run.extraction import EXTRACT

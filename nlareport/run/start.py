@@ -14,7 +14,8 @@ from nlareport.engine_options import EngineChoice
 from nlareport.engines import Engines
 from nlareport.errors import RunOfAnotherExperiment
 from nlareport.executors import load_executor
-from nlareport.experiment import Experiment, PairSpec, parse_experiment
+from nlareport.experiment.experiment_file import Experiment, parse_experiment
+from nlareport.experiment.pair_section import PairSpec
 from nlareport.files.scratch_folders import clear_left_over
 from nlareport.pairs.locating import locate_base_model, locate_if_built, locate_pocket_pair, public_name
 from nlareport.ports import Executor, Progress

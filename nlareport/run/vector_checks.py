@@ -11,7 +11,7 @@ from typing import Any
 from nlareport.checks import CheckReport
 from nlareport.engine_options import EngineChoice
 from nlareport.errors import ActivationsDamaged, ActivationsUnreadable
-from nlareport.experiment import Experiment, parse_experiment
+from nlareport.experiment.experiment_file import Experiment, parse_experiment
 from nlareport.rows.item_rows import Explanation, Item
 from nlareport.rows.run_rows import DocumentDigest, Making, PairId, Run
 from nlareport.run.reading_digests import activation_readings, reconstruction_readings

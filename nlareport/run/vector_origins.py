@@ -9,7 +9,7 @@ from pathlib import Path
 from nlareport.batches import ActivationBatch
 from nlareport.engine_options import EngineChoice
 from nlareport.errors import VectorsOfAnotherMaking
-from nlareport.experiment import Experiment
+from nlareport.experiment.experiment_file import Experiment
 from nlareport.rows.item_rows import Explanation
 from nlareport.rows.run_rows import CheckpointRole, DocumentDigest, Making, Pair, PairId
 from nlareport.run.checkpoint_changes import START_OVER, beginning

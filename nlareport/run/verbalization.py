@@ -5,7 +5,8 @@ from typing import Any
 
 from nlareport.batches import ActivationBatch
 from nlareport.checks import Finding
-from nlareport.experiment import Experiment, PairSpec
+from nlareport.experiment.experiment_file import Experiment
+from nlareport.experiment.pair_section import PairSpec
 from nlareport.ports import Verbalizer
 from nlareport.rows.item_rows import Explanation, Item
 from nlareport.rows.run_rows import PairId

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from nlareport.batches import SourceDocument
 from nlareport.errors import CorpusUnreadable
-from nlareport.experiment import Corpus, HuggingFaceCorpus, LocalCorpus, PocketCorpus
+from nlareport.experiment.corpus_section import Corpus, HuggingFaceCorpus, LocalCorpus, PocketCorpus
 from nlareport.files.given_files import PARQUET, not_utf8, open_given, signature_of
 from nlareport.files.json_lines import MOST_LINE_CHARS, is_text, record_in
 from nlareport.shown import brief, listed, shown

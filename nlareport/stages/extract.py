@@ -10,7 +10,7 @@ from jaxtyping import Float64
 
 from nlareport.batches import ActivationBatch
 from nlareport.errors import NonFiniteVector, ZeroVector
-from nlareport.experiment import overflow_advice
+from nlareport.experiment.experiment_file import overflow_advice
 from nlareport.ports import Extractor
 from nlareport.rows.run_rows import PairId
 

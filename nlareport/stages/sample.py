@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from nlareport.batches import ReadingLimits, SourceDocument, Tokenization
 from nlareport.errors import NothingToAlign
-from nlareport.experiment import Sampling
+from nlareport.experiment.corpus_section import Sampling
 from nlareport.ports import Tokenizer
 from nlareport.rows.item_rows import Item, stratum_of
 from nlareport.rows.run_rows import Document

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from nlareport.backends.scripted import ScriptedEngine, ScriptedVerbalizer
 from nlareport.engine_options import EngineSettings
-from nlareport.experiment import PairSpec
+from nlareport.experiment.pair_section import PairSpec
 from nlareport.rows.run_rows import CheckpointRole, Choice, MakingKind
 
 

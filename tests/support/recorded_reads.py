@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nlareport.backends.scripted import ScriptedEngine, ScriptedReconstructor
-from nlareport.experiment import PairSpec
+from nlareport.experiment.pair_section import PairSpec
 
 N_READS_OF_A_SELF_TEST = 4
 """Texts that every reconstructor reads once more in each run: the shortest alone, twice, and next to the longest."""

@@ -28,7 +28,7 @@ from transformers import (
 )
 
 from nlareport.checkpoints.sidecar import Sidecar, sidecar_content
-from nlareport.experiment import PairSpec
+from nlareport.experiment.pair_section import PairSpec
 from nlareport.models.quiet import quiet
 
 Architecture = Literal["qwen2", "llama", "gemma3", "gemma3_multimodal"]

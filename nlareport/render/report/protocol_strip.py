@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from nlareport.checkpoints.answers import ANSWER_RULE
-from nlareport.experiment import Experiment, HuggingFaceCorpus, LocalCorpus, Stream, parse_experiment
+from nlareport.experiment.corpus_section import HuggingFaceCorpus, LocalCorpus
+from nlareport.experiment.experiment_file import Experiment, Stream, parse_experiment
 from nlareport.figure_text import count
 from nlareport.render.report.query_rows import RunHead
 

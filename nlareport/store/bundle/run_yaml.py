@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from nlareport import __version__
 from nlareport.errors import BundleInvalid
-from nlareport.experiment import MOST_WHOLE, ForeignName
+from nlareport.experiment.section import MOST_WHOLE, ForeignName
 from nlareport.files.yaml_files import MOST_BYTES, mapping_in, text_of, validation_faults, yaml_text
 from nlareport.rows.run_rows import Pair, PairId, Reducer, Run, RunKind
 from nlareport.shown import shown

@@ -10,7 +10,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from nlareport.errors import PublishedFiguresInvalid
-from nlareport.experiment import MOST_WHOLE, Name, Series
+from nlareport.experiment.experiment_file import Series
+from nlareport.experiment.section import MOST_WHOLE, Name
 from nlareport.files.yaml_files import mapping_in, validation_faults
 from nlareport.store.bundle.table_values import Fve, Scale, Variance, storable
 

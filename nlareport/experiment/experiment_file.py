@@ -6,50 +6,18 @@ Returns an `Experiment`, or raises one error that lists every fault with file, k
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
+from pydantic import AfterValidator, Field, PositiveInt, ValidationError, model_validator
 
 from nlareport.errors import ExperimentInvalid
+from nlareport.experiment.corpus_section import Corpus, Sampling
+from nlareport.experiment.pair_section import PairSpec
+from nlareport.experiment.section import MOST_WHOLE, Name, Section
 from nlareport.files.yaml_files import mapping_in, validation_faults, yaml_text
 from nlareport.rows.ablation_methods import WHOLE_TEXT_METHODS, AblationMethod, cut_of
 from nlareport.rows.run_rows import Reducer
-from nlareport.shown import printable
 
 FOLDERS_OF_A_RUN = {"documents", "reconstructions"}
 """Folders in ``<run>.activations/`` other than the pairs' own."""
-
-
-class Section(BaseModel):
-    """A section of the file; an unknown key in it is a fault, not silently ignored."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-MOST_WHOLE = 2**31 - 1
-"""Largest whole number that an integer column of a run file holds."""
-
-Index = Annotated[int, Field(ge=0, le=2**63 - 1)]
-
-
-def _no_folder(name: str) -> str:
-    """The name, unless it means the current or the parent folder to a file system."""
-    if name in {".", ".."}:
-        raise ValueError("stands for a folder; choose another name")
-    return name
-
-
-def _writing(name: str) -> str:
-    """The name, unless it holds invisible characters, with which two names may look alike."""
-    if printable(name) != name or name != name.strip() or set(name) & {"\t", "\n"}:
-        raise ValueError("holds control characters, invisible ones or spaces at an end; choose another name")
-    return name
-
-
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$", max_length=100), AfterValidator(_no_folder)]
-"""The name of a run or a pair of an experiment: it is used in addresses and file names."""
-
-ForeignName = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_no_folder), AfterValidator(_writing)]
-"""The name of a run or a pair that was made elsewhere: any text on one line. Files and addresses use a form of it
-(`file_names`)."""
 
 
 class Series(Section):
@@ -57,67 +25,6 @@ class Series(Section):
 
     name: str
     number: int | None = Field(default=None, ge=-MOST_WHOLE, le=MOST_WHOLE)
-
-
-class Indexed(Section):
-    """A corpus of which the documents from one index to another are read, both included."""
-
-    first_index: Index = 0
-    last_index: Index | None = None
-    """None: to the end of the corpus."""
-
-    @model_validator(mode="after")
-    def _in_order(self) -> "Indexed":
-        if self.last_index is not None and self.first_index > self.last_index:
-            raise ValueError(
-                f"first_index {self.first_index} is above last_index {self.last_index}, so no document lies between "
-                "them; swap them"
-            )
-        return self
-
-
-class HuggingFaceCorpus(Indexed):
-    """A slice of a dataset on the hub, read by streaming."""
-
-    kind: Literal["huggingface"]
-    name: str
-    """Repository id; with `split` and the index it makes each `doc_id`."""
-    config: str | None = None
-    split: str
-    text_column: str
-    first_index: Index
-    last_index: Index
-
-
-class LocalCorpus(Indexed):
-    """A Parquet, JSONL or plain-text file; in plain text, blank lines separate documents."""
-
-    kind: Literal["local"]
-    name: str
-    path: Path
-    """Relative paths start at the experiment file's folder."""
-    split: str = "local"
-    text_column: str = "text"
-
-
-class PocketCorpus(Indexed):
-    """The news articles that are installed as a package, those that no pocket pair was trained on."""
-
-    kind: Literal["pocket"]
-
-
-Corpus = Annotated[HuggingFaceCorpus | LocalCorpus | PocketCorpus, Field(discriminator="kind")]
-
-
-class Sampling(Section):
-    """Stage 0: which positions become items."""
-
-    seed: int = Field(ge=-(2**63), le=2**63 - 1)
-    n_items: int = Field(ge=2)
-    positions_per_document: int = Field(default=1, ge=1)
-    truncation_tokens: int = Field(default=2048, ge=51)
-    reference_pair: str
-    """The pair in whose tokenization positions are drawn."""
 
 
 Stream = Literal["float32", "model"]
@@ -158,24 +65,6 @@ class Scoring(Section):
     """How the scores of an item's draws become one."""
 
 
-class PairSpec(Section):
-    """One NLA pair: what to load and what to call it."""
-
-    pair_id: Name
-    label: str
-    family: str
-    base_model: str
-    """Hub id or checkpoint directory the activations are read from."""
-    block_index: int = Field(ge=0, le=MOST_WHOLE)
-    d_model: int = Field(ge=1, le=MOST_WHOLE)
-    injection_scale: float | None = None
-    """What the sidecar is expected to say; checked, never used instead of it."""
-    verbalizer: str
-    """Hub id, checkpoint directory, or ``pocket:PAIR_ID/av``."""
-    reconstructor: str
-    sidecar_variance_nrm: float | None = Field(default=None, gt=0)
-
-
 def _known_method(name: str) -> str:
     """The name, if there is such an ablation."""
     if name not in WHOLE_TEXT_METHODS and cut_of(name) is None:
@@ -195,11 +84,11 @@ class Experiment(Section):
     decoding: Decoding = Decoding()
     compute: Compute = Compute()
     scoring: Scoring = Scoring()
-    ablations: list[Annotated[AblationMethod, AfterValidator(_known_method)]] = []
+    ablations: list[Annotated[AblationMethod, AfterValidator(_known_method)]] = Field(default_factory=list)
     """Changes made to explanations before they are read once more; none unless asked for."""
     ablation_items: int | None = Field(default=None, ge=2)
     """How many of the run's first items have their explanations changed; None: all."""
-    plain_words: list[PositiveInt] = []
+    plain_words: list[PositiveInt] = Field(default_factory=list)
     """How many of the last words before an item are read instead of an explanation; none unless asked for."""
     pairs: list[PairSpec] = Field(min_length=1)
 
