@@ -1,8 +1,8 @@
 """Follows a guide page as a reader would: writes the files it shows, runs its commands, compares what they print.
 
-In a section of the page, a fenced block with a ``title`` is a file to write, a ``sh`` block is run by bash, and a ``text``
-block after it is what those commands print (a line ``…`` stands for any lines). A block in another language and without a
-title is only shown.
+In a section of the page, a fenced block with a ``title`` is a file to write, a ``sh`` block is run by bash, and a
+``text`` block after it is what those commands print (a line ``…`` stands for any lines). A block in another language
+and without a title is only shown.
 """
 
 import os
