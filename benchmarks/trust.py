@@ -22,17 +22,18 @@ from nlareport.batches import ActivationBatch
 from nlareport.engine_options import EngineChoice, EngineSettings
 from nlareport.executors.local import LocalExecutor
 from nlareport.experiment.experiment_file import parse_experiment
-from nlareport.rows.cell_rows import CellKey
+from nlareport.rows.cell_rows import CellKey, Effect, Measure
 from nlareport.rows.item_rows import Activation, Alignment, Item, PlainReading, Score
 from nlareport.rows.run_rows import Pair, PairId
 from nlareport.run import identity
 from nlareport.run.baseline_scoring import score_baselines
 from nlareport.run.context import Work
-from nlareport.run.measure_scoring import grade_items, measure_cells
 from nlareport.statistics.cells import summarize
 from nlareport.statistics.document_draws import DocumentDraws
 from nlareport.statistics.geometry import Centred, centre
+from nlareport.statistics.graded_subsets import atypicalities
 from nlareport.statistics.identification import CellResemblance, CentredGolds, resemble
+from nlareport.statistics.run_summary import ItemRows, summarize_run
 from nlareport.statistics.scores import measure_pair
 from nlareport.store.migrations import SCHEMA_VERSION
 from nlareport.store.run_file import RunFile
@@ -139,7 +140,7 @@ def main(n_items: int, n_pairs: int, d_model: int) -> None:
     items = [Item(number, f"d:{number}", 1, "word", None, "prose", is_outlier=False) for number in range(n_items)]
     scores = [Score(item.item_id, source, target, 0.5, 0.5) for source in names for target in names for item in items]
     norms = {name: np.linalg.norm(gold.vectors, axis=1).tolist() for name, gold in golds.items()}
-    places = {name: [Alignment(n, name, 50 + n, 0, norm) for n, norm in enumerate(norms[name])] for name in names}
+    places = [Alignment(n, name, 50 + n, 0, norm) for name in names for n, norm in enumerate(norms[name])]
     text = experiment_text(n_items, list(names), d_model)
     experiment = parse_experiment(text, Path("trust.yaml"))
     choice = EngineChoice.parse(["scripted"])
@@ -160,16 +161,31 @@ def main(n_items: int, n_pairs: int, d_model: int) -> None:
             centred, centring = measured(
                 "centring", lambda: {name: centre(gold.vectors) for name, gold in golds.items()}
             )
-            grades, grading = measured("grades", lambda: grade_items(golds, centred, places))
+            found, grading = measured(
+                "atypicalities",
+                lambda: [row for name, gold in golds.items() for row in atypicalities(gold, centred[name])],
+            )
             beside, resembling = resemblances(golds, centred, np.arange(n_items))
-            rows, measuring = measured("measures", lambda: measure_cells(pairs, scores, beside, draws))
+            rows = ItemRows(
+                pairs,
+                items,
+                draws,
+                scores=scores,
+                resemblances=[row for cell in beside.values() for row in cell.rows],
+                alignments=places,
+                activations=found,
+                others_cosines={key: cell.others_cosine for key, cell in beside.items()},
+            )
+            summary, summing = measured("cells, grades and measures", lambda: summarize_run(rows))
             _, without = measured("cells without grades", lambda: summarize(pairs, items, scores, [], draws))
-            _, graded = measured("cells with them", lambda: summarize(pairs, items, scores, [], draws, grades.members))
             (baselines, _), fitting = measured(
                 "baselines", lambda: score_baselines(work, pairs, items, scores, centred, draws)
             )
-            _, storing = measured("storing", lambda: run_file.replace({**rows, Activation: grades.activations}))
-    wall, added = centring + graded - without + storing + grading + resembling + measuring + fitting, peak_gb() - before
+            measures = {Measure: summary[Measure], Effect: summary[Effect], Activation: found}
+            _, storing = measured("storing", lambda: run_file.replace(measures))
+    # What there was before grades and measures is left out: cells over the subsets that every target shares.
+    wall = centring + summing - without + storing + grading + resembling + fitting
+    added = peak_gb() - before
     held = "holds" if wall <= ALLOWED_S and added <= ALLOWED_GB else "FAILS"
     ridge = [row.fve_nrm for row in baselines if row.method == "ridge"]
     click.echo(f"linear maps score {min(ridge):.3f} or more")

@@ -11,16 +11,14 @@ from nlareport.batches import ActivationBatch
 from nlareport.experiment.pair_section import PairSpec
 from nlareport.ports import Reconstructor, Tokenizer
 from nlareport.rows.ablation_methods import AblationMethod
-from nlareport.rows.cell_rows import AblationCell
-from nlareport.rows.item_rows import Ablation, Explanation, Item, Score
-from nlareport.rows.run_rows import Pair, PairId
+from nlareport.rows.item_rows import Ablation, Explanation, Item
+from nlareport.rows.run_rows import PairId
 from nlareport.run.context import Work, item_ids, missing_batches, rows_at
 from nlareport.run.missing_answers import READING_BATCHES, Questions, QuestionsOf, answer_missing, count_missing
 from nlareport.run.stage import Stage
 from nlareport.run.vector_origins import activations_of, reconstructions_of
 from nlareport.stages import ablate, reconstruct
-from nlareport.statistics import ablation_cells
-from nlareport.statistics.document_draws import DocumentDraws
+from nlareport.statistics.ablation_cells import AblatedTexts
 
 Batch = tuple[PairId, AblationMethod, list[Explanation]]
 Texts = dict[PairId, dict[int, str]]
@@ -78,37 +76,11 @@ def _questions(work: Work) -> QuestionsOf:
     return questions_of
 
 
-def summarize_ablations(
-    work: Work,
-    pairs: list[Pair],
-    items: list[Item],
-    scores: list[Score],
-    draws: DocumentDraws,
-) -> list[AblationCell]:
-    """One row per cell and method the experiment lists, over the items whose texts were changed.
-
-    Raises:
-        TooFewItems: a pair's V is 0.
-    """
+def find_ablated(work: Work, items: Sequence[Item]) -> AblatedTexts:
+    """Which texts the experiment has changed, and how."""
     if not work.experiment.ablations:
-        return []
-    chosen, texts = item_ids(_ablated_items(work, items)), _texts(work)
-    written: dict[tuple[PairId, PairId], list[Score]] = defaultdict(list)
-    for score in scores:
-        if score.item_id in chosen:
-            written[score.source, score.target].append(score)
-    changed: dict[tuple[PairId, PairId, str], list[Ablation]] = defaultdict(list)
-    for row in work.run_file.rows(Ablation):
-        changed[row.source, row.target, row.method].append(row)
-    cells = []
-    for target in (pair.pair_id for pair in pairs):
-        of_target = [
-            ablation_cells.changed_cell(s, method, ordinal, written[s, target], changed[s, target, method], texts[s])
-            for s in (pair.pair_id for pair in pairs)
-            for ordinal, method in enumerate(work.experiment.ablations)
-        ]
-        cells += ablation_cells.ablation_cells(target, of_target, draws)
-    return cells
+        return AblatedTexts()
+    return AblatedTexts(work.experiment.ablations, item_ids(_ablated_items(work, items)), _texts(work))
 
 
 def _find_missing(work: Work, texts: Texts) -> dict[PairId, list[Batch]]:

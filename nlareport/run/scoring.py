@@ -3,19 +3,14 @@
 The last step. It is arithmetic only, so it is done whole, in one transaction, whenever its inputs have changed.
 """
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable
-from dataclasses import replace
-from typing import TypeVar
+from dataclasses import dataclass, field, replace
 
 from nlareport.batches import ActivationBatch
 from nlareport.claims.reading import read_claims
-from nlareport.ports import Row
-from nlareport.rows.cell_rows import AblationCell, Baseline, Cell, CellKey, LearningCurve, SubsetRange
-from nlareport.rows.item_rows import Activation, Alignment, Explanation, Item, NullScore, Outlier, Score
+from nlareport.rows.cell_rows import Baseline, CellKey, LearningCurve
+from nlareport.rows.item_rows import Ablation, Activation, Alignment, Item, NullScore, Resemblance, Score
 from nlareport.rows.run_rows import Claim, Pair, PairId
-from nlareport.run import measure_scoring
-from nlareport.run.ablation import summarize_ablations
+from nlareport.run.ablation import find_ablated
 from nlareport.run.baseline_scoring import score_baselines
 from nlareport.run.checkpoint_changes import weights_by_pair
 from nlareport.run.completion import is_scored, refuse_unfinished, scores_stamp
@@ -23,15 +18,12 @@ from nlareport.run.context import Work, among, rows_at
 from nlareport.run.recorded_checkpoints import read_making
 from nlareport.run.vector_origins import activations_of, reconstructions_of
 from nlareport.stages import reconstruct
-from nlareport.statistics import outliers
-from nlareport.statistics.cells import summarize
 from nlareport.statistics.document_draws import DocumentDraws
-from nlareport.statistics.draw_folding import fold_null_scores, fold_scores
 from nlareport.statistics.geometry import Centred, centre
-from nlareport.statistics.identification import CellResemblance, CentredGolds, resemble
+from nlareport.statistics.graded_subsets import atypicalities
+from nlareport.statistics.identification import CentredGolds, resemble
+from nlareport.statistics.run_summary import ItemRows, summarize_run
 from nlareport.statistics.scores import measure_pair, null_scores, score_cell
-
-Key = TypeVar("Key")
 
 
 def score_run(work: Work) -> None:
@@ -64,35 +56,38 @@ def _score(work: Work, items: list[Item]) -> None:
     golds = {pair_id: rows_at(activations_of(work, pair_id), items) for pair_id, _ in work.pairs}
     pairs = [_measured(pair, golds[pair.pair_id]) for pair in work.run_file.rows(Pair)]
     pairs.sort(key=lambda pair: pair.ordinal)
-    explanations = {source: work.explanations(source) for source, _ in work.pairs}
-    alignments = _by(work.run_file.rows(Alignment), lambda row: row.pair_id)
-    found = outliers.find_outliers(alignments, explanations)
-    flagged = {row.item_id for row in found}
-    items = [replace(item, is_outlier=item.item_id in flagged) for item in items]
     centred = {pair_id: centre(gold.vectors) for pair_id, gold in golds.items()}
     draws = _draws(work, pairs, items, golds)
-    scores, nulls, resemblances = _score_cells(work, pairs, golds, centred, explanations, draws)
-    grades = measure_scoring.grade_items(golds, centred, alignments)
-    reducer = work.experiment.scoring.reducer
-    folded = fold_scores(scores, reducer)
-    cells = summarize(pairs, items, folded, fold_null_scores(nulls, reducer), draws, grades.members)
-    measures = measure_scoring.measure_cells(pairs, folded, resemblances, draws)
-    baselines, curves = score_baselines(work, pairs, items, folded, centred, draws)
-    drops = summarize_ablations(work, pairs, items, folded, draws)
+    read = _read_cells(work, pairs, golds, centred, draws)
+    activations = [row for pair_id, gold in golds.items() for row in atypicalities(gold, centred[pair_id])]
+    rows = ItemRows(
+        pairs,
+        items,
+        draws,
+        scores=read.scores,
+        null_scores=read.null_scores,
+        resemblances=read.resemblances,
+        explanations=[row for source, _ in work.pairs for row in work.explanations(source)],
+        alignments=work.run_file.rows(Alignment),
+        activations=activations,
+        ablations=work.run_file.rows(Ablation),
+        ablated=find_ablated(work, items),
+        others_cosines=read.others_cosines,
+        reducer=work.experiment.scoring.reducer,
+    )
+    summary = summarize_run(rows)
+    baselines, curves = score_baselines(work, pairs, items, rows.item_scores, centred, draws)
     with work.run_file.transaction():
-        work.run_file.put([replace(work.run_file.run(), reducer=reducer)], pairs, items)
+        work.run_file.put([replace(work.run_file.run(), reducer=rows.reducer)], pairs, rows.judged_items)
         work.run_file.replace(
             {
-                Score: scores,
-                NullScore: nulls,
-                Cell: cells,
+                Score: read.scores,
+                NullScore: read.null_scores,
+                Resemblance: read.resemblances,
+                Activation: activations,
                 Baseline: baselines,
                 LearningCurve: curves,
-                AblationCell: drops,
-                Outlier: found,
-                Activation: grades.activations,
-                SubsetRange: grades.ranges,
-                **measures,
+                **{row_type: found for row_type, found in summary.items() if row_type is not Item},
             }
         )
 
@@ -109,16 +104,26 @@ def _draws(work: Work, pairs: list[Pair], items: list[Item], golds: dict[PairId,
     return DocumentDraws.of(items, scoring.bootstrap_draws, seed, pairs, drawn)
 
 
-def _score_cells(
+@dataclass(frozen=True, slots=True)
+class _ReadCells:
+    """What is measured of reconstructions, cell by cell."""
+
+    scores: list[Score] = field(default_factory=list)
+    null_scores: list[NullScore] = field(default_factory=list)
+    resemblances: list[Resemblance] = field(default_factory=list)
+    others_cosines: dict[CellKey, float | None] = field(default_factory=dict)
+
+
+def _read_cells(
     work: Work,
     pairs: list[Pair],
     golds: dict[PairId, ActivationBatch],
     centred: dict[PairId, Centred],
-    explanations: dict[PairId, list[Explanation]],
     draws: DocumentDraws,
-) -> tuple[list[Score], list[NullScore], dict[CellKey, CellResemblance]]:
+) -> _ReadCells:
     """All that needs a cell's reconstructions, which are read once, one cell at a time."""
     scoring = work.experiment.scoring
+    explanations = {source: work.explanations(source) for source, _ in work.pairs}
     marks = {source: work.marks(source) for source in explanations}
     offering = {
         source: {
@@ -128,9 +133,7 @@ def _score_cells(
         }
         for source, rows in explanations.items()
     }
-    scores: list[Score] = []
-    nulls: list[NullScore] = []
-    resemblances: dict[CellKey, CellResemblance] = {}
+    read = _ReadCells()
     for target in pairs:
         gold = golds[target.pair_id]
         others = CentredGolds(target.pair_id, gold.item_ids, draws.documents, centred[target.pair_id])
@@ -140,14 +143,9 @@ def _score_cells(
             answers = among(answers, offering[source.pair_id])
             cell = (source.pair_id, target.pair_id, gold, answers)
             of_source, variance = explanations[source.pair_id], target.variance_nrm or 0.0
-            scores += score_cell(*cell, of_source, variance, scoring.unclean, marks[source.pair_id])
-            nulls += null_scores(*cell, draws.documents, scoring.permutations, draws.seed)
-            resemblances[CellKey(source.pair_id, target.pair_id)] = resemble(source.pair_id, others, answers)
-    return scores, nulls, resemblances
-
-
-def _by(rows: Iterable[Row], key: Callable[[Row], Key]) -> dict[Key, list[Row]]:
-    groups: dict[Key, list[Row]] = defaultdict(list)
-    for row in rows:
-        groups[key(row)].append(row)
-    return groups
+            read.scores.extend(score_cell(*cell, of_source, variance, scoring.unclean, marks[source.pair_id]))
+            read.null_scores.extend(null_scores(*cell, draws.documents, scoring.permutations, draws.seed))
+            found = resemble(source.pair_id, others, answers)
+            read.resemblances.extend(found.rows)
+            read.others_cosines[CellKey(source.pair_id, target.pair_id)] = found.others_cosine
+    return read

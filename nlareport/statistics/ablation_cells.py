@@ -4,8 +4,9 @@ Takes scores and the errors of changed texts, returns `AblationCell` rows. Both 
 difference is paired, and its interval is that of the items' own differences.
 """
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Float64
@@ -20,6 +21,18 @@ Drawn = Float64[np.ndarray, " draw"] | None
 
 
 @dataclass(frozen=True, slots=True)
+class AblatedTexts:
+    """Which texts of a run were changed, and how."""
+
+    methods: Sequence[str] = ()
+    """In the order in which the report lists them."""
+    item_ids: Collection[int] = ()
+    """The items whose texts were to be changed."""
+    readable: Mapping[PairId, Collection[int]] = field(default_factory=dict)
+    """Those of them for which a source wrote a text that is read, by source."""
+
+
+@dataclass(frozen=True, slots=True)
 class ChangedCell:
     """One cell under one change of its texts: `mse_nrm` of the items that have it both as written and changed."""
 
@@ -28,6 +41,39 @@ class ChangedCell:
     ordinal: int
     errors: dict[int, tuple[float, float]]
     """By item: as written, and changed."""
+
+
+def summarize_ablations(
+    pair_ids: Sequence[PairId],
+    scores: Sequence[Score],
+    ablations: Sequence[Ablation],
+    ablated: AblatedTexts,
+    draws: DocumentDraws,
+) -> list[AblationCell]:
+    """A row per target, source and method, in their order.
+
+    Raises:
+        TooFewItems: V of a target is 0.
+    """
+    if not ablated.methods:
+        return []
+    written: dict[tuple[PairId, PairId], list[Score]] = defaultdict(list)
+    for score in scores:
+        if score.item_id in ablated.item_ids:
+            written[score.source, score.target].append(score)
+    changed: dict[tuple[PairId, PairId, str], list[Ablation]] = defaultdict(list)
+    for row in ablations:
+        changed[row.source, row.target, row.method].append(row)
+    cells = []
+    for target in pair_ids:
+        of_target = [
+            changed_cell(source, method, ordinal, written[source, target], changed[source, target, method], readable)
+            for source in pair_ids
+            for readable in [ablated.readable.get(source, ())]
+            for ordinal, method in enumerate(ablated.methods)
+        ]
+        cells += ablation_cells(target, of_target, draws)
+    return cells
 
 
 def changed_cell(

@@ -149,7 +149,7 @@ def measure_cells(
     `floors` holds each cell's `others_cosine`. An item of a run with fewer than k - 1 golds of other documents is left
     out of identification among k.
     """
-    figures = [(key, figure) for key, found in rows.items() for figure in _figures(found, floors[key], draws)]
+    figures = [(key, figure) for key, found in rows.items() for figure in _figures(found, floors.get(key), draws)]
     ends = draws.intervals([figure.column for _, figure in figures])
     return [
         Measure(*key, measure, float(column.values.mean()), low, high, chance, len(column.values))

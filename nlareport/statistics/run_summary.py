@@ -1,0 +1,141 @@
+"""Summarizes a run: every table that follows from rows of single items, for computed and imported runs alike.
+
+Takes the rows of a run (`ItemRows`), returns the rows of tables with one per cell, pair or subset. To derive one more
+table from rows, add a function to `SUMMARIES`; a table whose rows nothing gives stays empty.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TypeVar
+
+from nlareport.ports import Row
+from nlareport.rows.cell_rows import AblationCell, Cell, CellKey, Effect, Measure, SubsetRange
+from nlareport.rows.item_rows import (
+    Ablation,
+    Activation,
+    Alignment,
+    Explanation,
+    Item,
+    NullScore,
+    Outlier,
+    Resemblance,
+    Score,
+)
+from nlareport.rows.run_rows import Pair, Reducer
+from nlareport.statistics.ablation_cells import AblatedTexts, summarize_ablations
+from nlareport.statistics.additive_effects import effects
+from nlareport.statistics.ceiling_fractions import ceiling_measures
+from nlareport.statistics.cells import summarize
+from nlareport.statistics.document_draws import DocumentDraws
+from nlareport.statistics.draw_folding import fold_null_scores, fold_scores
+from nlareport.statistics.drawn_cells import DrawnCells, draw_cells
+from nlareport.statistics.graded_subsets import Grades, grade_items
+from nlareport.statistics.identification import measure_cells
+from nlareport.statistics.outliers import find_outliers
+
+Key = TypeVar("Key", bound=Hashable)
+
+
+@dataclass(frozen=True, eq=False)
+class ItemRows:
+    """The rows of single items that a run has, and what its intervals are drawn from."""
+
+    pairs: Sequence[Pair]
+    """In order, each with its V where that is known."""
+    items: Sequence[Item]
+    draws: DocumentDraws
+    """Those of `items`."""
+    scores: Sequence[Score] = ()
+    """Of every draw of an explanation."""
+    null_scores: Sequence[NullScore] = ()
+    resemblances: Sequence[Resemblance] = ()
+    explanations: Sequence[Explanation] = ()
+    alignments: Sequence[Alignment] = ()
+    activations: Sequence[Activation] = ()
+    ablations: Sequence[Ablation] = ()
+    ablated: AblatedTexts = field(default_factory=AblatedTexts)
+    others_cosines: Mapping[CellKey, float | None] = field(default_factory=dict)
+    """Mean centred cosine of a cell's reconstructions with the golds of all other documents; none where not known."""
+    reducer: Reducer = "mean"
+
+    @cached_property
+    def outliers(self) -> list[Outlier]:
+        """The reasons for which items are flagged."""
+        return find_outliers(
+            group(self.alignments, lambda row: row.pair_id), group(self.explanations, lambda row: row.source)
+        )
+
+    @cached_property
+    def judged_items(self) -> list[Item]:
+        """The items, each judged an outlier or not."""
+        flagged = {row.item_id for row in self.outliers}
+        return [replace(item, is_outlier=item.item_id in flagged) for item in self.items]
+
+    @cached_property
+    def item_scores(self) -> list[Score]:
+        """One score per item and cell, over its draws."""
+        return fold_scores(self.scores, self.reducer)
+
+    @cached_property
+    def grades(self) -> Grades:
+        """The items in quarters, target by target."""
+        return grade_items([pair.pair_id for pair in self.pairs], self.alignments, self.activations)
+
+    @cached_property
+    def drawn_cells(self) -> DrawnCells:
+        """The matrix over all items on every draw of documents."""
+        return draw_cells(self.item_scores, self.draws)
+
+
+def summarize_run(rows: ItemRows) -> dict[type, Sequence[object]]:
+    """The rows of every table that follows from a run's rows, by row type.
+
+    Raises:
+        TooFewItems: changed texts are to be compared and V of a target is 0.
+    """
+    return {row_type: found for summary in SUMMARIES for row_type, found in summary(rows).items()}
+
+
+def _items(rows: ItemRows) -> dict[type, Sequence[object]]:
+    return {Item: rows.judged_items, Outlier: rows.outliers}
+
+
+def _cells(rows: ItemRows) -> dict[type, Sequence[object]]:
+    nulls = fold_null_scores(rows.null_scores, rows.reducer)
+    cells = summarize(rows.pairs, rows.judged_items, rows.item_scores, nulls, rows.draws, rows.grades.members)
+    return {Cell: cells, SubsetRange: rows.grades.ranges}
+
+
+def _measures(rows: ItemRows) -> dict[type, Sequence[object]]:
+    resemblances = group(rows.resemblances, lambda row: CellKey(row.source, row.target))
+    measures = measure_cells(resemblances, rows.others_cosines, rows.draws)
+    return {Measure: [*measures, *ceiling_measures(rows.drawn_cells)]}
+
+
+def _effects(rows: ItemRows) -> dict[type, Sequence[object]]:
+    cells = rows.drawn_cells
+    return {Effect: effects([pair.pair_id for pair in rows.pairs], cells.values, cells.drawn)}
+
+
+def _ablation_cells(rows: ItemRows) -> dict[type, Sequence[object]]:
+    pair_ids = [pair.pair_id for pair in rows.pairs]
+    return {AblationCell: summarize_ablations(pair_ids, rows.item_scores, rows.ablations, rows.ablated, rows.draws)}
+
+
+SUMMARIES: tuple[Callable[[ItemRows], Mapping[type, Sequence[object]]], ...] = (
+    _items,
+    _cells,
+    _measures,
+    _effects,
+    _ablation_cells,
+)
+
+
+def group(rows: Iterable[Row], key: Callable[[Row], Key]) -> dict[Key, list[Row]]:
+    """The rows by a key of theirs, in the order they come."""
+    groups: dict[Key, list[Row]] = defaultdict(list)
+    for row in rows:
+        groups[key(row)].append(row)
+    return groups
