@@ -139,7 +139,7 @@ def test_a_float32_parquet_from_elsewhere_is_read(folder: Path) -> None:
 
 
 def test_all_faults_of_a_bundle_are_listed_together(folder: Path) -> None:
-    (folder / "run.yaml").write_text(yaml.safe_dump({"title": "x", "pairs": [*PAIRS, PAIRS[0]], "schema_version": 9}))
+    (folder / "run.yaml").write_text(yaml.safe_dump({"title": "x", "pairs": [*PAIRS, PAIRS[0]], "schema_version": 99}))
     (folder / "scores.csv").write_text(
         "item_id,source,target,mse_nrm,colour\n1,a,a,0.5,r\n1,a,a,0.5,r\n2,a,c,5,r\n,a,b,inf,r\n9,a,b,nan,r\n"
     )
@@ -156,7 +156,7 @@ def test_all_faults_of_a_bundle_are_listed_together(folder: Path) -> None:
     faults = faults_of(folder)
     expected = [
         "run.yaml: pairs: 'a' is used twice",
-        f"run.yaml: schema_version is 9, this nlareport reads 1 to {SCHEMA_VERSION}",
+        f"run.yaml: schema_version is 99, this nlareport reads 1 to {SCHEMA_VERSION}",
         "documents.jsonl: cannot be read: line 2 is not JSON",
         "claims.parquet: cannot be read",
         "items.jsonl: row 2: token is empty",

@@ -14,7 +14,7 @@ from nlareport.run.vector_checks import lacks_vectors
 from nlareport.store.run_file import RunFile
 from nlareport.store.vectors.activations import ActivationStore
 
-SCORES_VERSION = 3
+SCORES_VERSION = 4
 """Raised when a run scored by this version holds more, or other figures, than one scored before."""
 
 

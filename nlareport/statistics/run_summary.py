@@ -24,16 +24,19 @@ from nlareport.rows.item_rows import (
     Score,
 )
 from nlareport.rows.run_rows import Pair, Reducer
+from nlareport.rows.text_rows import ContextOverlap, TextSign, TextSummary
 from nlareport.statistics.ablation_cells import AblatedTexts, summarize_ablations
 from nlareport.statistics.additive_effects import effects
 from nlareport.statistics.ceiling_fractions import ceiling_measures
 from nlareport.statistics.cells import summarize
+from nlareport.statistics.context_overlap import compare_with_contexts, summarize_texts
 from nlareport.statistics.document_draws import DocumentDraws
 from nlareport.statistics.draw_folding import fold_null_scores, fold_scores
 from nlareport.statistics.drawn_cells import DrawnCells, draw_cells
 from nlareport.statistics.graded_subsets import Grades, grade_items
 from nlareport.statistics.identification import measure_cells
 from nlareport.statistics.outliers import find_outliers
+from nlareport.statistics.text_signs import find_text_signs
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -124,12 +127,24 @@ def _ablation_cells(rows: ItemRows) -> dict[type, Sequence[object]]:
     return {AblationCell: summarize_ablations(pair_ids, rows.item_scores, rows.ablations, rows.ablated, rows.draws)}
 
 
+def _texts(rows: ItemRows) -> dict[type, Sequence[object]]:
+    contexts = {item.item_id: item.context for item in rows.items if item.context is not None}
+    overlaps = compare_with_contexts(rows.explanations, rows.items, rows.draws)
+    sources = [pair.pair_id for pair in rows.pairs]
+    return {
+        TextSign: find_text_signs(rows.explanations, contexts),
+        ContextOverlap: overlaps,
+        TextSummary: summarize_texts(sources, rows.explanations, overlaps, rows.draws),
+    }
+
+
 SUMMARIES: tuple[Callable[[ItemRows], Mapping[type, Sequence[object]]], ...] = (
     _items,
     _cells,
     _measures,
     _effects,
     _ablation_cells,
+    _texts,
 )
 
 

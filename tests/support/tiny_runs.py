@@ -12,6 +12,7 @@ from nlareport.rows.cell_rows import AblationCell, Cell, LearningCurve
 from nlareport.rows.declaration import TABLES
 from nlareport.rows.item_rows import Ablation, Alignment, Explanation, Item, NullScore, PlainReading, Score
 from nlareport.rows.run_rows import Claim, Document, Pair, PairId, Run
+from nlareport.rows.text_rows import ContextOverlap, TextSign, TextSummary
 from nlareport.shown import printable
 from nlareport.store.bundle.table_values import IN_ORDER, RANGES, Range
 from nlareport.store.migrations import SCHEMA_VERSION
@@ -110,6 +111,9 @@ def a_small_run() -> RunRows:
         [Cell(QWEN, QWEN, "all", 2, 1, 0.4, None, None, None, 0.4, 0.4, 0.0, None, 1.0)],
         [LearningCurve(GEMMA, QWEN, "ridge", 2, 0.1, None, None)],
         [AblationCell(QWEN, QWEN, "words_shuffled", 0, 1, 0.1, None, None, 0.25, None, None)],
+        [TextSign(QWEN, 0, "empty"), TextSign(QWEN, 2, "loop", in_context=False)],
+        [ContextOverlap(QWEN, 2, 3, 1, 0, 1)],
+        [TextSummary(QWEN, 2, 1, 1 / 3, None, None, 0.0)],
         [Claim("best", "qwen reads best", "matrix", True, {"fve": 0.4, "who": ["qwen"], "none": None})],
     )
 

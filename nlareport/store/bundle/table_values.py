@@ -29,6 +29,7 @@ from nlareport.rows.item_rows import (
     Score,
 )
 from nlareport.rows.run_rows import Document
+from nlareport.rows.text_rows import ContextOverlap, TextSign, TextSummary
 from nlareport.shown import shown
 from nlareport.statistics.geometry import SMALLEST_VARIANCE
 
@@ -77,6 +78,7 @@ _INTEGER = Range(-MOST_INTEGER - 1, MOST_INTEGER)
 _LONG_COUNT = Range(0, 2**63 - 1)
 _MSE = Range(0.0, 4.0, NOISE)
 _FVE = Range(LOWEST_FVE, 1.0, NOISE)
+_SHARE = Range(0.0, 1.0, NOISE)
 _INTERVAL = {"fve_nrm": _FVE, "ci_low": _FVE, "ci_high": _FVE}
 
 RANGES: dict[type, dict[str, Range]] = {
@@ -96,7 +98,7 @@ RANGES: dict[type, dict[str, Range]] = {
         "fve_meannorm": _FVE,
         "median": _FVE,
         "trimmed_mean": _FVE,
-        "share_below_zero": Range(0.0, 1.0, NOISE),
+        "share_below_zero": _SHARE,
         "null_fve": _FVE,
     },
     Baseline: _INTERVAL,
@@ -112,6 +114,21 @@ RANGES: dict[type, dict[str, Range]] = {
         "draw": _COUNT,
     },
     Measure: {"n_scored": _LONG_COUNT},
+    TextSign: {"draw": _COUNT},
+    ContextOverlap: {
+        "n_words": Range(1, MOST_INTEGER),
+        "n_found": _COUNT,
+        "n_found_elsewhere": _COUNT,
+        "draw": _COUNT,
+    },
+    TextSummary: {
+        "n_texts": _LONG_COUNT,
+        "n_compared": _LONG_COUNT,
+        **{f"{name}_{end}": _SHARE for name in ("found", "elsewhere") for end in ("low", "high")},
+        **{f"share_{name}": _SHARE for name in ("found", "elsewhere")},
+        "excess_low": Range(-1.0, 1.0, NOISE),
+        "excess_high": Range(-1.0, 1.0, NOISE),
+    },
 }
 """What a measurement can give. The query `audits/number_out_of_range` asks the same of a run file."""
 
@@ -120,6 +137,8 @@ IN_ORDER: dict[type, list[tuple[str, str]]] = {
     AblationCell: [("ci_low", "ci_high"), ("drop_low", "drop_high")],
     SubsetRange: [("low", "high")],
     Resemblance: [("n_nearer", "n_others")],
+    ContextOverlap: [("n_found", "n_words"), ("n_found_elsewhere", "n_words")],
+    TextSummary: [(f"{name}_low", f"{name}_high") for name in ("found", "elsewhere", "excess")],
 }
 """Pairs of columns of which the first is nowhere above the second."""
 

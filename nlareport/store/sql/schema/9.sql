@@ -9,5 +9,66 @@
 -- Tags: differences between their values.
 
 -- Signs of sick text, and words of the context.
+CREATE TABLE text_sign (
+    source VARCHAR NOT NULL,
+    item_id BIGINT NOT NULL,
+    sign VARCHAR NOT NULL CHECK (
+        sign IN ('cjk', 'other_script', 'loop', 'empty', 'tagless', 'cut', 'tag', 'special_token', 'draft', 'unseen')
+    ),
+    in_context BOOLEAN,
+    draw INTEGER NOT NULL DEFAULT 0 CHECK (draw >= 0),
+    PRIMARY KEY (source, draw, sign, item_id)
+);
+COMMENT ON TABLE text_sign IS 'Signs that an explanation went wrong; one without a row shows none.';
+COMMENT ON COLUMN text_sign.source IS 'Pair whose verbalizer wrote it.';
+COMMENT ON COLUMN text_sign.item_id IS 'Item.';
+COMMENT ON COLUMN text_sign.sign IS 'cjk: a fifth of the letters or more are Chinese, Japanese or Korean; other_script: so many are of a script that is neither these nor Latin; loop: a third of its sequences of four words or more stood in it before; empty: no visible character; tagless: the answer has no opening tag; cut: broken off by the token budget, without its closing tag, or within a word; tag: an explanation tag inside; special_token: a token of a chat format; draft: thoughts in or before it; unseen: a character that takes no room, turns the direction of others or was not decoded.';
+COMMENT ON COLUMN text_sign.in_context IS 'Whether the item''s context shows the same sign, for another script the same script; NULL without a context, and for empty, tagless and cut.';
+COMMENT ON COLUMN text_sign.draw IS 'Which of the explanations drawn for the item it is, from 0.';
+
+CREATE TABLE context_overlap (
+    source VARCHAR NOT NULL,
+    item_id BIGINT NOT NULL,
+    n_words INTEGER NOT NULL CHECK (n_words > 0),
+    n_found INTEGER NOT NULL CHECK (n_found >= 0),
+    n_found_elsewhere INTEGER CHECK (n_found_elsewhere >= 0),
+    other_item_id BIGINT,
+    draw INTEGER NOT NULL DEFAULT 0 CHECK (draw >= 0),
+    PRIMARY KEY (source, draw, item_id)
+);
+COMMENT ON TABLE context_overlap IS 'How many content words of an explanation stand in the item''s context, and in the context of another document.';
+COMMENT ON COLUMN context_overlap.source IS 'Pair whose verbalizer wrote it.';
+COMMENT ON COLUMN context_overlap.item_id IS 'Item.';
+COMMENT ON COLUMN context_overlap.n_words IS 'Different content words of the explanation: without English function words; CJK in pairs of letters.';
+COMMENT ON COLUMN context_overlap.n_found IS 'Those that the item''s context holds, as far as the run has it, in singular or plural.';
+COMMENT ON COLUMN context_overlap.n_found_elsewhere IS 'Those that the context of other_item_id holds; NULL when one document holds more than half of the items.';
+COMMENT ON COLUMN context_overlap.other_item_id IS 'An item of another document, drawn by a seeded exchange of all items.';
+COMMENT ON COLUMN context_overlap.draw IS 'Which of the explanations drawn for the item it is, from 0.';
+
+CREATE TABLE text_summary (
+    source VARCHAR PRIMARY KEY,
+    n_texts BIGINT NOT NULL CHECK (n_texts >= 0),
+    n_compared BIGINT NOT NULL CHECK (n_compared >= 0),
+    share_found DOUBLE CHECK (isfinite(share_found)),
+    found_low DOUBLE CHECK (isfinite(found_low)),
+    found_high DOUBLE CHECK (isfinite(found_high)),
+    share_elsewhere DOUBLE CHECK (isfinite(share_elsewhere)),
+    elsewhere_low DOUBLE CHECK (isfinite(elsewhere_low)),
+    elsewhere_high DOUBLE CHECK (isfinite(elsewhere_high)),
+    excess_low DOUBLE CHECK (isfinite(excess_low)),
+    excess_high DOUBLE CHECK (isfinite(excess_high))
+);
+COMMENT ON TABLE text_summary IS 'What a source''s explanations are like as texts; without a row they were not looked at.';
+COMMENT ON COLUMN text_summary.source IS 'Pair whose verbalizer wrote them.';
+COMMENT ON COLUMN text_summary.n_texts IS 'Explanations that were looked at for signs, of every draw; where there is none, the answer.';
+COMMENT ON COLUMN text_summary.n_compared IS 'Those whose content words were compared with contexts.';
+COMMENT ON COLUMN text_summary.share_found IS 'Mean share of an explanation''s content words that stand in its item''s context.';
+COMMENT ON COLUMN text_summary.found_low IS 'Lower end of its 95% percentile bootstrap over documents.';
+COMMENT ON COLUMN text_summary.found_high IS 'Upper end of the same interval.';
+COMMENT ON COLUMN text_summary.share_elsewhere IS 'The same for the context of another document: chance.';
+COMMENT ON COLUMN text_summary.elsewhere_low IS 'Lower end of its 95% percentile bootstrap over documents.';
+COMMENT ON COLUMN text_summary.elsewhere_high IS 'Upper end of the same interval.';
+COMMENT ON COLUMN text_summary.excess_low IS 'Lower end of the 95% interval of share_found minus share_elsewhere, draw by draw.';
+COMMENT ON COLUMN text_summary.excess_high IS 'Upper end of the same interval.';
 
 -- Chosen positions and given vectors.
