@@ -7,7 +7,6 @@ import duckdb
 import numpy as np
 import polars as pl
 import pytest
-import yaml
 from support.made_runs import write_computed_run
 from support.tiny_runs import make_older
 
@@ -77,16 +76,6 @@ def test_a_bundle_of_cells_gets_what_it_does_not_state_and_keeps_what_it_does(wh
     for cell, earlier in zip(after.of(Cell), before.of(Cell), strict=True):
         is_stated = (cell.source, cell.target) == (cells["source"][1], cells["target"][1])
         assert cell == (replace(earlier, ceiling_fraction=0.25) if is_stated else earlier)
-
-
-def test_a_bundle_without_cells_gets_none(tmp_path: Path) -> None:
-    pair = {"family": "f", "base_model": "org/a", "block_index": 1, "d_model": 8}
-    (tmp_path / "run.yaml").write_text(
-        yaml.safe_dump({"title": "x", "pairs": [{**pair, "pair_id": name} for name in "abc"]})
-    )
-    (tmp_path / "scores.csv").write_text("item_id,source,target,fve_nrm\n1,a,a,0.25\n")
-    rows = bundle_rows(tmp_path)
-    assert rows.of(Cell) == rows.of(Effect) == []
 
 
 def test_an_older_file_shows_the_figures_it_lacks_and_stays_as_it_is(whole: Path, bare: Path) -> None:

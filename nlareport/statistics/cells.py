@@ -19,7 +19,9 @@ from nlareport.statistics.ceiling_fractions import with_ceiling_fractions
 from nlareport.statistics.document_draws import NO_INTERVAL, Column, DocumentDraws, Interval, interval
 from nlareport.statistics.geometry import SMALLEST_VARIANCE, fve_meannorm
 
-SUBSETS = ("all", "without_outliers", "digits", "punctuation", "prose")
+STRATA = ("digits", "punctuation", "prose")
+
+SUBSETS = ("all", "without_outliers", *STRATA)
 """Those that are the same for every target, in the order the cells are returned; graded ones follow."""
 
 TRIMMED_SHARE = 0.1
@@ -75,7 +77,7 @@ class _ItemTable:
             shared={
                 "all": np.ones(len(ordered), dtype=np.bool_),
                 "without_outliers": np.array([item.is_outlier is False for item in ordered], dtype=np.bool_),
-                **{stratum: strata == stratum for stratum in SUBSETS[2:]},
+                **{stratum: strata == stratum for stratum in STRATA},
             },
             graded={
                 target: {name: np.isin(item_ids, sorted(members)) for name, members in subsets.items()}

@@ -20,6 +20,7 @@ from nlareport.rows.item_rows import (
     Item,
     NullScore,
     Outlier,
+    PlainReading,
     Resemblance,
     Score,
 )
@@ -58,14 +59,19 @@ class ItemRows:
     alignments: Sequence[Alignment] = ()
     activations: Sequence[Activation] = ()
     ablations: Sequence[Ablation] = ()
+    plain_readings: Sequence[PlainReading] = ()
     ablated: AblatedTexts = field(default_factory=AblatedTexts)
     others_cosines: Mapping[CellKey, float | None] = field(default_factory=dict)
     """Mean centred cosine of a cell's reconstructions with the golds of all other documents; none where not known."""
     reducer: Reducer = "mean"
+    are_judged: bool = False
+    """Whether the items come with their flags, or with nothing to judge them by: then they are not judged here."""
 
     @cached_property
     def outliers(self) -> list[Outlier]:
         """The reasons for which items are flagged."""
+        if self.are_judged:
+            return []
         return find_outliers(
             group(self.alignments, lambda row: row.pair_id), group(self.explanations, lambda row: row.source)
         )
@@ -73,6 +79,8 @@ class ItemRows:
     @cached_property
     def judged_items(self) -> list[Item]:
         """The items, each judged an outlier or not."""
+        if self.are_judged:
+            return list(self.items)
         flagged = {row.item_id for row in self.outliers}
         return [replace(item, is_outlier=item.item_id in flagged) for item in self.items]
 

@@ -65,8 +65,10 @@ def read_run(path: Path) -> RunRows:
         return RunRows.gather(stored.run(), *groups)
 
 
-def store_run(path: Path, rows: RunRows) -> bool:
+def store_run(path: Path, rows: RunRows, given: RunRows | None = None) -> bool:
     """Makes a run file of the rows; True when it was made, False when it held them already.
+
+    `given` are those rows that were not computed from others: a file that holds them holds the run.
 
     Raises:
         RunFileTaken: a run file with other content stands there; it is left as it is.
@@ -78,8 +80,9 @@ def store_run(path: Path, rows: RunRows) -> bool:
         create_run_file(path, rows.run, *rows.groups())
         return True
     stored = read_run(path)
-    if _same_run(rows.run, stored.run) and all(
-        _holds(have, wanted) for have, wanted in zip(stored.groups(), rows.groups(), strict=True)
+    wanted = rows if given is None else given
+    if _same_run(wanted.run, stored.run) and all(
+        _holds(have, of_type) for have, of_type in zip(stored.groups(), wanted.groups(), strict=True)
     ):
         return False
     raise RunFileTaken(

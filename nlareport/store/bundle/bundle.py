@@ -1,9 +1,10 @@
 """A run as a folder anyone can read and write: `run.yaml` and its tables as Parquet, CSV or JSONL.
 
-What goes out comes back in with the same rows. A bundle made by hand may hold as little as scores; what cannot be
-computed from it stays NULL.
+What goes out comes back in with the same rows. A bundle made by hand may hold as little as scores: what follows from
+its rows is computed (`computed_tables`), what does not stays NULL.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,13 @@ import polars as pl
 
 from nlareport.errors import BundleInvalid
 from nlareport.files.written_folders import Terms, written_folder
+from nlareport.rows.cell_rows import Cell
 from nlareport.rows.item_rows import Item, Score, stratum_of
 from nlareport.rows.run_rows import Document, Pair, PairId, Run
 from nlareport.shown import listed
 from nlareport.store.bundle.bundle_formats import BundleFormat
 from nlareport.store.bundle.bundle_tables import BUNDLED, Faults, TableFile, read_table, write_table
+from nlareport.store.bundle.computed_tables import Bootstrap, compute_tables
 from nlareport.store.bundle.run_yaml import BundleRun, pair_ids, read_run_yaml, run_yaml
 from nlareport.store.published.published_run import document_of, import_published
 from nlareport.store.reader import DuckDBReader
@@ -73,11 +76,37 @@ def import_bundle(folder: Path, db: Path) -> bool:
         RunFileUnreadable: something that is no run file stands at `db`.
         FileUnwritable: the run file cannot be made there.
     """
-    return store_run(db, bundle_rows(folder))
+    given = read_bundle(folder)
+    return store_run(db, given.whole(), given.rows)
 
 
 def bundle_rows(folder: Path) -> RunRows:
-    """The rows of a bundle.
+    """The rows of a bundle, with every table that follows from them.
+
+    Raises:
+        BundleInvalid: a file or column is missing, or the tables contradict each other; every fault is listed.
+    """
+    return read_bundle(folder).whole()
+
+
+@dataclass(frozen=True, slots=True)
+class GivenRun:
+    """A run as its bundle states it."""
+
+    rows: RunRows
+    bootstrap: Bootstrap
+    """How its intervals are drawn, where they are computed here."""
+    is_to_compute: bool
+    """False where the bundle is whole: an exported one has a file for every table, and published figures state all
+    that is known."""
+
+    def whole(self) -> RunRows:
+        """The run with every table that follows from its rows."""
+        return compute_tables(self.rows, self.bootstrap) if self.is_to_compute else self.rows.with_derived_rows()
+
+
+def read_bundle(folder: Path) -> GivenRun:
+    """What a bundle states, its derived tables as far as they are given.
 
     Raises:
         BundleInvalid: a file or column is missing, or the tables contradict each other; every fault is listed.
@@ -93,20 +122,21 @@ def bundle_rows(folder: Path) -> RunRows:
     _check_items(tables, faults)
     if faults.lines or not described:
         raise BundleInvalid("\n".join(faults.told()))
-    return _assembled(folder, described, {row_type: table for row_type, table in tables.items() if table})
+    found = {row_type: table for row_type, table in tables.items() if table}
+    is_whole = found.keys() == tables.keys() or (described.kind == "computed" and Cell in found)
+    rows = _assembled(folder, described, found)
+    return GivenRun(rows, described.drawn(), not is_whole and described.kind != "published")
 
 
 def _assembled(folder: Path, described: BundleRun, tables: dict[type, TableFile]) -> RunRows:
     frames = {row_type: table.frame for row_type, table in tables.items()}
     if Item in tables:
         frames[Item] = _with_derived_columns(tables[Item].frame)
-    if "fve_nrm" not in tables[Score].columns:
-        frames[Score] = _with_fve_nrm(tables[Score].frame, described)
     groups: list[list[Any]] = [rows_of(row_type, frame.columns, frame.rows()) for row_type, frame in frames.items()]
     if Document not in tables:
         doc_ids: list[str] = frames[Item]["doc_id"].unique(maintain_order=True).to_list() if Item in frames else []
         groups.append([document_of(doc_id) for doc_id in doc_ids])
-    return RunRows.gather(described.row(folder), described.pair_rows(), *groups).with_derived_rows()
+    return RunRows.gather(described.row(folder), described.pair_rows(), *groups)
 
 
 def _with_derived_columns(items: pl.DataFrame) -> pl.DataFrame:
@@ -115,13 +145,6 @@ def _with_derived_columns(items: pl.DataFrame) -> pl.DataFrame:
     return items.with_columns(
         pl.col("doc_id").fill_null(pl.format("item:{}", "item_id")), pl.col("stratum").fill_null(strata)
     )
-
-
-def _with_fve_nrm(scores: pl.DataFrame, described: BundleRun) -> pl.DataFrame:
-    """Scores with 1 - mse_nrm / V wherever run.yaml states the target's V."""
-    variances = {pair.pair_id: pair.variance_nrm for pair in described.pairs}
-    variance = pl.col("target").replace_strict(variances, return_dtype=pl.Float64)
-    return scores.with_columns(fve_nrm=1.0 - pl.col("mse_nrm") / variance)
 
 
 def _check_scores(scores: TableFile | None, faults: Faults) -> None:

@@ -15,6 +15,7 @@ from nlareport.files.yaml_files import MOST_BYTES, mapping_in, text_of, validati
 from nlareport.rows.run_rows import Pair, PairId, Reducer, Run, RunKind
 from nlareport.shown import shown
 from nlareport.store.bundle.bundle_tables import Faults
+from nlareport.store.bundle.computed_tables import Bootstrap, bootstrap_of
 from nlareport.store.bundle.table_values import NOISE, Scale, Variance, storable
 from nlareport.store.migrations import OLDEST_SCHEMA_VERSION, SCHEMA_VERSION
 from nlareport.store.row_tables import column_types
@@ -66,11 +67,20 @@ class BundlePair(_Part):
         return Pair(**given)
 
 
+class BundleBootstrap(_Part):
+    """How the intervals that are computed at import are drawn."""
+
+    draws: int = Field(default=Bootstrap().draws, ge=100, le=1_000_000)
+    seed: int = Field(default=Bootstrap().seed, ge=-(2**63), le=2**63 - 1)
+
+
 class BundleRun(_Part):
     """The whole of `run.yaml`."""
 
     title: str
     pairs: list[BundlePair] = Field(min_length=1)
+    bootstrap: BundleBootstrap | None = None
+    """Only in a bundle made by hand; an exported one has it in its environment."""
     run_id: ForeignName | None = None
     series_name: str | None = None
     series_number: int | None = Field(default=None, ge=-MOST_WHOLE - 1, le=MOST_WHOLE)
@@ -85,13 +95,19 @@ class BundleRun(_Part):
 
     def row(self, folder: Path) -> Run:
         """The run as a row; named after the bundle's folder for want of a name."""
-        given = self.model_dump(exclude={"pairs"})
+        given = self.model_dump(exclude={"pairs", "bootstrap"})
         given["run_id"] = folder.resolve().name if self.run_id is None else self.run_id
         moment = self.created_at or datetime.now(UTC)
         given["created_at"] = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
         # The file it goes into has this version's tables, whichever the bundle was exported from.
         given["schema_version"] = SCHEMA_VERSION
         return Run(**given)
+
+    def drawn(self) -> Bootstrap:
+        """How intervals are drawn: as stated here, or as an exported environment says, or as by default."""
+        if self.bootstrap is None:
+            return bootstrap_of(self.environment)
+        return Bootstrap(self.bootstrap.draws, self.bootstrap.seed)
 
     def pair_rows(self) -> list[Pair]:
         """The pairs as rows."""
