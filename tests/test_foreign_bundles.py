@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
+import gzip
+import io
 import json
 import os
 import random
@@ -18,9 +21,10 @@ from hypothesis import strategies as st
 from support.refusals import refusal_of
 
 from nlareport.errors import BundleInvalid
-from nlareport.rows.item_rows import Item, Score
+from nlareport.rows.item_rows import Item, Score, Tag
 from nlareport.rows.run_rows import Pair
 from nlareport.store.bundle import bundle_formats
+from nlareport.store.bundle.assembly import ID_TAG
 from nlareport.store.bundle.bundle import bundle_rows, import_run
 
 PAIR = {"pair_id": "a", "family": "f", "base_model": "m", "block_index": 1, "d_model": 8, "variance_nrm": 0.5}
@@ -171,7 +175,15 @@ def test_numbers_as_texts_and_texts_as_numbers_are_read_alike_in_every_format(tm
         ("items.csv", "item_id,token\n".encode("utf-16"), "items.csv: is UTF-16 text"),
         ("items.csv", b"PK\x03\x04", "items.csv: is a zip archive: unpack it"),
         ("items.csv", b"item_id,token\n1,5\n,6\n", "items.csv: row 2: item_id is empty; every row needs one"),
-        ("items.csv", b"item_id,token\none,5\n", "items.csv: row 1: item_id is 'one'; it must be a whole number"),
+        (
+            "items.csv",
+            b"item_id,token\none,5\n",
+            ": item_id is a text in one table and a number in another; use the same",
+        ),
+        ("scores.json", b'{"rows": []}', "scores.json: cannot be read: holds no JSON list; write a list of objects"),
+        ("scores.json", b'[{"item_id": 1}, 2]', "scores.json: cannot be read: row 2 is no JSON object"),
+        ("scores.json", b'[{"item_id": 1},', "scores.json: cannot be read: is not JSON ("),
+        ("scores.jsonl.gz", b"no gzip", "scores.jsonl.gz: is damaged or not gzipped"),
         ("items.jsonl", b'{"item_id": 1, "token": "x"},\n{}', "items.jsonl: cannot be read: line 1 ends in a comma"),
         ("items.jsonl", b'[{"item_id": 1}]', "line 1 begins a JSON array; write one object a line"),
         ("items.jsonl", b'{"a": ' + b"[" * 99_999, "line 1 is nested too deeply"),
@@ -185,7 +197,7 @@ def test_numbers_as_texts_and_texts_as_numbers_are_read_alike_in_every_format(tm
 def test_a_table_that_cannot_be_read_is_told_with_its_place(
     name: str, content: bytes, said: str, tmp_path: Path
 ) -> None:
-    bundle(tmp_path / "b")
+    bundle(tmp_path / "b", **({"scores_in_jsonl": None} if name.startswith("scores") else {}))
     (tmp_path / "b" / name).write_bytes(content)
     assert said in faults(tmp_path / "b")
 
@@ -281,3 +293,47 @@ def test_any_rows_and_any_description_make_a_run_or_faults(
     refusal_of(lambda: bundle_rows(folder), BundleInvalid)
     (folder / "run.yaml").write_text(json.dumps(described), encoding="utf-8")
     refusal_of(lambda: bundle_rows(folder), BundleInvalid)
+
+
+@pytest.mark.parametrize(
+    "name", ["scores.json", "scores.json.gz", "scores.jsonl.gz", "scores.csv.gz", "scores.parquet.gz"]
+)
+def test_a_json_list_and_gzipped_tables_are_read_like_any_other(name: str, tmp_path: Path) -> None:
+    frame = pl.DataFrame([SCORE])
+    parquet = io.BytesIO()
+    frame.write_parquet(parquet)
+    content = {
+        "json": codecs.BOM_UTF8 + json.dumps([SCORE]).encode(),
+        "jsonl": codecs.BOM_UTF8 + json.dumps(SCORE).encode(),
+        "csv": codecs.BOM_UTF8 + frame.write_csv().encode(),
+        "parquet": parquet.getvalue(),
+    }[name.split(".")[1]]
+    folder = bundle(tmp_path / "b", scores_in_jsonl=None)
+    (folder / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    assert [(score.item_id, score.mse_nrm) for score in bundle_rows(folder).of(Score)] == [(1, 0.25)]
+
+
+def test_text_ids_are_numbered_alike_in_all_tables_and_kept(tmp_path: Path) -> None:
+    scores = [{**SCORE, "item_id": name} for name in ("q-2", "q-1")]
+    rows = bundle_rows(bundle(tmp_path / "scores", scores_in_jsonl=scores))
+    assert [(item.item_id, item.doc_id) for item in rows.of(Item)] == [(0, "q-2"), (1, "q-1")]
+    assert [score.item_id for score in rows.of(Score)] == [0, 1]
+    items = [{"item_id": name, "doc_id": "d", "token": "x"} for name in ("q-1", "q-2")]
+    rows = bundle_rows(bundle(tmp_path / "both", scores_in_jsonl=scores, items_in_jsonl=items))
+    assert [score.item_id for score in rows.of(Score)] == [1, 0]
+    assert [(tag.item_id, tag.name, tag.value) for tag in rows.of(Tag)] == [(0, ID_TAG, "q-1"), (1, ID_TAG, "q-2")]
+
+
+def test_an_item_needs_no_token_and_a_run_no_scores(tmp_path: Path) -> None:
+    told = {"item_id": 1, "source": "a", "text": "An explanation."}
+    items = [{"item_id": 1, "doc_id": "d", "context": "a whole answer"}]
+    folder = bundle(tmp_path / "b", scores_in_jsonl=None, items_in_jsonl=items, explanations_in_jsonl=[told])
+    (item,) = bundle_rows(folder).of(Item)
+    assert (item.token, item.stratum) == ("", "prose")
+
+
+def test_a_misnamed_score_is_refused_unless_somebody_looked(tmp_path: Path) -> None:
+    tiny = [{**SCORE, "mse_nrm": 5e-5}]
+    assert "mse_nrm is 5e-05 on average" in faults(bundle(tmp_path / "b", scores_in_jsonl=tiny))
+    looked = {"environment": {"scores": {"checked": True}}}
+    assert bundle_rows(bundle(tmp_path / "c", run=looked, scores_in_jsonl=tiny)).of(Score)[0].mse_nrm == 5e-5

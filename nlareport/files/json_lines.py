@@ -1,4 +1,4 @@
-"""Parses one line of a JSONL file as an object, or says in words what is wrong with it.
+"""Parses one line of a JSONL file as an object, or a whole JSON file, or says in words what is wrong with it.
 
 Takes untrusted text; the caller names the file and the line.
 """
@@ -21,11 +21,49 @@ def record_in(line: str) -> dict[str, Any]:
     if line.lstrip()[:1] == "[":
         raise ValueError("begins a JSON array; write one object a line, without brackets around them")
     try:
-        record = json.loads(line, object_pairs_hook=_unrepeated)
+        record = _loaded(line)
     except json.JSONDecodeError as error:
         if line.rstrip().endswith("},"):
             raise ValueError("ends in a comma; write one object a line with nothing after it") from error
         raise ValueError(f"is not JSON ({error.msg}, column {error.colno})") from error
+    if not isinstance(record, dict):
+        raise ValueError("is no JSON object; every line must be one")
+    return record
+
+
+def value_in(text: str) -> Any:
+    """What a whole JSON text says; a repeated key is a fault.
+
+    Raises:
+        ValueError: what is wrong, as the predicate of a sentence about the file.
+    """
+    try:
+        return _loaded(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"is not JSON ({error.msg}, line {error.lineno}, column {error.colno})") from error
+
+
+def list_in(text: str) -> list[dict[str, Any]]:
+    """The objects of a JSON list.
+
+    Raises:
+        ValueError: what is wrong, as the predicate of a sentence about the file.
+    """
+    records = value_in(text)
+    if not isinstance(records, list):
+        raise ValueError("holds no JSON list; write a list of objects, one a row")
+    for number, record in enumerate(records, start=1):
+        if not isinstance(record, dict):
+            raise ValueError(f"row {number} is no JSON object; every row must be one")
+    return records
+
+
+def _loaded(text: str) -> Any:
+    """What JSON text says; a fault is a JSONDecodeError, or a ValueError that says it as a predicate."""
+    try:
+        return json.loads(text, object_pairs_hook=_unrepeated)
+    except json.JSONDecodeError:
+        raise
     except RecursionError as error:
         raise ValueError("is nested too deeply to be read") from error
     except _Repeated as error:
@@ -33,9 +71,6 @@ def record_in(line: str) -> dict[str, Any]:
     except ValueError as error:
         # Python refuses to read numbers of thousands of digits.
         raise ValueError("holds a number of too many digits") from error
-    if not isinstance(record, dict):
-        raise ValueError("is no JSON object; every line must be one")
-    return record
 
 
 def is_text(text: str) -> bool:

@@ -1,4 +1,7 @@
-"""Frames as bytes: Parquet, CSV or JSONL. The same frame gives the same bytes every time."""
+"""Frames as bytes: Parquet, CSV or JSONL; what is read may also be a JSON list, and any of them gzipped.
+
+The same frame gives the same bytes every time.
+"""
 
 import io
 import json
@@ -10,12 +13,16 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from nlareport.errors import BundleInvalid
-from nlareport.files.given_files import refuse_no_file, text_given
-from nlareport.files.json_lines import record_in
+from nlareport.files.given_files import refuse_no_file
+from nlareport.files.gzip_files import bytes_unpacked, inner_ending, is_gzipped, text_unpacked
+from nlareport.files.json_lines import list_in, record_in
+from nlareport.store.bundle.item_ids import ItemNumbers
 from nlareport.store.bundle.table_values import column_of, json_column, typed_column
 from nlareport.store.row_tables import ColumnTypes
 
 BundleFormat = Literal["parquet", "csv", "jsonl"]
+ENDINGS = tuple(f".{ending}{packed}" for ending in ("parquet", "csv", "jsonl", "json") for packed in ("", ".gz"))
+"""Of the files that hold a table."""
 
 MOST_BYTES = 1_000_000_000
 """Of one table as CSV or JSONL."""
@@ -42,32 +49,39 @@ def table_bytes(frame: pl.DataFrame, bundle_format: BundleFormat, json_columns: 
             return "".join(_json_line(row, json_columns) for row in frame.iter_rows(named=True)).encode()
 
 
-def read_columns(path: Path, schema: ColumnTypes, json_columns: set[str]) -> Columns:
-    """The columns of a file that the schema knows, each of its type.
+def read_columns(path: Path, schema: ColumnTypes, json_columns: set[str], numbers: ItemNumbers) -> Columns:
+    """The columns of a file that the schema knows, each of its type; `numbers` makes numbers of items' text ids.
 
     The file's ending tells its format. What is wrong with it comes out as a sentence of ours (NlareportError,
     ValueError) or as polars, Arrow or the system put it: the caller knows which bundle it belongs to.
     """
-    match path.suffix:
+    match inner_ending(path):
         case ".parquet":
             frame, unknown = _parquet_columns(path, schema)
         case ".csv":
             frame, unknown = _csv_columns(path, schema)
+        case ".json":
+            return _record_columns(list_in(_text(path)), schema, json_columns, numbers)
         case _:
-            return _json_line_columns(_text(path), schema, json_columns)
+            return _record_columns(_json_lines(_text(path)), schema, json_columns, numbers)
+    if "item_id" in frame.columns and frame["item_id"].dtype in (pl.String, pl.Categorical, pl.Enum):
+        ids = numbers.numbered(frame["item_id"].cast(pl.String).to_list())
+        frame = frame.with_columns(pl.Series("item_id", ids))
     typed = [typed_column(column, schema[column.name]) for column in frame]
     checked = [json_column(column) if column.name in json_columns else column for column in typed]
     return pl.DataFrame(checked), unknown
 
 
 def _text(path: Path) -> str:
-    return text_given(path, BundleInvalid, "Correct or remove it.", MOST_BYTES)
+    return text_unpacked(path, BundleInvalid, "Correct or remove it.", MOST_BYTES)
 
 
 def _parquet_columns(path: Path, schema: ColumnTypes) -> Columns:
     # Not with polars: a damaged page makes it panic, which is no Exception, and it takes texts for UTF-8 unseen.
     refuse_no_file(path, BundleInvalid, "Correct or remove it.")
-    with pq.ParquetFile(path) as file:
+    packed = is_gzipped(path)
+    source = io.BytesIO(bytes_unpacked(path, BundleInvalid, "Correct or remove it.", MOST_BYTES)) if packed else path
+    with pq.ParquetFile(source) as file:
         groups = [file.metadata.row_group(number) for number in range(file.num_row_groups)]
         n_bytes = sum(group.total_byte_size for group in groups)
         if n_bytes > MOST_UNPACKED_BYTES or file.metadata.num_rows > MOST_ROWS:
@@ -101,12 +115,20 @@ def _json_line(row: dict[str, Any], json_columns: set[str]) -> str:
     return json.dumps({**row, **nested}, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _json_line_columns(text: str, schema: ColumnTypes, json_columns: set[str]) -> Columns:
-    """One object a line; a column that some lack is null there. Of no lines at all, no column can be missing."""
+def _json_lines(text: str) -> list[dict[str, Any]]:
+    """One object a line."""
     # Not splitlines(): a text may hold a bare U+2028, which JSON leaves as it is and Python takes for a line's end.
-    records = [_record(line, number) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]
+    return [_record(line, number) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]
+
+
+def _record_columns(
+    records: list[dict[str, Any]], schema: ColumnTypes, json_columns: set[str], numbers: ItemNumbers
+) -> Columns:
+    """A column that some records lack is null there. Of no records at all, no column can be missing."""
     names = dict.fromkeys(name for record in records for name in record) if records else dict.fromkeys(schema)
     columns = {name: [record.get(name) for record in records] for name in schema if name in names}
+    if "item_id" in columns:
+        columns["item_id"] = list(numbers.numbered(columns["item_id"]))
     for name in json_columns & columns.keys():
         columns[name] = [None if value is None else json.dumps(value, ensure_ascii=False) for value in columns[name]]
     typed = [column_of(name, values, schema[name]) for name, values in columns.items()]

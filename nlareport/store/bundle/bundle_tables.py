@@ -15,14 +15,15 @@ from nlareport.errors import BundleInvalid
 from nlareport.rows.declaration import TABLES
 from nlareport.rows.item_rows import Item
 from nlareport.shown import brief, listed, shown
-from nlareport.store.bundle.bundle_formats import BundleFormat, read_columns, table_bytes
+from nlareport.store.bundle.bundle_formats import ENDINGS, BundleFormat, read_columns, table_bytes
+from nlareport.store.bundle.item_ids import ItemNumbers
 from nlareport.store.bundle.table_values import UnfitValue, range_faults, without_noise
 from nlareport.store.row_tables import column_types, frame_schema, non_finite_columns
 
 BUNDLED = [row_type for row_type, table in TABLES.items() if table.bundle]
 """The row types whose tables are files of a bundle; of the others `run.yaml` tells."""
 
-MAY_BE_ABSENT: dict[type, set[str]] = {Item: {"doc_id", "stratum"}}
+MAY_BE_ABSENT: dict[type, set[str]] = {Item: {"doc_id", "stratum", "token"}}
 """Columns that must hold a value in a run file but can be derived from the others on import."""
 
 
@@ -76,17 +77,16 @@ def write_table(folder: Path, row_type: type, frame: pl.DataFrame, bundle_format
     return path
 
 
-def read_table(folder: Path, row_type: type, faults: Faults) -> TableFile | None:
+def read_table(folder: Path, row_type: type, numbers: ItemNumbers, faults: Faults) -> TableFile | None:
     """One table of a bundle; None when no file holds it, or when its faults make it useless."""
-    names = [f"{TABLES[row_type].bundle}.{ending}" for ending in get_args(BundleFormat)]
-    found = [path for name in names if (path := folder / name).exists()]
+    found = files_of(folder, row_type)
     if len(found) > 1:
         faults.add(found[0], f"stands beside {', '.join(p.name for p in found[1:])}; keep one of them.")
     if len(found) != 1:
         return None
     path = found[0]
     try:
-        raw, unknown = read_columns(path, frame_schema(row_type), _json_columns(row_type))
+        raw, unknown = read_columns(path, frame_schema(row_type), _json_columns(row_type), numbers)
     except BundleInvalid as error:
         faults.lines.append(str(error))
         return None
@@ -97,9 +97,15 @@ def read_table(folder: Path, row_type: type, faults: Faults) -> TableFile | None
         faults.add(path, f"cannot be read: {brief(error)}; correct or remove it.")
         return None
     _check_names(path, row_type, raw, unknown, faults)
-    frame = without_noise(row_type, _all_columns(raw, row_type))
+    frame = without_noise(row_type, all_columns(raw, row_type))
     _check_values(path, row_type, frame, raw.columns, faults)
     return TableFile(path=path, frame=frame, columns=raw.columns)
+
+
+def files_of(folder: Path, row_type: type) -> list[Path]:
+    """The files of a bundle that hold one table: one, where it is sound."""
+    names = [f"{TABLES[row_type].bundle}{ending}" for ending in ENDINGS]
+    return [path for name in names if (path := folder / name).exists()]
 
 
 def _check_names(path: Path, row_type: type, raw: pl.DataFrame, unknown: list[str], faults: Faults) -> None:
@@ -157,7 +163,7 @@ def _closed_sets(row_type: type) -> dict[str, list[str]]:
     }
 
 
-def _all_columns(raw: pl.DataFrame, row_type: type) -> pl.DataFrame:
+def all_columns(raw: pl.DataFrame, row_type: type) -> pl.DataFrame:
     """The frame with every column of the row type; what is lacking has its default, or is null."""
     lacking = {name: kind for name, kind in frame_schema(row_type).items() if name not in raw.columns}
     nulls = [pl.Series(name, [None] * len(raw), dtype=kind) for name, kind in lacking.items()]

@@ -93,10 +93,10 @@ class BundleRun(_Part):
     environment: Annotated[dict[str, Any], AfterValidator(storable)] = {}
     reducer: Reducer = "mean"
 
-    def row(self, folder: Path) -> Run:
-        """The run as a row; named after the bundle's folder for want of a name."""
+    def row(self, name: str) -> Run:
+        """The run as a row; `name` is its id where the description gives it none."""
         given = self.model_dump(exclude={"pairs", "bootstrap"})
-        given["run_id"] = folder.resolve().name if self.run_id is None else self.run_id
+        given["run_id"] = name if self.run_id is None else self.run_id
         moment = self.created_at or datetime.now(UTC)
         given["created_at"] = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
         # The file it goes into has this version's tables, whichever the bundle was exported from.
