@@ -60,6 +60,18 @@ class ReadingLimits:
         return None
 
 
+@dataclass(frozen=True, slots=True)
+class TokenDraws:
+    """How tokens are drawn where an answer is not greedy."""
+
+    temperature: float
+    """Above 0: what the scores of tokens are divided by."""
+    top_p: float
+    """Tokens come from the smallest set of the likeliest ones that holds this much probability."""
+    names: Sequence[str]
+    """One name for each answer. Its tokens follow from its vector and its name, whatever else is in the batch."""
+
+
 UNREAD = float("-inf")
 """Fills the reconstruction of a text that the reconstructor cannot read; no model returns this value."""
 

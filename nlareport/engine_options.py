@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from nlareport.errors import EngineUnfit
-from nlareport.experiment.experiment_file import Experiment, Stream
+from nlareport.experiment.decoding_section import Stream
+from nlareport.experiment.experiment_file import Experiment
 from nlareport.rows.run_rows import CheckpointRole
 
 ROLES: tuple[CheckpointRole, ...] = ("base_model", "verbalizer", "reconstructor")

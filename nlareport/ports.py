@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 from jaxtyping import Float
 
-from nlareport.batches import Completion, Tokenization
+from nlareport.batches import Completion, TokenDraws, Tokenization
 from nlareport.checks import Finding
 
 Row = TypeVar("Row")
@@ -51,8 +51,10 @@ class Extractor(Protocol):
 class Verbalizer(Protocol):
     """Turns vectors into English."""
 
-    def verbalize(self, vectors: Float[np.ndarray, "item d_model"]) -> list[Completion]:
-        """One whole answer per vector, in order."""
+    def verbalize(
+        self, vectors: Float[np.ndarray, "item d_model"], draws: TokenDraws | None = None
+    ) -> list[Completion]:
+        """One whole answer per vector, in order: the greedy one, or one whose tokens are drawn."""
         ...
 
 

@@ -14,7 +14,7 @@ from nlareport.backends.streams import keeps_float32, stream_choice
 from nlareport.backends.transformers_local import TransformersVerbalizer
 from nlareport.cli import cli
 from nlareport.errors import RunOfAnotherExperiment
-from nlareport.experiment.experiment_file import Decoding, Stream
+from nlareport.experiment.decoding_section import Decoding, Stream
 from nlareport.models.injection import rescale
 from nlareport.rows.item_rows import Explanation
 from nlareport.rows.run_rows import Choice

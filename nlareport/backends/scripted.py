@@ -8,15 +8,17 @@ its own reconstructor knows: the diagonal is best, other pairs understand a part
 import hashlib
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import ClassVar, TypeVar
 
 import numpy as np
 from jaxtyping import Float
 
-from nlareport.batches import Completion, ReadingLimits, Tokenization
+from nlareport.batches import Completion, ReadingLimits, TokenDraws, Tokenization
 from nlareport.engine_options import EngineSettings
 from nlareport.experiment.pair_section import PairSpec
 from nlareport.rows.run_rows import CheckpointRole, Choice, MakingKind
+from nlareport.statistics.resampling import uniforms
 
 _CONCEPT_NAMES = """
     river market winter letter garden engine treaty violin harbour protein election mountain recipe satellite
@@ -28,6 +30,8 @@ BOS_ID = 1
 
 _N_WORDS_SEEN = 6
 _FADING = 0.7
+_UNIT = 10.0
+"""How much weight makes a concept e times as likely, at a temperature of 1; the last word of a text gives 50."""
 _WORD = re.compile(r"\s*\w+|\s*[^\w\s]|\s+")
 _QUOTED = re.compile(r'"([^"]*)"')
 
@@ -102,16 +106,25 @@ class ScriptedVerbalizer(_Scripted):
         super().__init__(pair)
         self._max_new_tokens = max_new_tokens
 
-    def verbalize(self, vectors: Float[np.ndarray, "item d_model"]) -> list[Completion]:
+    def verbalize(
+        self, vectors: Float[np.ndarray, "item d_model"], draws: TokenDraws | None = None
+    ) -> list[Completion]:
         """One answer per vector; it ends in the middle when the budget of words is spent."""
-        return [self._completion(vector) for vector in np.asarray(vectors, dtype=np.float64)]
+        found = np.asarray(vectors, dtype=np.float64)
+        if draws is None:
+            return [self._completion(vector, _strongest) for vector in found]
+        return [
+            self._completion(vector, partial(_drawn, draws, name))
+            for vector, name in zip(found, draws.names, strict=True)
+        ]
 
-    def _completion(self, vector: Float[np.ndarray, " d_model"]) -> Completion:
+    def _completion(
+        self, vector: Float[np.ndarray, " d_model"], choose: Callable[[Float[np.ndarray, " concept"], int], list[int]]
+    ) -> Completion:
         weights = np.linalg.lstsq(self._basis.T, vector, rcond=None)[0]
         # Three to five: a small budget of words then cuts some answers and not others.
         n_named = 3 + _digest(f"length|{weights.round(6).tolist()}") % 3
-        strongest = np.argsort(-weights, kind="stable")[:n_named]
-        quotes = ", ".join(f'"{_name(int(concept), self._pair_id)}"' for concept in strongest)
+        quotes = ", ".join(f'"{_name(concept, self._pair_id)}"' for concept in choose(weights, n_named))
         words = f"<explanation> A text about {quotes} . </explanation>".split(" ")
         if len(words) + 1 > self._max_new_tokens:
             return Completion(" ".join(words[: self._max_new_tokens]), self._max_new_tokens, "length")
@@ -188,6 +201,28 @@ class ScriptedEngine:
         """What a pair's script is made of: the concepts, and the names its answers are drawn from."""
         made_of = [*CONCEPTS, str(_N_WORDS_SEEN), str(_FADING), pair.pair_id, str(pair.d_model), role]
         return {"script": hashlib.sha256("\n".join(made_of).encode()).hexdigest()}
+
+
+def _strongest(weights: Float[np.ndarray, " concept"], n_named: int) -> list[int]:
+    """The concepts of the largest weights, the largest first."""
+    strongest: list[int] = np.argsort(-weights, kind="stable")[:n_named].tolist()
+    return strongest
+
+
+def _drawn(draws: TokenDraws, name: str, weights: Float[np.ndarray, " concept"], n_named: int) -> list[int]:
+    """Concepts drawn one after the other, none twice: the larger its weight, the likelier."""
+    scores, chosen = weights / (_UNIT * draws.temperature), []
+    for number in uniforms(name, n_named):
+        shares = np.exp(scores - scores.max())
+        shares /= shares.sum()
+        likeliest = np.argsort(-shares, kind="stable")
+        is_left_out = np.cumsum(shares[likeliest]) - shares[likeliest] >= draws.top_p
+        shares[likeliest[is_left_out]] = 0.0
+        sums = np.cumsum(shares)
+        concept = int(np.searchsorted(sums, number * sums[-1], side="right"))
+        chosen.append(concept)
+        scores[concept] = -np.inf
+    return chosen
 
 
 def _token_id(word: str, pieces_after: int) -> int:

@@ -3,7 +3,7 @@
 Takes a choice, a norm and a dtype, returns the decision or its wording. Imports no torch.
 """
 
-from nlareport.experiment.experiment_file import Stream
+from nlareport.experiment.decoding_section import Stream
 
 FLOAT32_FROM_SCALE = 1_000.0
 """From this norm on bf16 would round a vector's large components by tens or hundreds."""

@@ -1,6 +1,7 @@
 """The verbalizer of the engine ``transformers``: writes the explanation of a vector.
 
-Takes vectors, returns whole completions with their tags. Greedy, against any sampling flags of the checkpoint.
+Takes vectors, returns whole completions with their tags. Greedy or drawn as it is asked to, whatever the sampling flags
+of the checkpoint say.
 """
 
 from collections.abc import Callable
@@ -15,18 +16,23 @@ from jaxtyping import Float
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
 from nlareport.backends.contract import VerbalizerContract, open_verbalizer_contract
+from nlareport.backends.drawn_tokens import token_drawers
 from nlareport.backends.hub import checkpoint_directory
 from nlareport.backends.streams import keeps_float32
-from nlareport.backends.verbalizer_self_tests import OpenWriter, Written, writer_findings
-from nlareport.batches import Completion
+from nlareport.backends.verbalizer_self_tests import N_READ_AGAIN, OpenWriter, Written, writer_findings
+from nlareport.batches import Completion, TokenDraws
 from nlareport.checks import Finding
 from nlareport.errors import NonFiniteWeights
-from nlareport.experiment.experiment_file import Stream, overflow_advice
+from nlareport.experiment.decoding_section import Stream
+from nlareport.experiment.experiment_file import overflow_advice
 from nlareport.models.block_reader import input_device
 from nlareport.models.injection import embed_with_vectors, rescale
 from nlareport.models.loading import OpenModel, load_writer
 from nlareport.models.memory import BatchSize
 from nlareport.models.quiet import quiet
+
+N_TESTED = 2
+"""Answers that are written once more, greedily, for the self-tests of a verbalizer whose tokens are drawn."""
 
 
 class _Overflow(LogitsProcessor):  # type: ignore[misc]
@@ -48,7 +54,7 @@ class _Overflow(LogitsProcessor):  # type: ignore[misc]
 
 
 class TransformersVerbalizer(OpenModel):
-    """Writes what a vector means, greedily."""
+    """Writes what a vector means."""
 
     def __init__(
         self,
@@ -89,13 +95,16 @@ class TransformersVerbalizer(OpenModel):
         self._stop_ids = frozenset(stop_ids)
         self._written: tuple[list[int], list[list[int]]] = ([], [])
         """Of the last batch: which vectors of the last call, and the token ids written of each."""
+        self._was_drawn = False
         self._keeps_float32 = dtype != "float32" and keeps_float32(stream, self.sidecar.injection_scale)
         if self._keeps_float32:
             # Every later token enters in float32 as well: one residual stream has one dtype.
             self._model.get_input_embeddings().register_forward_hook(_in_float32)
 
-    def verbalize(self, vectors: Float[np.ndarray, "item d_model"]) -> list[Completion]:
-        """One whole answer per vector, in order.
+    def verbalize(
+        self, vectors: Float[np.ndarray, "item d_model"], draws: TokenDraws | None = None
+    ) -> list[Completion]:
+        """One whole answer per vector, in order: the greedy one, or one whose tokens are drawn.
 
         Raises:
             ZeroVector: a vector has norm 0 and cannot be rescaled.
@@ -103,7 +112,7 @@ class TransformersVerbalizer(OpenModel):
             NonFiniteWeights: the model overflows in its dtype.
         """
         injected = torch.from_numpy(rescale(vectors, self.sidecar.injection_scale))
-        return self._batch.answer_all(range(len(injected)), lambda places: self._write(injected, list(places)))
+        return self._batch.answer_all(range(len(injected)), lambda places: self._write(injected, list(places), draws))
 
     def self_tests(self, vectors: Float[np.ndarray, "item d_model"]) -> list[Finding]:
         """What is found by looking into the model; `vectors` are those that it verbalized last.
@@ -114,6 +123,11 @@ class TransformersVerbalizer(OpenModel):
         places, token_ids = self._written
         if not places:
             return []
+        vectors = vectors[places]
+        if self._was_drawn:
+            # The tests ask whether tokens are the best ones: they are shown some that are to be.
+            vectors = vectors[:N_TESTED]
+            token_ids = self._written_greedily(vectors)
         writer = OpenWriter(
             model=self._model,
             sidecar=self.sidecar,
@@ -124,12 +138,22 @@ class TransformersVerbalizer(OpenModel):
             write=self._write_briefly,
             precision=lambda: self._precision(input_device(self._model).type),
         )
-        return writer_findings(writer, Written(torch.from_numpy(vectors[places]), token_ids))
+        return writer_findings(writer, Written(torch.from_numpy(vectors), token_ids))
 
-    def _write(self, injected: torch.Tensor, places: list[int]) -> list[Completion]:
-        token_ids = self._generated(injected[places], self._generation_config)
-        self._written = places, token_ids
+    def _write(self, injected: torch.Tensor, places: list[int], draws: TokenDraws | None) -> list[Completion]:
+        config = self._generation_config
+        names = [draws.names[place] for place in places] if draws else []
+        drawers = token_drawers(draws, names, config.max_new_tokens) if draws else []
+        token_ids = self._generated(injected[places], config, *drawers)
+        self._written, self._was_drawn = (places, token_ids), draws is not None
         return [self._completion(row) for row in token_ids]
+
+    def _written_greedily(self, vectors: Float[np.ndarray, "item d_model"]) -> list[list[int]]:
+        """The first token ids that it writes of these vectors when nothing is drawn."""
+        config = copy(self._generation_config)
+        config.max_new_tokens = min(config.max_new_tokens, N_READ_AGAIN)
+        injected = torch.from_numpy(rescale(vectors, self.sidecar.injection_scale))
+        return self._batch.answer_all(range(len(injected)), lambda rows: self._generated(injected[list(rows)], config))
 
     def _write_briefly(
         self, vector: torch.Tensor, forced: list[int], processor: Callable[[list[int]], LogitsProcessor], n_tokens: int

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, PositiveInt, ValidationError, model_
 
 from nlareport.errors import ExperimentInvalid
 from nlareport.experiment.corpus_section import Corpus, Sampling
+from nlareport.experiment.decoding_section import Decoding
 from nlareport.experiment.pair_section import PairSpec
 from nlareport.experiment.section import MOST_WHOLE, Name, Section
 from nlareport.files.yaml_files import mapping_in, validation_faults, yaml_text
@@ -25,18 +26,6 @@ class Series(Section):
 
     name: str
     number: int | None = Field(default=None, ge=-MOST_WHOLE, le=MOST_WHOLE)
-
-
-Stream = Literal["float32", "model"]
-
-
-class Decoding(Section):
-    """How a verbalizer writes; always greedy."""
-
-    max_new_tokens: int = Field(default=300, ge=1)
-    stream: Stream = "float32"
-    """The dtype of the residual stream. `float32`: 32 bits where vectors enter at a norm of 1,000 or more or at their
-    own, else the model's, which is `compute.dtype`. `model`: always the model's, as the public server computes."""
 
 
 class Compute(Section):

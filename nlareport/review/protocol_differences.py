@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from nlareport.comparison import ProtocolDifference
+from nlareport.experiment.decoding_section import Decoding
 from nlareport.experiment.experiment_file import parse_experiment
 from nlareport.rows.run_rows import Pair, PairId, Run
 
-NEVER_OTHERWISE = {"decoding.mode": "greedy", "scoring.metric": "fve_nrm", "scoring.denominator": "raw-mean"}
-"""What every computed run does without being asked; a published page may have done it differently."""
+UNASKED = {"decoding.mode": "greedy", "scoring.metric": "fve_nrm", "scoring.denominator": "raw-mean"}
+"""What a computed run does without being asked; a published page may have done it differently."""
 
 PUBLISHED_KEYS = {
     ("substrate", "corpus"): "corpus.name",
@@ -49,7 +50,7 @@ def stated_protocol(run: Run, pairs: Sequence[Pair], shared: Collection[PairId])
     else:
         stated |= _of_environment(run.environment, foreign)
         if run.kind == "computed" and run.experiment_yaml is not None:
-            stated |= NEVER_OTHERWISE | _of_experiment(run, shared)
+            stated |= UNASKED | _of_experiment(run, shared)
     for pair in pairs:
         if pair.pair_id in shared:
             stated |= _flat({"pairs": {pair.pair_id: {name: getattr(pair, name) for name in PAIR_FIELDS}}})
@@ -75,12 +76,21 @@ def protocol_differences(a: Mapping[str, str], b: Mapping[str, str]) -> list[Pro
 def _of_experiment(run: Run, shared: Collection[PairId]) -> dict[str, str]:
     experiment = parse_experiment(run.experiment_yaml or "", Path(f"{run.run_id}.yaml"))
     content = experiment.model_dump(mode="json", exclude={"experiment", "title", "series", "pairs"})
+    content["decoding"] = _of_decoding(experiment.decoding)
     content["pairs"] = {
         pair.pair_id: {"verbalizer": pair.verbalizer, "reconstructor": pair.reconstructor}
         for pair in experiment.pairs
         if pair.pair_id in shared
     }
     return _flat(content)
+
+
+def _of_decoding(decoding: Decoding) -> dict[str, Any]:
+    """What is asked of decoding: greedily there is no temperature."""
+    content = decoding.model_dump(mode="json")
+    if not decoding.is_greedy:
+        return {"mode": "drawn", **content}
+    return {key: value for key, value in content.items() if key not in ("temperature", "top_p", "draws")}
 
 
 def _of_published(environment: Mapping[str, Any]) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """The stage ``ablate``: has reconstructors read explanations that were changed on purpose, and scores what was lost.
 
-It does nothing unless the experiment lists `ablations`.
+It does nothing unless the experiment lists `ablations`. Of several draws the first alone is changed: what a change
+costs is the difference of one text as written and changed, and more draws of it would cost as many readings again.
 """
 
 from collections import defaultdict
@@ -13,7 +14,7 @@ from nlareport.ports import Reconstructor, Tokenizer
 from nlareport.rows.ablation_methods import AblationMethod
 from nlareport.rows.item_rows import Ablation, Explanation, Item
 from nlareport.rows.run_rows import PairId
-from nlareport.run.context import Work, item_ids, missing_batches, rows_at
+from nlareport.run.context import Work, Writing, item_ids, missing_batches, rows_at
 from nlareport.run.missing_answers import READING_BATCHES, Questions, QuestionsOf, answer_missing, count_missing
 from nlareport.run.stage import Stage
 from nlareport.run.vector_origins import activations_of, reconstructions_of
@@ -22,6 +23,7 @@ from nlareport.statistics.ablation_cells import AblatedTexts
 
 Batch = tuple[PairId, AblationMethod, list[Explanation]]
 Texts = dict[PairId, dict[int, str]]
+FIRST_DRAW = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +51,16 @@ def ablate_explanations(work: Work) -> None:
 
 
 def _questions(work: Work) -> QuestionsOf:
-    texts, seed = _texts(work), work.experiment.sampling.seed
+    first, seed = _first_draw(work), work.experiment.sampling.seed
+    texts = _texts(work, first)
     n_each = sum(len(of_source) for of_source in texts.values()) * len(work.experiment.ablations)
-    todo = _find_missing(work, texts)
+    todo = _find_missing(work, first, texts)
 
     def questions_of(target: PairId, spec: PairSpec) -> Questions[Reconstructor, Changes, list[Ablation]]:
         def begin() -> Iterable[Changes]:
             gold, tokenizer = activations_of(work, target), work.engines.base_model.tokenizer(spec)
-            written = {s: reconstructions_of(work, s, target) for s in {source for source, _, _ in todo[target]}}
+            asked = {source for source, _, _ in todo[target]}
+            written = {row.source: reconstructions_of(work, row, target) for row in first if row.source in asked}
             return (
                 Changes(source, method, rows_at(gold, batch), written[source], tokenizer)
                 for source, method, batch in todo[target]
@@ -80,16 +84,24 @@ def find_ablated(work: Work, items: Sequence[Item]) -> AblatedTexts:
     """Which texts the experiment has changed, and how."""
     if not work.experiment.ablations:
         return AblatedTexts()
-    return AblatedTexts(work.experiment.ablations, item_ids(_ablated_items(work, items)), _texts(work))
+    texts = _texts(work, _first_draw(work))
+    return AblatedTexts(work.experiment.ablations, item_ids(_ablated_items(work, items)), texts)
 
 
-def _find_missing(work: Work, texts: Texts) -> dict[PairId, list[Batch]]:
+def _first_draw(work: Work) -> list[Writing]:
+    return [written for written in work.writings() if written.draw == FIRST_DRAW]
+
+
+def _find_missing(work: Work, first: list[Writing], texts: Texts) -> dict[PairId, list[Batch]]:
     """The changed texts that each target's reconstructor has not read."""
     stored: dict[tuple[PairId, PairId, str], set[int]] = defaultdict(set)
     for row in work.run_file.rows(Ablation):
         stored[row.source, row.target, row.method].add(row.item_id)
     size = work.experiment.compute.batch_size * READING_BATCHES
-    readable = {source: [row for row in work.explanations(source) if row.item_id in texts[source]] for source in texts}
+    readable = {
+        written.source: [row for row in written.explanations if row.item_id in texts[written.source]]
+        for written in first
+    }
     return {
         target: [
             (source, method, batch)
@@ -106,18 +118,17 @@ def _ablated_items(work: Work, items: Sequence[Item]) -> Sequence[Item]:
     return items[: work.experiment.ablation_items]
 
 
-def _texts(work: Work) -> Texts:
+def _texts(work: Work, first: list[Writing]) -> Texts:
     """What each source wrote of the items to ablate, by item, where there is something to read."""
     chosen = item_ids(_ablated_items(work, work.items()))
-    texts: Texts = {}
-    for source, _ in work.pairs:
-        marks, unclean = work.marks(source), work.experiment.scoring.unclean
+    texts, unclean = {}, work.experiment.scoring.unclean
+    for written in first:
         offered = {
-            row.item_id: reconstruct.scorable_text(row, unclean, marks.get(row.item_id))
-            for row in work.explanations(source)
+            row.item_id: reconstruct.scorable_text(row, unclean, written.marks.get(row.item_id))
+            for row in written.explanations
             if row.item_id in chosen
         }
-        texts[source] = {item_id: text for item_id, text in offered.items() if text is not None}
+        texts[written.source] = {item_id: text for item_id, text in offered.items() if text is not None}
     return texts
 
 

@@ -1,7 +1,7 @@
 """The context every stage gets (`Work`), and how stages select rows, items and vectors from it."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
@@ -21,6 +21,18 @@ from nlareport.store.run_file import RunFile
 from nlareport.store.vectors.activations import ActivationStore
 
 HasItem = TypeVar("HasItem", Item, Explanation)
+
+
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """What one source wrote of the items in one draw."""
+
+    source: PairId
+    draw: int
+    explanations: list[Explanation] = field(default_factory=list)
+    """In item order."""
+    marks: dict[int, Mark] = field(default_factory=dict)
+    """What is odd about its answers, by item."""
 
 
 @dataclass(frozen=True)
@@ -54,13 +66,17 @@ class Work:
         """The run's items so far."""
         return self.run_file.rows(Item)
 
-    def explanations(self, source: PairId) -> list[Explanation]:
-        """What a source said of the items, in item order."""
-        return [row for row in self.run_file.rows(Explanation) if row.source == source]
-
-    def marks(self, source: PairId) -> dict[int, Mark]:
-        """What is odd about a source's answers, by item."""
-        return {row.item_id: row.mark for row in self.run_file.rows(AnswerMark) if row.source == source}
+    def writings(self) -> list[Writing]:
+        """What every source wrote in every draw: source by source in the pairs' order, also where it wrote nothing."""
+        n_draws = self.experiment.decoding.draws
+        found = {(source, draw): Writing(source, draw) for source, _ in self.pairs for draw in range(n_draws)}
+        for row in self.run_file.rows(Explanation):
+            if (writing := found.get((row.source, row.draw))) is not None:
+                writing.explanations.append(row)
+        for mark in self.run_file.rows(AnswerMark):
+            if (writing := found.get((mark.source, mark.draw))) is not None:
+                writing.marks[mark.item_id] = mark.mark
+        return list(found.values())
 
 
 def missing_batches(rows: Sequence[HasItem], missing: set[int], size: int) -> list[list[HasItem]]:

@@ -144,18 +144,22 @@ def reword_run(run: Run, experiment: Experiment, text: str) -> Run:
 
 
 def differences(stored: Experiment, asked: Experiment, optional: Collection[str]) -> list[str]:
-    """Keys that cannot change under what was already computed; more items, a longer corpus and new scoring can.
+    """Keys that cannot change under what was already computed; more items or draws, a longer corpus, new scoring can.
 
     So can the `optional` keys, those of stages that not every run has.
     """
     free = {*FREE_TO_CHANGE, *optional}
-    return sorted(_differing(_binding(stored, free), _binding(asked, free), ""))
+    found = _differing(_binding(stored, free), _binding(asked, free), "")
+    # What is written stays written: a run of fewer draws would be another one.
+    fewer = ["decoding.draws"] if asked.decoding.draws < stored.decoding.draws else []
+    return sorted([*found, *fewer])
 
 
 def _binding(experiment: Experiment, free: set[str]) -> dict[str, Any]:
     content = experiment.model_dump(mode="json", exclude=free)
     content["dtype"] = experiment.compute.dtype
     content["sampling"].pop("n_items")
+    content["decoding"].pop("draws")
     # Every document is sampled for itself, so a corpus may grow at its end.
     content["corpus"].pop("last_index")
     # Where a file lies is no part of what it says: its texts are held to their digests.

@@ -7,17 +7,13 @@ from nlareport.batches import ActivationBatch
 from nlareport.checks import Finding
 from nlareport.experiment.pair_section import PairSpec
 from nlareport.ports import Reconstructor
-from nlareport.rows.item_rows import Explanation
 from nlareport.rows.run_rows import PairId
-from nlareport.run.context import Work, missing_batches
+from nlareport.run.context import Work, Writing, missing_batches
 from nlareport.run.first_batch_tests import find_reading_faults
 from nlareport.run.missing_answers import READING_BATCHES, Questions, QuestionsOf, answer_missing, count_missing
 from nlareport.run.stage import Stage
 from nlareport.run.vector_origins import ReconstructionKeeper, reconstructed_ids
 from nlareport.stages.reconstruct import reconstruct, scorable_text
-
-Batch = tuple[PairId, list[Explanation]]
-"""Who wrote these explanations, and they."""
 
 
 def reconstruct_activations(work: Work) -> None:
@@ -26,47 +22,47 @@ def reconstruct_activations(work: Work) -> None:
 
 
 def _questions(work: Work) -> QuestionsOf:
-    unclean, dtype = work.experiment.scoring.unclean, work.experiment.compute.dtype
+    unclean, dtype, writings = work.experiment.scoring.unclean, work.experiment.compute.dtype, work.writings()
 
-    def questions_of(target: PairId, _spec: PairSpec) -> Questions[Reconstructor, Batch, ActivationBatch]:
-        n_total, todo = _find_missing(work, target)
+    def questions_of(target: PairId, _spec: PairSpec) -> Questions[Reconstructor, Writing, ActivationBatch]:
+        n_total, todo = _find_missing(work, writings, target)
         # Made once the run has recorded the checkpoint: vectors say what they rest on.
         keeper = cache(lambda: ReconstructionKeeper(work))
 
-        def begin() -> Iterable[Batch]:
+        def begin() -> Iterable[Writing]:
             work.unscore()
             return todo
 
-        def answer(model: Reconstructor, batch: Batch) -> ActivationBatch:
-            return reconstruct(batch[1], unclean, target, model)
+        def answer(model: Reconstructor, batch: Writing) -> ActivationBatch:
+            return reconstruct(batch.explanations, unclean, target, model)
 
-        def examine(model: Reconstructor, batch: Batch, found: ActivationBatch) -> list[Finding]:
-            ordered = sorted(batch[1], key=lambda row: row.item_id)
+        def examine(model: Reconstructor, batch: Writing, found: ActivationBatch) -> list[Finding]:
+            ordered = sorted(batch.explanations, key=lambda row: row.item_id)
             texts = [text for row in ordered if (text := scorable_text(row, unclean)) is not None]
             return find_reading_faults(model, texts, found.vectors, model.reconstruct, dtype)
 
-        def store(batch: Batch, found: ActivationBatch) -> int:
-            source, explanations = batch
-            keeper().keep(source, explanations, found)
-            return len(explanations)
+        def store(batch: Writing, found: ActivationBatch) -> int:
+            keeper().keep(batch, found)
+            return len(batch.explanations)
 
-        n_missing = sum(len(batch) for _, batch in todo)
+        n_missing = sum(len(batch.explanations) for batch in todo)
         title = f"reconstruct {target}"
         return Questions(title, "reconstructor", n_total, n_missing, begin, answer, store, examine)
 
     return questions_of
 
 
-def _find_missing(work: Work, target: PairId) -> tuple[int, list[Batch]]:
+def _find_missing(work: Work, writings: list[Writing], target: PairId) -> tuple[int, list[Writing]]:
     """How many explanations a target's reconstructor is to read in all, and those it has not read, in batches."""
     size, unclean = work.experiment.compute.batch_size * READING_BATCHES, work.experiment.scoring.unclean
-    todo: list[Batch] = []
+    todo: list[Writing] = []
     n_total = 0
-    for source, _ in work.pairs:
-        readable = [row for row in work.explanations(source) if scorable_text(row, unclean) is not None]
+    for written in writings:
+        readable = [row for row in written.explanations if scorable_text(row, unclean) is not None]
         n_total += len(readable)
-        missing = {row.item_id for row in readable} - reconstructed_ids(work, source, target)
-        todo += [(source, batch) for batch in missing_batches(readable, missing, size)]
+        missing = {row.item_id for row in readable} - reconstructed_ids(work, written, target)
+        batches = missing_batches(readable, missing, size)
+        todo += [Writing(written.source, written.draw, batch) for batch in batches]
     return n_total, todo
 
 

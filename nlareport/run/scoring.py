@@ -3,7 +3,9 @@
 The last step. It is arithmetic only, so it is done whole, in one transaction, whenever its inputs have changed.
 """
 
+from collections import defaultdict
 from dataclasses import dataclass, field, replace
+from statistics import fmean
 
 from nlareport.batches import ActivationBatch
 from nlareport.claims.reading import read_claims
@@ -14,11 +16,12 @@ from nlareport.run.ablation import find_ablated
 from nlareport.run.baseline_scoring import score_baselines
 from nlareport.run.checkpoint_changes import weights_by_pair
 from nlareport.run.completion import is_scored, refuse_unfinished, scores_stamp
-from nlareport.run.context import Work, among, rows_at
+from nlareport.run.context import Work, Writing, among, rows_at
 from nlareport.run.recorded_checkpoints import read_making
 from nlareport.run.vector_origins import activations_of, reconstructions_of
 from nlareport.stages import reconstruct
 from nlareport.statistics.document_draws import DocumentDraws
+from nlareport.statistics.draw_folding import of_draw
 from nlareport.statistics.geometry import Centred, centre
 from nlareport.statistics.graded_subsets import atypicalities
 from nlareport.statistics.identification import CentredGolds, resemble
@@ -58,7 +61,8 @@ def _score(work: Work, items: list[Item]) -> None:
     pairs.sort(key=lambda pair: pair.ordinal)
     centred = {pair_id: centre(gold.vectors) for pair_id, gold in golds.items()}
     draws = _draws(work, pairs, items, golds)
-    read = _read_cells(work, pairs, golds, centred, draws)
+    writings = work.writings()
+    read = _read_cells(work, pairs, writings, golds, centred, draws)
     activations = [row for pair_id, gold in golds.items() for row in atypicalities(gold, centred[pair_id])]
     rows = ItemRows(
         pairs,
@@ -67,7 +71,7 @@ def _score(work: Work, items: list[Item]) -> None:
         scores=read.scores,
         null_scores=read.null_scores,
         resemblances=read.resemblances,
-        explanations=[row for source, _ in work.pairs for row in work.explanations(source)],
+        explanations=[row for written in writings for row in written.explanations],
         alignments=work.run_file.rows(Alignment),
         activations=activations,
         ablations=work.run_file.rows(Ablation),
@@ -117,35 +121,40 @@ class _ReadCells:
 def _read_cells(
     work: Work,
     pairs: list[Pair],
+    writings: list[Writing],
     golds: dict[PairId, ActivationBatch],
     centred: dict[PairId, Centred],
     draws: DocumentDraws,
 ) -> _ReadCells:
-    """All that needs a cell's reconstructions, which are read once, one cell at a time."""
+    """All that needs a cell's reconstructions, which are read once, one draw of one cell at a time."""
     scoring = work.experiment.scoring
-    explanations = {source: work.explanations(source) for source, _ in work.pairs}
-    marks = {source: work.marks(source) for source in explanations}
-    offering = {
-        source: {
-            row.item_id
-            for row in rows
-            if reconstruct.scorable_text(row, scoring.unclean, marks[source].get(row.item_id)) is not None
-        }
-        for source, rows in explanations.items()
-    }
-    read = _ReadCells()
+    offering = [_offering(written, scoring.unclean) for written in writings]
+    read, floors = _ReadCells(), defaultdict[CellKey, list[float]](list)
     for target in pairs:
         gold = golds[target.pair_id]
         others = CentredGolds(target.pair_id, gold.item_ids, draws.documents, centred[target.pair_id])
-        for source in pairs:
-            answers = reconstructions_of(work, source.pair_id, target.pair_id)
+        for written, offered in zip(writings, offering, strict=True):
+            source, draw = written.source, written.draw
             # The folder may hold answers to texts that no longer count: `scoring.unclean` can change.
-            answers = among(answers, offering[source.pair_id])
-            cell = (source.pair_id, target.pair_id, gold, answers)
-            of_source, variance = explanations[source.pair_id], target.variance_nrm or 0.0
-            read.scores.extend(score_cell(*cell, of_source, variance, scoring.unclean, marks[source.pair_id]))
-            read.null_scores.extend(null_scores(*cell, draws.documents, scoring.permutations, draws.seed))
-            found = resemble(source.pair_id, others, answers)
-            read.resemblances.extend(found.rows)
-            read.others_cosines[CellKey(source.pair_id, target.pair_id)] = found.others_cosine
+            answers = among(reconstructions_of(work, written, target.pair_id), offered)
+            cell, variance = (source, target.pair_id, gold, answers), target.variance_nrm or 0.0
+            scores = score_cell(*cell, written.explanations, variance, scoring.unclean, written.marks)
+            nulls = null_scores(*cell, draws.documents, scoring.permutations, draws.seed)
+            found = resemble(source, others, answers)
+            read.scores.extend(of_draw(scores, draw))
+            read.null_scores.extend(of_draw(nulls, draw))
+            read.resemblances.extend(of_draw(found.rows, draw))
+            if found.others_cosine is not None:
+                floors[CellKey(source, target.pair_id)].append(found.others_cosine)
+    read.others_cosines.update({key: fmean(cosines) for key, cosines in floors.items()})
     return read
+
+
+def _offering(written: Writing, unclean: reconstruct.Unclean) -> set[int]:
+    """The items of which a source wrote something that is scored."""
+    marks = written.marks
+    return {
+        row.item_id
+        for row in written.explanations
+        if reconstruct.scorable_text(row, unclean, marks.get(row.item_id)) is not None
+    }

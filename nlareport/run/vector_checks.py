@@ -54,9 +54,12 @@ class Expected:
             if n := len(self.item_ids - store.stored_item_ids(pair_id, wanted)):
                 yield f"{n} activations of pair {pair_id}"
         for source in self.pair_ids:
-            texts = self._texts(source)
+            texts = [self._texts(source, draw) for draw in range(self.experiment.decoding.draws)]
             for target in self.pair_ids:
-                if n := len(texts.keys() - store.reconstructed_item_ids(source, target, texts)):
+                if n := sum(
+                    len(wanted.keys() - store.reconstructed_item_ids(source, target, wanted, draw=draw))
+                    for draw, wanted in enumerate(texts)
+                ):
                     yield f"{n} reconstructions by {target} from texts of {source}"
 
     def strange(self, store: ActivationStore) -> Iterator[str]:
@@ -72,9 +75,9 @@ class Expected:
                     "first; if they are not of another run that you need, delete this file and run again."
                 )
 
-    def _texts(self, source: PairId) -> dict[int, str]:
-        """The items of which the source wrote something that can be read, with a digest of that."""
-        rows = (row for row in self.explanations if row.source == source)
+    def _texts(self, source: PairId, draw: int) -> dict[int, str]:
+        """The items of which the source wrote something that can be read, in one draw, with a digest of that."""
+        rows = (row for row in self.explanations if (row.source, row.draw) == (source, draw))
         return reconstruction_readings(rows, self.experiment.scoring.unclean)
 
 

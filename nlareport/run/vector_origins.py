@@ -10,10 +10,9 @@ from nlareport.batches import ActivationBatch
 from nlareport.engine_options import EngineChoice
 from nlareport.errors import VectorsOfAnotherMaking
 from nlareport.experiment.experiment_file import Experiment
-from nlareport.rows.item_rows import Explanation
 from nlareport.rows.run_rows import CheckpointRole, DocumentDigest, Making, Pair, PairId
 from nlareport.run.checkpoint_changes import START_OVER, beginning
-from nlareport.run.context import Work
+from nlareport.run.context import Work, Writing
 from nlareport.run.reading_digests import activation_readings, reconstruction_readings
 from nlareport.run.recorded_checkpoints import read_making
 from nlareport.store.vectors.activations import ActivationOrigin, ActivationStore
@@ -108,21 +107,23 @@ class ReconstructionKeeper:
         self._store, self._unclean = work.activations, work.experiment.scoring.unclean
         self._making = vector_making(work)
 
-    def keep(self, source: PairId, explanations: Sequence[Explanation], batch: ActivationBatch) -> None:
-        """What it made of these explanations of a source."""
-        making = self._making.of_reconstructions(source, batch.pair_id)
-        readings = reconstruction_readings(explanations, self._unclean)
-        self._store.write_reconstructions(source, batch, vector_notes(making, readings))
+    def keep(self, written: Writing, batch: ActivationBatch) -> None:
+        """What it made of some of what a source wrote."""
+        making = self._making.of_reconstructions(written.source, batch.pair_id)
+        readings = reconstruction_readings(written.explanations, self._unclean)
+        self._store.write_reconstructions(written.source, batch, vector_notes(making, readings), draw=written.draw)
 
 
-def reconstructed_ids(work: Work, source: PairId, target: PairId) -> frozenset[int]:
-    """Items of one cell whose explanation, as the run has it, was reconstructed."""
-    return work.activations.reconstructed_item_ids(source, target, _text_readings(work, source))
+def reconstructed_ids(work: Work, written: Writing, target: PairId) -> frozenset[int]:
+    """Items of which the target reconstructed what a source wrote of them, as the run has it."""
+    readings = reconstruction_readings(written.explanations, work.experiment.scoring.unclean)
+    return work.activations.reconstructed_item_ids(written.source, target, readings, draw=written.draw)
 
 
-def reconstructions_of(work: Work, source: PairId, target: PairId) -> ActivationBatch:
-    """One cell's reconstructions of the run's explanations, in order of item."""
-    return work.activations.read_reconstructions(source, target, _text_readings(work, source))
+def reconstructions_of(work: Work, written: Writing, target: PairId) -> ActivationBatch:
+    """The target's reconstructions of what a source wrote, in order of item."""
+    readings = reconstruction_readings(written.explanations, work.experiment.scoring.unclean)
+    return work.activations.read_reconstructions(written.source, target, readings, draw=written.draw)
 
 
 def refuse_other_vectors(store: ActivationStore, making: VectorMaking, pair_ids: Sequence[PairId]) -> None:
@@ -191,7 +192,3 @@ def _difference(name: str, noted: str, expected: str) -> str:
 
 def _item_readings(work: Work) -> dict[int, str]:
     return activation_readings(work.items(), work.run_file.rows(DocumentDigest))
-
-
-def _text_readings(work: Work, source: PairId) -> dict[int, str]:
-    return reconstruction_readings(work.explanations(source), work.experiment.scoring.unclean)

@@ -1,9 +1,11 @@
-"""The stage ``verbalize``: has every pair's verbalizer write an explanation of each of its activations."""
+"""The stage ``verbalize``: has every pair's verbalizer write explanations of each of its activations, draw by draw."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from nlareport.batches import ActivationBatch
+from nlareport.batches import ActivationBatch, TokenDraws
 from nlareport.checks import Finding
 from nlareport.experiment.experiment_file import Experiment
 from nlareport.experiment.pair_section import PairSpec
@@ -20,6 +22,14 @@ from nlareport.stages.verbalize import Verbalized
 from nlareport.store.run_file import RunFile
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Vectors to write of, and for which draw."""
+
+    draw: int
+    vectors: ActivationBatch
+
+
 def verbalize_activations(work: Work) -> None:
     """Activations to explanations, one verbalizer at a time.
 
@@ -27,42 +37,68 @@ def verbalize_activations(work: Work) -> None:
         RunIncomplete: an item's activation is not here.
     """
 
-    def questions_of(pair_id: PairId, _spec: PairSpec) -> Questions[Verbalizer, ActivationBatch, Verbalized]:
+    n_draws = work.experiment.decoding.draws
+    answer = partial(_answer, work.experiment)
+
+    def questions_of(pair_id: PairId, _spec: PairSpec) -> Questions[Verbalizer, Asked, Verbalized]:
         items = work.items()
-        missing = set(work.run_file.item_ids_without_explanation(pair_id)) & item_ids(items)
-        batches = missing_batches(items, missing, work.experiment.compute.batch_size)
+        batches = [(draw, batch) for draw in range(n_draws) for batch in _missing(work, pair_id, draw, items)]
 
-        def begin() -> Iterable[ActivationBatch]:
+        def begin() -> Iterable[Asked]:
             gold = activations_of(work, pair_id)
-            return (rows_at(gold, batch) for batch in batches)
+            return (Asked(draw, rows_at(gold, batch)) for draw, batch in batches)
 
-        def store(_vectors: ActivationBatch, said: Verbalized) -> int:
+        def store(_asked: Asked, said: Verbalized) -> int:
             # Together: a run that is killed never has an answer without its mark.
             work.run_file.append_all(said.explanations, said.marks)
             return len(said.explanations)
 
-        title = f"verbalize {pair_id}"
-        return Questions(title, "verbalizer", len(items), len(missing), begin, _answer, store, _examine)
+        n_total, n_missing = len(items) * n_draws, sum(len(batch) for _, batch in batches)
+        return Questions(f"verbalize {pair_id}", "verbalizer", n_total, n_missing, begin, answer, store, _examine)
 
     answer_missing(work, questions_of)
 
 
-def _answer(model: Verbalizer, vectors: ActivationBatch) -> Verbalized:
-    return verbalize.verbalize(vectors, model)
+def _missing(work: Work, source: PairId, draw: int, items: list[Item]) -> list[list[Item]]:
+    """The items that a source has still to write of in one draw, in batches."""
+    missing = set(work.run_file.item_ids_without_explanation(source, draw)) & item_ids(items)
+    return missing_batches(items, missing, work.experiment.compute.batch_size)
 
 
-def _examine(model: Verbalizer, vectors: ActivationBatch, _said: Verbalized) -> list[Finding]:
-    return find_writing_faults(model, vectors.vectors)
+def _answer(experiment: Experiment, model: Verbalizer, asked: Asked) -> Verbalized:
+    return verbalize.verbalize(asked.vectors, model, asked.draw, token_draws(experiment, asked))
+
+
+def token_draws(experiment: Experiment, asked: Asked) -> TokenDraws | None:
+    """How the tokens of these answers are drawn; None where they are greedy.
+
+    Each answer has its own random numbers, by the run's seed, the source, the item and the draw: so it is the same in
+    any batch, and in a run that was stopped.
+    """
+    decoding, vectors = experiment.decoding, asked.vectors
+    if decoding.is_greedy:
+        return None
+    names = [
+        f"{experiment.sampling.seed}|tokens|{vectors.pair_id}|{item_id}|{asked.draw}"
+        for item_id in vectors.item_ids.tolist()
+    ]
+    return TokenDraws(decoding.temperature, decoding.top_p, names)
+
+
+def _examine(model: Verbalizer, asked: Asked, _said: Verbalized) -> list[Finding]:
+    return find_writing_faults(model, asked.vectors.vectors)
 
 
 def _outstanding(work: Work) -> str | None:
     n_items, n_written = work.run_file.count(Item), _n_explanations(work.run_file, work.experiment)
-    is_whole = n_items and n_written >= n_items * len(work.pairs)
+    is_whole = n_items and n_written >= n_items * len(work.pairs) * work.experiment.decoding.draws
     return None if is_whole else "not every item has its explanations yet"
 
 
 def _stamp(run_file: RunFile, experiment: Experiment) -> dict[str, Any]:
-    return {"n_explanations": _n_explanations(run_file, experiment)}
+    # Of several draws the number too: a finished run of which more are asked for is not finished.
+    n_draws = experiment.decoding.draws
+    return {"n_explanations": _n_explanations(run_file, experiment), **({"draws": n_draws} if n_draws > 1 else {})}
 
 
 def _n_explanations(run_file: RunFile, experiment: Experiment) -> int:

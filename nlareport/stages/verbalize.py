@@ -6,7 +6,7 @@ Takes an `ActivationBatch`, returns `Explanation` rows and the marks of those wh
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from nlareport.batches import ActivationBatch
+from nlareport.batches import ActivationBatch, Completion, TokenDraws
 from nlareport.checkpoints.answers import judge_answer
 from nlareport.ports import Verbalizer
 from nlareport.rows.item_rows import AnswerMark, Explanation
@@ -22,15 +22,19 @@ class Verbalized:
     """At most one of each answer."""
 
 
-def verbalize(batch: ActivationBatch, verbalizer: Verbalizer) -> Verbalized:
+def verbalize(
+    batch: ActivationBatch, verbalizer: Verbalizer, draw: int = 0, draws: TokenDraws | None = None
+) -> Verbalized:
     """One explanation per row of the batch, in order, with the marks of those answers that have one.
+
+    `draw` is the number that the rows get; with `draws` they are drawn, without they are greedy.
 
     Clean means that the first opening tag and its closing tag were found within the token budget, and something
     between them.
     """
-    completions = verbalizer.verbalize(batch.vectors)
+    completions = verbalizer.verbalize(batch.vectors, draws) if draws else verbalizer.verbalize(batch.vectors)
     answers = [
-        _judged(_unjudged(int(item_id), batch.pair_id, completion.text, completion.n_tokens), completion.finish)
+        _judged(_unjudged(int(item_id), batch.pair_id, draw, completion), completion.finish)
         for item_id, completion in zip(batch.item_ids, completions, strict=True)
     ]
     return _together(answers)
@@ -52,16 +56,18 @@ def judge_again(explanations: list[Explanation], max_new_tokens: int) -> Verbali
     return _together(answers)
 
 
-def _unjudged(item_id: int, source: PairId, text: str, n_tokens: int) -> Explanation:
+def _unjudged(item_id: int, source: PairId, draw: int, said: Completion) -> Explanation:
     # Half a surrogate pair is no text and cannot be stored; a whole one is the character it stands for.
-    answer = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    return Explanation(item_id, source, text=None, completion=answer, n_tokens=n_tokens, finish=None, is_clean=None)
+    answer = said.text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return Explanation(
+        item_id, source, text=None, completion=answer, n_tokens=said.n_tokens, finish=None, is_clean=None, draw=draw
+    )
 
 
 def _judged(row: Explanation, ended_by: Literal["stop", "length"]) -> tuple[Explanation, AnswerMark | None]:
     found = judge_answer(row.completion or "", ended_by)
     finish = "closed" if found.is_closed else ended_by
-    mark = None if found.mark is None else AnswerMark(row.source, row.item_id, found.mark)
+    mark = None if found.mark is None else AnswerMark(row.source, row.item_id, found.mark, row.draw)
     return replace(row, text=found.text, finish=finish, is_clean=found.is_clean), mark
 
 

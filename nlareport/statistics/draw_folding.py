@@ -7,11 +7,19 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from statistics import fmean
+from typing import TypeVar
 
-from nlareport.rows.item_rows import NullScore, Score
+from nlareport.rows.item_rows import NullScore, Resemblance, Score
 from nlareport.rows.run_rows import PairId, Reducer
 
+OfDraw = TypeVar("OfDraw", Score, NullScore, Resemblance)
+
 REDUCERS: dict[Reducer, Callable[[Sequence[float]], float]] = {"mean": fmean}
+
+
+def of_draw(rows: Sequence[OfDraw], draw: int) -> Sequence[OfDraw]:
+    """The rows, which were made as those of the first draw, as those of another."""
+    return rows if draw == 0 else [replace(row, draw=draw) for row in rows]
 
 
 def fold_scores(scores: Sequence[Score], reducer: Reducer) -> list[Score]:

@@ -172,6 +172,13 @@ def random_order(size: int, seed: int, purpose: str) -> Int64[np.ndarray, " plac
     return np.argsort(np.asarray(_stream(f"{seed}|order|{purpose}").random_raw(size)), kind="stable").astype(np.int64)
 
 
+def uniforms(name: str, size: int) -> Float64[np.ndarray, " number"]:
+    """The first `size` of a stream of random numbers in [0, 1) that the name alone decides."""
+    raw = np.asarray(_stream(name).random_raw(size))
+    numbers: Float64[np.ndarray, " number"] = (raw >> np.uint64(11)) * 2.0**-53
+    return numbers
+
+
 def _stream(purpose: str) -> np.random.PCG64:
     return np.random.PCG64(int.from_bytes(hashlib.sha256(purpose.encode()).digest(), "big"))
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from nlareport.checkpoints.answers import ANSWER_RULE
 from nlareport.experiment.corpus_section import HuggingFaceCorpus, LocalCorpus
-from nlareport.experiment.experiment_file import Experiment, Stream, parse_experiment
+from nlareport.experiment.decoding_section import Decoding, Stream
+from nlareport.experiment.experiment_file import Experiment, parse_experiment
 from nlareport.figure_text import count
 from nlareport.render.report.query_rows import RunHead
 
@@ -77,7 +78,7 @@ def _of_experiment(experiment: Experiment) -> list[Fact]:
         ),
         Fact("Seed", str(sampling.seed)),
         Fact("Truncation", f"{count(sampling.truncation_tokens)} tokens"),
-        Fact("Decode", f"greedy, at most {count(decoding.max_new_tokens)} new tokens"),
+        Fact("Decode", f"{decode_words(decoding)}, at most {count(decoding.max_new_tokens)} new tokens"),
         Fact("Residual stream", STREAMS[decoding.stream]),
         Fact("Metric", "fve_nrm, raw-mean denominator"),
         Fact(
@@ -90,6 +91,15 @@ def _of_experiment(experiment: Experiment) -> list[Fact]:
         ),
         Fact("Unclean answers", UNCLEAN_CHOICES[scoring.unclean]),
     ]
+
+
+def decode_words(decoding: Decoding) -> str:
+    """How explanations are written, and how many of every item where that is more than one."""
+    if decoding.is_greedy:
+        return "greedy"
+    nucleus = f", top-p {decoding.top_p:g}" if decoding.top_p < 1.0 else ""
+    times = f", {count(decoding.draws)} explanations of every item" if decoding.draws > 1 else ""
+    return f"drawn at temperature {decoding.temperature:g}{nucleus}{times}"
 
 
 def _corpus(experiment: Experiment) -> str:

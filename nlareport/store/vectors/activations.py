@@ -157,8 +157,9 @@ class ActivationStore:
         return part_paths(self._activations(pair_id).folder)
 
     def reconstruction_parts(self, source: PairId, target: PairId) -> list[Path]:
-        """The files that hold one cell's reconstructions."""
-        return part_paths(self._reconstructions(source, target).folder)
+        """The files that hold one cell's reconstructions, of every draw."""
+        folders = [parts.folder for parts in self._draws(source, target)]
+        return [path for folder in folders for path in part_paths(folder)]
 
     def items_by_part(self, pair_ids: Sequence[PairId]) -> dict[Path, frozenset[int]]:
         """The items in every part of activations and reconstructions of these pairs.
@@ -167,7 +168,7 @@ class ActivationStore:
             ActivationsDamaged: a part is not what was written.
         """
         folders = [self._activations(pair_id) for pair_id in pair_ids]
-        folders += [self._reconstructions(source, target) for source in pair_ids for target in pair_ids]
+        folders += [draw for source in pair_ids for target in pair_ids for draw in self._draws(source, target)]
         return {path: ids for folder in folders for path, ids in folder.ids_by_part().items()}
 
     def _activations(self, pair_id: PairId) -> VectorParts:
@@ -177,6 +178,12 @@ class ActivationStore:
         """The folder of a cell holds its first draw, as it did when there was no other; later ones have one in it."""
         cell = self.folder / "reconstructions" / file_name(source, target)
         return self._in_folder(cell / f"draw-{draw}" if draw else cell, "vector")
+
+    def _draws(self, source: PairId, target: PairId) -> list[VectorParts]:
+        """A cell's folders: its first draw, and every later one that is there."""
+        first = self._reconstructions(source, target)
+        later = sorted(first.folder.glob("draw-*/"), key=lambda folder: (len(folder.name), folder.name))
+        return [first, *(self._in_folder(folder, "vector") for folder in later)]
 
     def _in_folder(self, folder: Path, vector_column: str) -> VectorParts:
         if folder not in self._parts:
