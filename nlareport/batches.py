@@ -11,6 +11,18 @@ from nlareport.rows.run_rows import PairId
 
 
 @dataclass(frozen=True, slots=True)
+class ChatMessage:
+    """One turn of a chat."""
+
+    role: str
+    content: str
+
+
+Listing = int | tuple[int, int]
+"""A position that a corpus lists: characters or a token's index; in a chat, a message and characters in it."""
+
+
+@dataclass(frozen=True, slots=True)
 class SourceDocument:
     """One document of the corpus."""
 
@@ -19,6 +31,11 @@ class SourceDocument:
     corpus: str
     source_index: int
     text: str
+    """Of a chat, how it is shown and what its characters are counted in: see `checkpoints/conversations.py`."""
+    messages: tuple[ChatMessage, ...] = ()
+    """Of a chat. Empty for a text."""
+    listed: tuple[Listing, ...] = ()
+    """The positions to measure, where the corpus lists them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +45,7 @@ class Tokenization:
     token_ids: list[int]
     char_starts: list[int]
     char_ends: list[int]
-    """Exclusive. A special token covers nothing: its start equals its end."""
+    """Exclusive. A special token covers nothing, nor does one of a chat template: its start equals its end."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,8 @@ class EngineSettings:
     """Where the engine's server listens. None for an engine without a server."""
     roles: tuple[CheckpointRole, ...] = ROLES
     """The roles this engine answers in the run; it checks and describes no other."""
+    reads_chats: bool = False
+    """Whether base models read chats, so that their chat templates decide what they read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,4 +117,5 @@ class ModelOptions:
             max_new_tokens=decoding.max_new_tokens,
             stream=decoding.stream,
             moment=moment,
+            reads_chats=experiment.reads_chats,
         )

@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 from jaxtyping import Float
 
-from nlareport.batches import Completion, TokenDraws, Tokenization
+from nlareport.batches import ChatMessage, Completion, TokenDraws, Tokenization
 from nlareport.checks import Finding
 
 Row = TypeVar("Row")
@@ -33,6 +33,21 @@ class Tokenizer(Protocol):
 
     def tokenize(self, text: str, max_tokens: int | None) -> Tokenization:
         """The tokens of a text with special tokens added, cut on the right to `max_tokens`."""
+        ...
+
+
+@runtime_checkable
+class ChatTokenizer(Tokenizer, Protocol):
+    """Cuts chats into the tokens of one base model too."""
+
+    def tokenize_chat(self, messages: Sequence[ChatMessage], *, is_asked: bool) -> Tokenization:
+        """The tokens of a chat as the model's template renders it, with the characters of `conversation_text`.
+
+        Tokens of the template cover none. With `is_asked` it ends where the model answers: in the generation prompt.
+
+        Raises:
+            ChatTemplateFails: the template refuses this chat.
+        """
         ...
 
 

@@ -17,8 +17,8 @@ from support.refusals import LONGEST_LINE, refusal_of
 
 from nlareport.errors import CorpusUnreadable
 from nlareport.experiment.corpus_section import LocalCorpus
+from nlareport.files import corpus_files
 from nlareport.files.json_lines import record_in
-from nlareport.stages import corpus
 from nlareport.stages.corpus import read_documents
 
 # Without a time in it: the name of a test is made of its bytes, and every process must give it the same one.
@@ -44,6 +44,14 @@ def written(folder: Path, name: str, content: bytes) -> Path:
         ("pair.jsonl", b'{"text": "\\ud83d\\ude00", "other": "\\ud800"}', ["\U0001f600"]),
         ("null.jsonl", b'{"text": null}\n{"text": ""}', ["", ""]),
         ("empty.jsonl", b"", []),
+        ("texts.jsonl.gz", GZIPPED, ["a"]),
+        ("texts.txt.gz", gzip.compress(b"one\n\ntwo", mtime=0), ["one", "two"]),
+        ("list.json", b'\xef\xbb\xbf [{"text": "a"}, {"n": 1, "text": "b"}]', ["a", "b"]),
+        ("lines.json", b'{"text": "a"}\n{"text": "b"}\n', ["a", "b"]),
+        ("table.csv", b'\xef\xbb\xbfid,text\r\n1,"a, ""b""\r\nc"\r\n\r\n2,\r\n', ['a, "b"\nc', ""]),
+        ("table.tsv.gz", gzip.compress(b"id\ttext\n1\ta,b\n", mtime=0), ["a,b"]),
+        ("long.csv", b"text\n" + b"word " * 40_000, ["word " * 40_000]),
+        ("head.csv", b"text\n", []),
     ],
 )
 def test_files_of_other_systems_are_read(name: str, content: bytes, texts: list[str], tmp_path: Path) -> None:
@@ -65,8 +73,20 @@ def test_files_of_other_systems_are_read(name: str, content: bytes, texts: list[
         ("latin.txt", b"a\n" * 70_000 + b"caf\xe9", "line 70001: is not UTF-8 text"),
         ("wide.jsonl", json.dumps({"c" * 9999 + str(n): 1 for n in range(50)}).encode(), "and 40 more. Correct"),
         ("notepad.txt", "Päivää".encode("utf-16"), "is UTF-16 text.*save it as UTF-8"),
-        ("texts.jsonl.gz", GZIPPED, "is compressed with gzip: decompress it with gunzip"),
-        ("texts.jsonl", GZIPPED, "is compressed with gzip: decompress it with gunzip"),
+        ("texts.jsonl", GZIPPED, "is compressed with gzip: decompress it with gunzip, or give it a name that ends in"),
+        ("half.jsonl.gz", GZIPPED[:-9], "is damaged or not gzipped .Compressed file ended.*Write it again"),
+        ("not.jsonl.gz", b'{"text": "a"}', "is damaged or not gzipped"),
+        ("zip.txt.gz", gzip.compress(b"PK\x03\x04", mtime=0), "is a zip archive"),
+        ("open.json", b'[{"text": "a"},\n {"text": ', "is not JSON .Expecting value, line 2"),
+        ("word.json", b'"word"', "holds no JSON list; write a list of objects"),
+        ("mixed.json", b'[{"text": "a"}, 7]', "row 2 is no JSON object"),
+        ("one.json", b'{\n"text": "a"}', "line 1: is not JSON"),
+        ("latin.json", b'[{"text":\n"caf\xe9"}]', "line 2: is not UTF-8 text"),
+        ("short.csv", b"id,text\n1,a\n2\n", "line 3: has 1 fields, the header 2. Put fields that hold"),
+        ("quote.csv", b'id,text\n1,"a\nb\n', "line 2: the row that begins there is not CSV"),
+        ("twice.csv", b"text,text\n1,a\n", "more than one column 'text'; rename"),
+        ("semicolons.csv", b"id;text\n1;a\n", "its columns are separated by semicolons; separate them by commas"),
+        ("latin.csv", b"text\ncaf\xe9\n", "line 2: is not UTF-8 text"),
         ("texts.txt", b"PK\x03\x04", "is a zip archive: unpack it"),
         ("run.parquet", b"\0" * 8 + b"DUCK", "is a DuckDB database"),
         ("rows.jsonl", b"PAR1", "is a Parquet file: give it a name that ends in .parquet"),
@@ -84,7 +104,7 @@ def test_what_cannot_be_read_is_one_sentence_with_its_place(
 
 
 def test_lines_and_paragraphs_of_gigabytes_are_not_gathered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(corpus, "MOST_LINE_CHARS", 100)
+    monkeypatch.setattr(corpus_files, "MOST_LINE_CHARS", 100)
     with pytest.raises(CorpusUnreadable, match="line 2: has more than 100 characters, which is no document"):
         texts_in(written(tmp_path, "a.jsonl", b'{"text": "a"}\n{"text": "' + b"b" * 100 + b'"}'))
     with pytest.raises(

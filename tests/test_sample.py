@@ -10,16 +10,14 @@ from nlareport.errors import NothingToAlign
 from nlareport.experiment.corpus_section import Sampling
 from nlareport.rows.item_rows import Item
 from nlareport.rows.run_rows import Document
+from nlareport.run.item_places import place, why_unreadable
+from nlareport.run.skipped_documents import n_unreadable, skipped_counts
 from nlareport.stages.sample import (
     CANNOT_READ,
     align,
     drawn_prefixes,
-    n_unreadable,
-    place,
     sample_document,
     sample_positions,
-    skipped_counts,
-    why_unreadable,
 )
 
 SPECIAL = 1
@@ -238,7 +236,9 @@ def test_a_piece_of_a_multi_byte_character_stands_for_the_whole_character(before
 )
 def test_a_text_is_read_only_as_far_as_its_last_item(char_ends, limits, reason):
     items = [Item(n, "corpus:split:7", end, "x", None, "prose") for n, end in enumerate(char_ends)]
-    assert why_unreadable("ab cd ef gh ij", items, PatternTokenizer(r"\S+"), limits, {}) == reason
+    assert (
+        why_unreadable(document_of("ab cd ef gh ij"), items, PatternTokenizer(r"\S+"), sampling(), limits, {}) == reason
+    )
 
 
 # "The 漢字 end": BOS, The, ␣ + first byte of 漢, two more bytes of it, 字, ␣end.
@@ -287,7 +287,7 @@ def drawn_places(k: int, tokenizer: PiecesTokenizer) -> tuple[list[Item], dict[i
     """Items drawn in three pieces a character, and where another tokenization meets them."""
     reference, settings = PiecesTokenizer(3), sampling(positions_per_document=k)
     _, items = sample_document(document_of(HAN), reference, settings, 20)
-    prefixes = drawn_prefixes(HAN, items[::-1], reference, settings)
+    prefixes = drawn_prefixes(document_of(HAN), items[::-1], reference, settings)
     tokenization = tokenizer.tokenize(HAN, None)
     return items, {item.item_id: place(tokenization, item, prefixes.get(item.item_id)) for item in items}
 
@@ -312,8 +312,8 @@ def test_items_that_are_not_drawn_where_they_are_recorded_are_met_by_their_chara
     reference, settings = PiecesTokenizer(3), sampling(positions_per_document=2)
     _, items = sample_document(document_of(HAN), reference, settings, 0)
     other_seed = settings.model_copy(update={"seed": 2})
-    assert drawn_prefixes(HAN, items, reference, other_seed) == {}
-    assert drawn_prefixes(HAN, [], reference, settings) == {}
+    assert drawn_prefixes(document_of(HAN), items, reference, other_seed) == {}
+    assert drawn_prefixes(document_of(HAN), [], reference, settings) == {}
     whole = reference.tokenize(HAN, None)
     assert place(whole, items[0], None) == align(whole, items[0].char_end or 0)
     assert place(whole, replace(items[0], char_end=40), whole.token_ids[:61]) == (120, 0)
@@ -323,9 +323,9 @@ def test_a_text_is_read_as_far_as_the_drawn_piece_and_no_further():
     reference, settings = PiecesTokenizer(3), sampling(truncation_tokens=51)
     # The only place is token 50, the second of its character's three.
     _, items = sample_document(document_of(HAN), reference, settings, 0)
-    drawn = drawn_prefixes(HAN, items, reference, settings)
-    assert why_unreadable(HAN, items, reference, ReadingLimits(51, None), drawn) is None
-    assert why_unreadable(HAN, items, reference, ReadingLimits(51, None), {}) is not None
+    drawn = drawn_prefixes(document_of(HAN), items, reference, settings)
+    assert why_unreadable(document_of(HAN), items, reference, settings, ReadingLimits(51, None), drawn) is None
+    assert why_unreadable(document_of(HAN), items, reference, settings, ReadingLimits(51, None), {}) is not None
 
 
 def test_alignment_ignores_tokens_that_cover_no_text():

@@ -52,10 +52,12 @@ def checkpoint_here(checkpoint: str) -> Path | None:
     return None
 
 
-def file_digests(directory: Path, role: CheckpointRole, advance: Callable[[int], None] | None = None) -> Digests:
+def file_digests(
+    directory: Path, role: CheckpointRole, advance: Callable[[int], None] | None = None, *, with_chats: bool = False
+) -> Digests:
     """The digests that files alone give; a kind is left out where its files are not there or cannot be read.
 
-    `advance` hears how many bytes of weights were read.
+    `advance` hears how many bytes of weights were read. A base model's chat template counts only `with_chats`.
 
     Raises:
         CheckpointChanged: somebody writes to the weights meanwhile.
@@ -69,7 +71,7 @@ def file_digests(directory: Path, role: CheckpointRole, advance: Callable[[int],
     if tokenizer:
         digests["tokenizer"] = _digest(tokenizer)
     if role == "base_model":
-        return digests
+        return digests | ({"chat_template": _digest(_chat_template(directory))} if with_chats else {})
     # A faulty sidecar is refused where it is used.
     with suppress(CheckpointMissing, CheckpointInvalid):
         sidecar = read_sidecar(directory)

@@ -7,14 +7,15 @@ its own reconstructor knows: the diagonal is best, other pairs understand a part
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import ClassVar, TypeVar
 
 import numpy as np
 from jaxtyping import Float
 
-from nlareport.batches import Completion, ReadingLimits, TokenDraws, Tokenization
+from nlareport.batches import ChatMessage, Completion, ReadingLimits, TokenDraws, Tokenization
+from nlareport.checkpoints.conversations import answer_span, content_spans, conversation_text, covered
 from nlareport.engine_options import EngineSettings
 from nlareport.experiment.pair_section import PairSpec
 from nlareport.rows.run_rows import CheckpointRole, Choice, MakingKind
@@ -62,6 +63,21 @@ class ScriptedTokenizer:
             char_starts=[start for start, _ in spans][:max_tokens],
             char_ends=[end for _, end in spans][:max_tokens],
         )
+
+    def tokenize_chat(self, messages: Sequence[ChatMessage], *, is_asked: bool) -> Tokenization:
+        """The tokens of the conversation as plain text, of which those between contents are the template's."""
+        end = answer_span(messages)[1] if is_asked else None
+        text = conversation_text(messages)[:end]
+        found = self.tokenize(text, None)
+        places = [(begins, ends, begins) for begins, ends in content_spans(messages)]
+        starts, ends, reached = [], [], 0
+        for token in zip(found.char_starts, found.char_ends, strict=True):
+            start, reached = covered(*token, places) or (reached, reached)
+            starts.append(start)
+            ends.append(reached)
+        if is_asked:
+            starts[-1], ends[-1] = answer_span(messages)
+        return Tokenization(found.token_ids, starts, ends)
 
 
 _Half = TypeVar("_Half", bound="_Scripted")

@@ -91,7 +91,7 @@ class TransformersEngine:
 
     def tokenizer(self, pair: PairSpec) -> TransformersTokenizer:
         """The base model's tokenizer; errors are those of `TransformersTokenizer`."""
-        return TransformersTokenizer(pair.base_model)
+        return TransformersTokenizer(pair.base_model, self._settings.moment)
 
     def extractor(self, pair: PairSpec) -> TransformersExtractor:
         """The base model up to the pair's block.
@@ -185,7 +185,7 @@ class TransformersEngine:
         directory = checkpoint_here(getattr(pair, role))
         if directory is None:
             return {}
-        digests = file_digests(directory, role, advance)
+        digests = file_digests(directory, role, advance, with_chats=self._settings.reads_chats)
         if role == "verbalizer":
             with suppress(NlareportError):
                 further = self._verbalizer(pair).further_stop_id

@@ -4,6 +4,8 @@ Takes texts and token ids, returns token spans and vectors. The batch size chang
 of an item by rounding alone.
 """
 
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
+from nlareport.backends.clock import standing_clock
 from nlareport.backends.contract import (
     Contract,
     open_reconstructor_contract,
@@ -18,7 +21,8 @@ from nlareport.backends.contract import (
 )
 from nlareport.backends.hub import checkpoint_directory
 from nlareport.backends.reader_self_tests import block_finding, reader_findings
-from nlareport.batches import UNREAD, ReadingLimits, Tokenization
+from nlareport.batches import UNREAD, ChatMessage, ReadingLimits, Tokenization
+from nlareport.checkpoints.conversations import tokenize_rendered
 from nlareport.checks import Finding
 from nlareport.errors import CheckpointMissing, ContextTooShort, NonFiniteWeights
 from nlareport.experiment.experiment_file import overflow_advice
@@ -38,8 +42,10 @@ _PLAIN_SENTENCE = "A snippet of text."
 class TransformersTokenizer:
     """A base model's own tokenizer, with the characters of each token."""
 
-    def __init__(self, checkpoint: str | Path) -> None:
+    def __init__(self, checkpoint: str | Path, moment: datetime | None = None) -> None:
         """Open the tokenizer of a checkpoint directory or hub id; no weights are read or downloaded.
+
+        `moment` is the time that its chat template is given; None: now.
 
         Raises:
             CheckpointMissing: there is none, or it cannot say which characters a token covers.
@@ -53,6 +59,7 @@ class TransformersTokenizer:
                 f"{checkpoint}: its tokenizer gives no character offsets. Put its tokenizer.json into the same folder."
             )
         self._tokenizer.truncation_side = "right"
+        self._name, self._moment = checkpoint, moment
         self._special_ids = special_ids(directory, self._tokenizer)
 
     @property
@@ -63,11 +70,13 @@ class TransformersTokenizer:
     def tokenize(self, text: str, max_tokens: int | None) -> Tokenization:
         """The tokens of a text with special tokens added, cut on the right to `max_tokens`.
 
-        Tokens that hold parts of one character all cover that whole character.
+        Tokens that hold parts of one character all cover that whole character. A text that spells special tokens has
+        them, and where it begins with BOS, no other is added.
         """
+        bos = self._tokenizer.bos_token
         encoding = self._tokenizer(
             text,
-            add_special_tokens=True,
+            add_special_tokens=not (bos and text.startswith(bos)),
             return_offsets_mapping=True,
             return_attention_mask=False,
             truncation=max_tokens is not None,
@@ -82,6 +91,21 @@ class TransformersTokenizer:
             reached = max(reached, end)
             ends.append(reached if start == end else end)
         return Tokenization(token_ids=list(encoding["input_ids"]), char_starts=starts, char_ends=ends)
+
+    def tokenize_chat(self, messages: Sequence[ChatMessage], *, is_asked: bool) -> Tokenization:
+        """The tokens of a chat as the model's own template renders it: see `tokenize_rendered`.
+
+        Raises:
+            CheckpointMissing: the checkpoint has no chat template.
+            ChatTemplateFails: its template refuses this chat.
+        """
+        if not self._tokenizer.chat_template:
+            raise CheckpointMissing(
+                f"{self._name}: has no chat template, and the corpus holds chats. Put its chat_template.jinja back, or "
+                "give the chats as text in a corpus.text_column."
+            )
+        with standing_clock(self._moment or datetime.now(UTC)):
+            return tokenize_rendered(self._tokenizer, messages, is_asked=is_asked)
 
 
 class _OpenBlocks(OpenModel):

@@ -27,8 +27,15 @@ Message = dict[str, str]
 """With `role` and `content`."""
 
 
-def render_chat(tokenizer: Any, messages: list[Message], *, is_asked: bool) -> str:
-    """The messages as the model's own text; with `is_asked` up to where it answers.
+def render_chat(
+    tokenizer: Any,
+    messages: list[Message],
+    *,
+    is_asked: bool,
+    most_chars: int = MOST_PROMPT_CHARS,
+    advice: str = _ADVICE,
+) -> str:
+    """The messages as the model's own text, of at most `most_chars`; with `is_asked` up to where it answers.
 
     Raises:
         ChatTemplateFails: the template raises, is not written in Jinja, does not end, or gives no prompt.
@@ -38,10 +45,11 @@ def render_chat(tokenizer: Any, messages: list[Message], *, is_asked: bool) -> s
             text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=is_asked)
     except Exception as error:
         # It may raise anything.
-        raise ChatTemplateFails(f"the chat template cannot be rendered ({shown(str(error))}). {_ADVICE}") from error
-    if not isinstance(text, str) or not text or len(text) > MOST_PROMPT_CHARS:
+        said = f"the chat template cannot be rendered ({shown(str(error))}). {advice}"
+        raise ChatTemplateFails(said.rstrip(" .") if not advice else said) from error
+    if not isinstance(text, str) or not text or len(text) > most_chars:
         said = f"{len(text):,} characters" if isinstance(text, str) else "no text"
-        raise ChatTemplateFails(f"the chat template gives {said}; a prompt has 1 to {MOST_PROMPT_CHARS:,}. {_ADVICE}")
+        raise ChatTemplateFails(f"the chat template gives {said}; a prompt has 1 to {most_chars:,}. {advice}".strip())
     return text
 
 

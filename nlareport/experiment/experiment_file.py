@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, PositiveInt, ValidationError, model_validator
 
 from nlareport.errors import ExperimentInvalid
-from nlareport.experiment.corpus_section import Corpus, Sampling
+from nlareport.experiment.corpus_section import Corpus, Sampling, Tabular, VectorsCorpus, sampling_faults
 from nlareport.experiment.decoding_section import Decoding
 from nlareport.experiment.pair_section import PairSpec
 from nlareport.experiment.section import MOST_WHOLE, Name, Section
@@ -81,6 +81,11 @@ class Experiment(Section):
     """How many of the last words before an item are read instead of an explanation; none unless asked for."""
     pairs: list[PairSpec] = Field(min_length=1)
 
+    @property
+    def reads_chats(self) -> bool:
+        """Whether documents are chats."""
+        return isinstance(self.corpus, Tabular) and self.corpus.chat_column is not None
+
     @model_validator(mode="after")
     def _names_agree(self) -> "Experiment":
         pair_ids = [pair.pair_id for pair in self.pairs]
@@ -98,6 +103,10 @@ class Experiment(Section):
                 f"sampling.reference_pair: {self.sampling.reference_pair!r} is none of the pairs "
                 f"({', '.join(pair_ids)}); name one of them"
             )
+        if faults := list(sampling_faults(self.corpus, self.sampling, pair_ids)):
+            raise ValueError("; ".join(faults))
+        if self.plain_words and isinstance(self.corpus, VectorsCorpus):
+            raise ValueError("plain_words: there are no words before given vectors; leave it out")
         return self
 
 

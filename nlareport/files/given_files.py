@@ -18,12 +18,13 @@ _KINDS = (
     (stat.S_ISSOCK, "is a socket"),
 )
 PARQUET = "is a Parquet file"
+GZIP = "is compressed with gzip: decompress it with gunzip"
 # First bytes, their offset, and what kind of file holds them.
 _SIGNATURES = (
     (b"DUCK", 8, 'is a DuckDB database, as run files are: "nlareport render", "check", "query" and "export" take it'),
     (b"PAR1", 0, PARQUET),
     (b"ARROW1", 0, "is an Arrow file"),
-    (b"\x1f\x8b", 0, "is compressed with gzip: decompress it with gunzip"),
+    (b"\x1f\x8b", 0, GZIP),
     (b"\x28\xb5\x2f\xfd", 0, "is compressed with zstd: decompress it with unzstd"),
     (b"BZh", 0, "is compressed with bzip2: decompress it with bunzip2"),
     (b"\xfd7zXZ\x00", 0, "is compressed with xz: decompress it with unxz"),
@@ -36,7 +37,7 @@ _SIGNATURES = (
     (b"\xff\xfe", 0, "is UTF-16 text, which some Windows editors call Unicode: save it as UTF-8"),
     (b"\xfe\xff", 0, "is UTF-16 text: save it as UTF-8"),
 )
-_N_SIGNATURE_BYTES = 16
+N_SIGNATURE_BYTES = 16
 
 
 def refuse_no_file(path: Path, refusal: type[NlareportError], advice: str) -> None:
@@ -104,13 +105,6 @@ def what_it_is(head: bytes) -> str | None:
             return said
     # Protocol 2 and later begin so, and UTF-8 text never does.
     return "is a Python pickle, which is never opened here" if head[:1] == b"\x80" else None
-
-
-def signature_of(file: BinaryIO) -> str | None:
-    """`what_it_is` of an open file, which is at its beginning again afterwards."""
-    head = file.read(_N_SIGNATURE_BYTES)
-    file.seek(0)
-    return what_it_is(head)
 
 
 def not_utf8(error: UnicodeDecodeError) -> str:

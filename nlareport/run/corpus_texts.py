@@ -5,6 +5,7 @@ of each document and the context stored with its items, and gain the digests.
 """
 
 import hashlib
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -25,8 +26,13 @@ from nlareport.store.run_file import RunFile
 
 def text_digest(document: SourceDocument) -> DocumentDigest:
     """The digest of a document's text that a run file keeps."""
+    said = document.text
+    if document.messages or document.listed:
+        # Two chats may be shown as the same text.
+        messages = [(message.role, message.content) for message in document.messages]
+        said = json.dumps([document.text, messages, document.listed])
     # A lone surrogate, which JSON can spell, has no UTF-8 of its own.
-    text = document.text.encode("utf-8", errors="surrogatepass")
+    text = said.encode("utf-8", errors="surrogatepass")
     return DocumentDigest(document.doc_id, hashlib.sha256(text).hexdigest())
 
 
@@ -122,8 +128,8 @@ def new_documents(work: Work, documents: Iterable[SourceDocument]) -> Iterator[S
             known.refuse({document.doc_id}, {document.doc_id: document})
 
 
-def document_texts(work: Work) -> dict[str, str]:
-    """The text of every document that gave an item, by `doc_id`.
+def document_texts(work: Work) -> dict[str, SourceDocument]:
+    """Every document that gave an item, with its text, by `doc_id`.
 
     A published run file travels without its texts: then they are read from the corpus again, and kept. So are those
     whose kept text is not the one that was sampled.
@@ -141,7 +147,7 @@ def document_texts(work: Work) -> dict[str, str]:
         found |= again
     if fresh := [text_digest(document) for doc_id, document in found.items() if doc_id not in known.digests]:
         work.run_file.put(fresh)
-    return {doc_id: found[doc_id].text for doc_id in wanted}
+    return {doc_id: found[doc_id] for doc_id in wanted}
 
 
 def _read_again(work: Work, known: KnownTexts, doc_ids: set[str]) -> dict[str, SourceDocument]:

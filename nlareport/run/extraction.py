@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 
-from nlareport.batches import ActivationBatch
+from nlareport.batches import ActivationBatch, SourceDocument
 from nlareport.checks import Finding
 from nlareport.experiment.pair_section import PairSpec
 from nlareport.ports import Extractor
@@ -41,7 +41,7 @@ def extract_activations(work: Work) -> None:
     Raises:
         CorpusChanged: texts are no longer stored with the run file, and the corpus does not give them as they were.
     """
-    texts = cache(lambda: document_texts(work))
+    documents = cache(lambda: document_texts(work))
 
     def questions_of(pair_id: PairId, spec: PairSpec) -> Questions[Extractor, Places, ActivationBatch]:
         items, dtype = work.items(), work.experiment.compute.dtype
@@ -53,7 +53,7 @@ def extract_activations(work: Work) -> None:
 
         def begin() -> Iterator[Places]:
             work.unscore()
-            return _places(work, spec, batches, texts())
+            return _places(work, spec, batches, documents())
 
         def answer(model: Extractor, places: Places) -> ActivationBatch:
             return extract.extract(places.prefixes, [item.item_id for item in places.items], pair_id, model, dtype)
@@ -77,13 +77,15 @@ def _pair(work: Work, pair_id: PairId) -> Pair:
     return next(pair for pair in work.run_file.rows(Pair) if pair.pair_id == pair_id)
 
 
-def _places(work: Work, spec: PairSpec, batches: list[list[Item]], texts: dict[str, str]) -> Iterator[Places]:
-    known, tokenizer = ItemPlaces(work, texts), work.engines.base_model.tokenizer(spec)
+def _places(
+    work: Work, spec: PairSpec, batches: list[list[Item]], documents: dict[str, SourceDocument]
+) -> Iterator[Places]:
+    known, tokenizer = ItemPlaces(work, documents), work.engines.base_model.tokenizer(spec)
     for items in batches:
         found = [known.prefix(item, tokenizer) for item in items]
         prefixes = [prefix for prefix, _ in found]
         origins = [
-            ActivationOrigin(item.doc_id, len(prefix), texts[item.doc_id][: item.char_end])
+            ActivationOrigin(item.doc_id, len(prefix), documents[item.doc_id].text[: item.char_end])
             for item, prefix in zip(items, prefixes, strict=True)
         ]
         yield Places(items, prefixes, [char_error for _, char_error in found], origins)

@@ -5,15 +5,18 @@ from itertools import islice
 from typing import Any
 
 from nlareport.batches import ReadingLimits, SourceDocument
-from nlareport.errors import CorpusTooShort
+from nlareport.errors import ChatTemplateFails, CorpusTooShort
+from nlareport.experiment.corpus_section import Sampling
 from nlareport.experiment.experiment_file import Experiment
 from nlareport.pairs.packages import held_out_articles
 from nlareport.ports import Tokenizer
-from nlareport.rows.item_rows import Item
+from nlareport.rows.item_rows import Item, Tag
 from nlareport.rows.run_rows import Document, PairId
 from nlareport.run.context import Work
 from nlareport.run.corpus_texts import document_texts, new_documents, text_digest
+from nlareport.run.item_places import why_unreadable
 from nlareport.run.recorded_checkpoints import confirm
+from nlareport.run.skipped_documents import too_few_items
 from nlareport.run.stage import Stage
 from nlareport.stages import corpus, sample
 from nlareport.store.run_file import RunFile
@@ -52,31 +55,7 @@ def sample_items(work: Work) -> None:
         work.progress.advance(min(n_new, sampling.n_items - n_items))
         n_items += n_new
     if n_items < sampling.n_items:
-        raise CorpusTooShort(_too_few(work, n_items))
-
-
-def _too_few(work: Work, n_items: int) -> str:
-    """What the corpus gave, why it was no more, and what can be done about it."""
-    documents = work.run_file.rows(Document)
-    if not documents:
-        return (
-            f"The corpus holds no document from index {work.experiment.corpus.first_index} on, so there is nothing to "
-            "measure. Lower corpus.first_index, or give another corpus."
-        )
-    skipped = sample.skipped_counts(documents)
-    said = (
-        f"The corpus gave {n_items} items from {len(documents):,} documents, the experiment asks for "
-        f"{work.experiment.sampling.n_items}{f': {skipped}' if skipped else ''}. "
-    )
-    if sample.n_unreadable(documents):
-        return f"{said}Lower sampling.truncation_tokens and give another --db, or give a corpus of shorter documents."
-    if all(document.skipped_reason for document in documents):
-        return f"{said}Give a corpus of longer documents."
-    more = "Widen the corpus's index range or give a longer corpus"
-    # A run needs two items, so a smaller --limit would be refused.
-    if n_items < 2:
-        return f"{said}{more}; a run needs at least 2 items."
-    return f"{said}What was found is stored: {more.lower()}, or go on with --limit {n_items}."
+        raise CorpusTooShort(too_few_items(work.experiment, work.run_file.rows(Document), n_items))
 
 
 def _bounded_readers(work: Work) -> list[Reader]:
@@ -100,24 +79,36 @@ def _sample_batch(
     sampling = work.experiment.sampling
     rows: list[Document] = []
     items: list[Item] = []
+    tags: list[Tag] = []
     for document in batch:
         if n_items + len(items) >= sampling.n_items:
             break
         row, found = sample.sample_document(document, tokenizer, sampling, n_items + len(items))
-        drawn = sample.drawn_prefixes(document.text, found, tokenizer, sampling)
-        if reason := _unreadable(document.text, found, readers, drawn):
+        drawn = sample.drawn_prefixes(document, found, tokenizer, sampling)
+        if reason := _unreadable(document, found, readers, sampling, drawn):
             row, found = replace(row, skipped_reason=reason), []
         rows.append(row)
         items += found
+        tags += sample.roles_of(document, found)
     # Texts first: a document the run file knows must have its text.
     work.activations.write_documents(batch[: len(rows)])
-    work.run_file.append_all(rows, [text_digest(document) for document in batch[: len(rows)]], items)
+    work.run_file.append_all(rows, [text_digest(document) for document in batch[: len(rows)]], items, tags)
     return len(items)
 
 
-def _unreadable(text: str, items: list[Item], readers: list[Reader], drawn: dict[int, list[int]]) -> str | None:
+def _unreadable(
+    document: SourceDocument,
+    items: list[Item],
+    readers: list[Reader],
+    sampling: Sampling,
+    drawn: dict[int, list[int]],
+) -> str | None:
     for pair_id, tokenizer, limits in readers:
-        if reason := sample.why_unreadable(text, items, tokenizer, limits, drawn):
+        try:
+            reason = why_unreadable(document, items, tokenizer, sampling, limits, drawn)
+        except ChatTemplateFails as error:
+            return f"{pair_id} {sample.CANNOT_RENDER}: {error}"
+        if reason:
             return f"{pair_id} {sample.CANNOT_READ}: the text {reason}"
     return None
 

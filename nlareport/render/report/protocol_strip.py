@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from nlareport.checkpoints.answers import ANSWER_RULE
-from nlareport.experiment.corpus_section import HuggingFaceCorpus, LocalCorpus
+from nlareport.experiment.corpus_section import Every, HuggingFaceCorpus, Listed, LocalCorpus, VectorsCorpus
 from nlareport.experiment.decoding_section import Decoding, Stream
 from nlareport.experiment.experiment_file import Experiment, parse_experiment
 from nlareport.figure_text import count
@@ -69,15 +69,12 @@ def unclean_choice(head: RunHead) -> str | None:
 def _of_experiment(experiment: Experiment) -> list[Fact]:
     sampling, scoring, decoding = experiment.sampling, experiment.scoring, experiment.decoding
     labels = {pair.pair_id: pair.label for pair in experiment.pairs}
+    given = isinstance(experiment.corpus, VectorsCorpus)
     return [
         Fact("Corpus", _corpus(experiment)),
-        Fact(
-            "Positions",
-            f"{_times(sampling.positions_per_document)} per document, each with at least 50 tokens of left context, "
-            f"drawn in the tokenization of {labels[sampling.reference_pair]}",
-        ),
+        *_positions(experiment, labels[sampling.reference_pair]),
         Fact("Seed", str(sampling.seed)),
-        Fact("Truncation", f"{count(sampling.truncation_tokens)} tokens"),
+        *([] if given else [Fact("Truncation", f"{count(sampling.truncation_tokens)} tokens")]),
         Fact("Decode", f"{decode_words(decoding)}, at most {count(decoding.max_new_tokens)} new tokens"),
         Fact("Residual stream", STREAMS[decoding.stream]),
         Fact("Metric", "fve_nrm, raw-mean denominator"),
@@ -102,8 +99,36 @@ def decode_words(decoding: Decoding) -> str:
     return f"drawn at temperature {decoding.temperature:g}{nucleus}{times}"
 
 
+def _positions(experiment: Experiment, reference: str) -> list[Fact]:
+    """Which positions were measured; nothing where vectors were given."""
+    corpus, sampling = experiment.corpus, experiment.sampling
+    if isinstance(corpus, VectorsCorpus):
+        return []
+    match sampling.positions:
+        case "sampled":
+            chosen = f"{_times(sampling.positions_per_document)} per document"
+        case "last":
+            chosen = "the last token of each document"
+        case "generation_prompt":
+            chosen = "the last token of each generation prompt, after which the model would answer"
+        case Every():
+            chosen = (
+                f"every {count(sampling.positions.every)}th token" if sampling.positions.every > 1 else "every token"
+            )
+        case Listed():
+            chosen = f"those that the corpus lists, counted in {sampling.positions.listed}"
+    if sampling.least_left_context:
+        chosen += f", each with at least {count(sampling.least_left_context)} tokens of left context"
+    if experiment.reads_chats and sampling.positions != "generation_prompt":
+        chosen += f", in messages of {' and '.join(sampling.roles)}"
+    how = "drawn" if sampling.positions == "sampled" else "found"
+    return [Fact("Positions", f"{chosen}, {how} in the tokenization of {reference}")]
+
+
 def _corpus(experiment: Experiment) -> str:
     corpus = experiment.corpus
+    if isinstance(corpus, VectorsCorpus):
+        return f"{corpus.name}: vectors that were given, not read from text by a base model"
     if isinstance(corpus, HuggingFaceCorpus):
         config = f"{corpus.config}, " if corpus.config else ""
         return f"{corpus.name}, {config}split {corpus.split}, documents {corpus.first_index}–{corpus.last_index}"

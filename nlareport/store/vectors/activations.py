@@ -17,7 +17,8 @@ from nlareport.files.file_names import distinct_names, file_name
 from nlareport.files.scratch_folders import clear_left_over
 from nlareport.rows.run_rows import Pair, PairId
 from nlareport.store.run_places import vectors_folder
-from nlareport.store.vectors.parquet_parts import NO_NOTES, part_name, part_paths, read_part, write_part
+from nlareport.store.vectors.kept_documents import documents_frame, documents_in
+from nlareport.store.vectors.parquet_parts import NO_NOTES, part_name, part_paths, write_part
 from nlareport.store.vectors.stage0 import (
     VECTOR_COLUMN,
     ActivationOrigin,
@@ -29,7 +30,6 @@ from nlareport.store.vectors.stage0 import (
 from nlareport.store.vectors.vector_folder import VectorParts
 from nlareport.store.vectors.vector_notes import NOTHING_KNOWN, ReadDigests
 
-DOCUMENT_COLUMNS = {"doc_id": pl.String, "corpus": pl.String, "source_index": pl.Int64, "text": pl.String}
 NO_PAIRS = ("documents", "reconstructions")
 """Folders next to those of the pairs."""
 
@@ -56,8 +56,7 @@ class ActivationStore:
         """
         if not documents:
             return
-        columns = {name: [getattr(document, name) for document in documents] for name in DOCUMENT_COLUMNS}
-        frame = pl.DataFrame(columns, schema=DOCUMENT_COLUMNS).sort("source_index", "doc_id")
+        frame = documents_frame(documents)
         write_part(self.folder / "documents" / part_name(frame["source_index"][0]), frame, notes)
 
     def read_documents(self, is_right: Callable[[SourceDocument], bool] | None = None) -> list[SourceDocument]:
@@ -66,10 +65,7 @@ class ActivationStore:
         Raises:
             ActivationsDamaged: a part cannot be read.
         """
-        parts = [read_part(path, DOCUMENT_COLUMNS) for path in part_paths(self.folder / "documents")]
-        if not parts:
-            return []
-        kept = [SourceDocument(**record) for record in pl.concat(parts).iter_rows(named=True)]
+        kept = [row for path in part_paths(self.folder / "documents") for row in documents_in(path)]
         by_name = {document.doc_id: document for document in kept if is_right is None or is_right(document)}
         return sorted(by_name.values(), key=lambda document: (document.source_index, document.doc_id))
 
