@@ -29,7 +29,8 @@ class Cell:
     source: PairId
     target: PairId
     subset: str
-    """`all`, `without_outliers`, a stratum, or a graded subset such as `context_1` (`measure_rows.SubsetRange`)."""
+    """`all`, `without_outliers`, a stratum, a graded subset such as `context_1` (`SubsetRange`), or a tag with its
+    value, such as `language=en` (`item_rows.Tag`)."""
     n_scored: int | None
     n_unscored: int | None
     fve_nrm: float | None

@@ -10,7 +10,7 @@ from statistics import fmean
 from nlareport.batches import ActivationBatch
 from nlareport.claims.reading import read_claims
 from nlareport.rows.cell_rows import Baseline, CellKey, LearningCurve
-from nlareport.rows.item_rows import Ablation, Activation, Alignment, Item, NullScore, Resemblance, Score
+from nlareport.rows.item_rows import Ablation, Activation, Alignment, Item, NullScore, Resemblance, Score, Tag
 from nlareport.rows.run_rows import Claim, Pair, PairId
 from nlareport.run.ablation import find_ablated
 from nlareport.run.baseline_scoring import score_baselines
@@ -74,6 +74,7 @@ def _score(work: Work, items: list[Item]) -> None:
         explanations=[row for written in writings for row in written.explanations],
         alignments=work.run_file.rows(Alignment),
         activations=activations,
+        tags=work.run_file.rows(Tag),
         ablations=work.run_file.rows(Ablation),
         ablated=find_ablated(work, items),
         others_cosines=read.others_cosines,

@@ -12,20 +12,24 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
+from nlareport.ports import in_batches
 from nlareport.rows.cell_rows import Cell, CellKey
 from nlareport.rows.item_rows import Item, NullScore, Score
 from nlareport.rows.run_rows import Pair, PairId
 from nlareport.statistics.ceiling_fractions import with_ceiling_fractions
 from nlareport.statistics.document_draws import NO_INTERVAL, Column, DocumentDraws, Interval, interval
 from nlareport.statistics.geometry import SMALLEST_VARIANCE, fve_meannorm
-
-STRATA = ("digits", "punctuation", "prose")
+from nlareport.statistics.tag_subsets import STRATA, TagSubset, stratum_subsets
 
 SUBSETS = ("all", "without_outliers", *STRATA)
-"""Those that are the same for every target, in the order the cells are returned; graded ones follow."""
+"""Those that every run has and that are the same for every target, in the order the cells are returned; graded ones
+follow, then those of tags."""
 
 TRIMMED_SHARE = 0.1
 """Cut from each end before the trimmed mean is taken."""
+
+DRAWN_AT_ONCE = 400
+"""Columns of tags: 10,000 draws of them are 32 MB."""
 
 
 def summarize(
@@ -35,13 +39,15 @@ def summarize(
     null_scores: Sequence[NullScore],
     draws: DocumentDraws,
     graded: Mapping[PairId, Mapping[str, Collection[int]]] | None = None,
+    tagged: Sequence[TagSubset] = (),
 ) -> list[Cell]:
     """One row per cell that has scores and per subset, in the pairs' order; a subset without a score has no values.
 
     `without_outliers` holds the items judged not to be outliers; `graded` names further subsets of each target, with
-    their items. `draws` are those of `items`. Equal rows in any order, with equal draws, give equal cells.
+    their items; of `tagged` a cell has those that hold items it speaks of. `draws` are those of `items`. Equal rows in
+    any order, with equal draws, give equal cells.
     """
-    table = _ItemTable.of(items, draws, graded or {})
+    table = _ItemTable.of(items, draws, graded or {}, tagged)
     pair_of = {pair.pair_id: pair for pair in pairs}
     columns = _score_columns(scores, table, pair_of)
     nulls = _null_columns(null_scores, table)
@@ -51,7 +57,7 @@ def summarize(
             key, subset, members, column, nulls.get(key), pair_of[key.target], intervals.get((key, subset), NO_INTERVAL)
         )
         for key, column in columns.items()
-        for subset, members in table.subsets(key.target).items()
+        for subset, members in (table.subsets(key.target) | table.tags_of(column)).items()
     ]
     return with_ceiling_fractions(cells)
 
@@ -63,31 +69,44 @@ class _ItemTable:
     place: Mapping[int, int]
     shared: dict[str, Bool[np.ndarray, " item"]]
     graded: dict[PairId, dict[str, Bool[np.ndarray, " item"]]]
+    tagged: dict[str, Bool[np.ndarray, " item"]]
 
     @classmethod
     def of(
-        cls, items: Sequence[Item], draws: DocumentDraws, graded: Mapping[PairId, Mapping[str, Collection[int]]]
+        cls,
+        items: Sequence[Item],
+        draws: DocumentDraws,
+        graded: Mapping[PairId, Mapping[str, Collection[int]]],
+        tagged: Sequence[TagSubset],
     ) -> "_ItemTable":
         """The table of these items, in any order."""
         ordered = sorted(items, key=lambda item: item.item_id)
         item_ids = np.array([item.item_id for item in ordered], dtype=np.int64)
-        strata = np.array([item.stratum for item in ordered], dtype=np.str_)
+
+        def places_of(subsets: Sequence[TagSubset]) -> dict[str, Bool[np.ndarray, " item"]]:
+            return {subset.subset: np.isin(item_ids, sorted(subset.item_ids)) for subset in subsets}
+
         return cls(
             place=draws.place_of,
             shared={
                 "all": np.ones(len(ordered), dtype=np.bool_),
                 "without_outliers": np.array([item.is_outlier is False for item in ordered], dtype=np.bool_),
-                **{stratum: strata == stratum for stratum in STRATA},
+                **places_of(stratum_subsets(ordered)),
             },
             graded={
                 target: {name: np.isin(item_ids, sorted(members)) for name, members in subsets.items()}
                 for target, subsets in graded.items()
             },
+            tagged=places_of(tagged),
         )
 
     def subsets(self, target: PairId) -> dict[str, Bool[np.ndarray, " item"]]:
-        """Every subset of a target's cells by name."""
+        """Every subset of a target's cells by name, those of tags apart."""
         return self.shared | self.graded.get(target, {})
+
+    def tags_of(self, column: "_Column") -> dict[str, Bool[np.ndarray, " item"]]:
+        """The subsets of tags, as far as they hold items that a cell has a row for."""
+        return {subset: members for subset, members in self.tagged.items() if (members & column.has_row).any()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,13 +221,27 @@ def _intervals(
     columns: Mapping[CellKey, _Column], table: _ItemTable, draws: DocumentDraws
 ) -> dict[tuple[CellKey, str], Interval]:
     """95% intervals of the cells whose every score is known."""
+    found = _drawn([(key, *subset) for key in columns for subset in table.subsets(key.target).items()], columns, draws)
+    # Apart from the others: those stay what they are to the last bit, with and without tags. And not all at once: of
+    # many tags not every column fits into memory.
+    tagged = [(key, *subset) for key in columns for subset in table.tagged.items()]
+    for some in in_batches(tagged, DRAWN_AT_ONCE):
+        found |= _drawn(some, columns, draws)
+    return found
+
+
+def _drawn(
+    subsets: Sequence[tuple[CellKey, str, Bool[np.ndarray, " item"]]],
+    columns: Mapping[CellKey, _Column],
+    draws: DocumentDraws,
+) -> dict[tuple[CellKey, str], Interval]:
+    """The intervals of these subsets of cells."""
     known = {}
-    for key, column in columns.items():
-        for subset, members in table.subsets(key.target).items():
-            chosen = members & column.is_scored
-            fve = _known(column.fve[chosen])
-            if fve is not None:
-                known[key, subset] = Column(fve, draws.documents[chosen])
+    for key, subset, members in subsets:
+        chosen = members & columns[key].is_scored
+        fve = _known(columns[key].fve[chosen])
+        if fve is not None:
+            known[key, subset] = Column(fve, draws.documents[chosen])
     return {
         (key, subset): interval(None if means is None else draws.on_scale(key.target).rescale(means))
         for (key, subset), means in zip(known, draws.means(list(known.values())), strict=True)

@@ -56,7 +56,17 @@ class VarianceScale:
 
     def rescale(self, fve: Float64[np.ndarray, " draw"]) -> Float64[np.ndarray, " draw"]:
         """A mean `fve_nrm` on each draw, which stands on the fixed V, on the scale of V of that draw."""
-        return rescaled_fve(fve, 1.0 if self.drawn is None or not self.variance else self.variance / self.drawn)
+        return rescaled_fve(fve, self._ratio)
+
+    def rescale_difference(self, difference: Float64[np.ndarray, " draw"]) -> Float64[np.ndarray, " draw"]:
+        """A difference of two mean `fve_nrm` on each draw, likewise."""
+        rescaled: Float64[np.ndarray, " draw"] = difference * self._ratio
+        return rescaled
+
+    @property
+    def _ratio(self) -> Float64[np.ndarray, " draw"] | float:
+        """V over that of each draw."""
+        return 1.0 if self.drawn is None or not self.variance else self.variance / self.drawn
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -23,8 +23,10 @@ from nlareport.rows.item_rows import (
     PlainReading,
     Resemblance,
     Score,
+    Tag,
 )
 from nlareport.rows.run_rows import Pair, Reducer
+from nlareport.rows.tag_rows import TagDifference
 from nlareport.rows.text_rows import ContextOverlap, TextSign, TextSummary
 from nlareport.statistics.ablation_cells import AblatedTexts, summarize_ablations
 from nlareport.statistics.additive_effects import effects
@@ -37,6 +39,8 @@ from nlareport.statistics.drawn_cells import DrawnCells, draw_cells
 from nlareport.statistics.graded_subsets import Grades, grade_items
 from nlareport.statistics.identification import measure_cells
 from nlareport.statistics.outliers import find_outliers
+from nlareport.statistics.tag_differences import compare_values
+from nlareport.statistics.tag_subsets import TagSubset, tag_subsets
 from nlareport.statistics.text_signs import find_text_signs
 
 Key = TypeVar("Key", bound=Hashable)
@@ -60,6 +64,7 @@ class ItemRows:
     activations: Sequence[Activation] = ()
     ablations: Sequence[Ablation] = ()
     plain_readings: Sequence[PlainReading] = ()
+    tags: Sequence[Tag] = ()
     ablated: AblatedTexts = field(default_factory=AblatedTexts)
     others_cosines: Mapping[CellKey, float | None] = field(default_factory=dict)
     """Mean centred cosine of a cell's reconstructions with the golds of all other documents; none where not known."""
@@ -95,6 +100,11 @@ class ItemRows:
         return grade_items([pair.pair_id for pair in self.pairs], self.alignments, self.activations)
 
     @cached_property
+    def tag_subsets(self) -> list[TagSubset]:
+        """The items by what their tags say."""
+        return tag_subsets(self.tags)
+
+    @cached_property
     def drawn_cells(self) -> DrawnCells:
         """The matrix over all items on every draw of documents."""
         return draw_cells(self.item_scores, self.draws)
@@ -115,7 +125,8 @@ def _items(rows: ItemRows) -> dict[type, Sequence[object]]:
 
 def _cells(rows: ItemRows) -> dict[type, Sequence[object]]:
     nulls = fold_null_scores(rows.null_scores, rows.reducer)
-    cells = summarize(rows.pairs, rows.judged_items, rows.item_scores, nulls, rows.draws, rows.grades.members)
+    subsets = rows.grades.members, rows.tag_subsets
+    cells = summarize(rows.pairs, rows.judged_items, rows.item_scores, nulls, rows.draws, *subsets)
     return {Cell: cells, SubsetRange: rows.grades.ranges}
 
 
@@ -146,6 +157,11 @@ def _texts(rows: ItemRows) -> dict[type, Sequence[object]]:
     }
 
 
+def _tag_differences(rows: ItemRows) -> dict[type, Sequence[object]]:
+    pair_ids = [pair.pair_id for pair in rows.pairs]
+    return {TagDifference: compare_values(pair_ids, rows.tag_subsets, rows.item_scores, rows.draws)}
+
+
 SUMMARIES: tuple[Callable[[ItemRows], Mapping[type, Sequence[object]]], ...] = (
     _items,
     _cells,
@@ -153,6 +169,7 @@ SUMMARIES: tuple[Callable[[ItemRows], Mapping[type, Sequence[object]]], ...] = (
     _effects,
     _ablation_cells,
     _texts,
+    _tag_differences,
 )
 
 

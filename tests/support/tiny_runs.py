@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from nlareport.rows.cell_rows import AblationCell, Cell, LearningCurve
 from nlareport.rows.declaration import TABLES
-from nlareport.rows.item_rows import Ablation, Alignment, Explanation, Item, NullScore, PlainReading, Score
+from nlareport.rows.item_rows import Ablation, Alignment, Explanation, Item, NullScore, PlainReading, Score, Tag
 from nlareport.rows.run_rows import Claim, Document, Pair, PairId, Run
+from nlareport.rows.tag_rows import TagDifference
 from nlareport.rows.text_rows import ContextOverlap, TextSign, TextSummary
 from nlareport.shown import printable
 from nlareport.store.bundle.table_values import IN_ORDER, RANGES, Range
@@ -110,6 +111,8 @@ def a_small_run() -> RunRows:
         [PlainReading(0, QWEN, 8, 0.5), PlainReading(1, QWEN, 8, None)],
         [Cell(QWEN, QWEN, "all", 2, 1, 0.4, None, None, None, 0.4, 0.4, 0.0, None, 1.0)],
         [LearningCurve(GEMMA, QWEN, "ridge", 2, 0.1, None, None)],
+        [Tag(0, "language", "en"), Tag(2, "language", "de")],
+        [TagDifference(QWEN, QWEN, "language", "de", "en", 2, False, -0.25, None, None)],
         [AblationCell(QWEN, QWEN, "words_shuffled", 0, 1, 0.1, None, None, 0.25, None, None)],
         [TextSign(QWEN, 0, "empty"), TextSign(QWEN, 2, "loop", in_context=False)],
         [ContextOverlap(QWEN, 2, 3, 1, 0, 1)],
@@ -194,6 +197,9 @@ def any_row(row_type: type) -> st.SearchStrategy[Any]:
         kind = st.integers if plain is int else st.floats
         value = kind(max(limits.low, -(2**31)), min(limits.high, 2**31 - 1))
         given[name] = st.none() | value if optional else value
+    if row_type is Tag:
+        given["name"] = st.sampled_from(["language", "layer", "länge <b>"])
+        given["value"] = TEXTS.map(lambda text: " ".join(f"in {printable(text)}".split()))
     if row_type is Run:
         given["run_id"] = TEXTS.map(lambda text: f"run {printable(text).split()}")
     return st.builds(row_type, **given).map(_in_order)

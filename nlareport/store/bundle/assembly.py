@@ -5,7 +5,7 @@ documents and strata. What follows from the rows is computed by `computed_tables
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import polars as pl
@@ -19,6 +19,7 @@ from nlareport.statistics.score_doubts import doubts
 from nlareport.store.bundle.bundle_tables import BUNDLED, Faults, TableFile, all_columns
 from nlareport.store.bundle.computed_tables import Bootstrap, compute_tables
 from nlareport.store.bundle.run_yaml import BundleRun, pair_ids
+from nlareport.store.bundle.tag_columns import tag_faults, with_tag_columns
 from nlareport.store.published.published_run import document_of
 from nlareport.store.row_tables import rows_of
 from nlareport.store.whole_run import RunRows
@@ -64,12 +65,28 @@ def given_run(given: GivenTables, faults: Faults) -> GivenRun:
     Raises:
         BundleInvalid: there were faults, or the tables contradict each other; every fault is listed.
     """
+    given = _with_tag_columns(given, faults)
     _check_tables(given, faults)
     if faults.lines:
         raise BundleInvalid("\n".join(faults.told()))
     described = given.described
     is_whole = given.tables.keys() == set(BUNDLED) or (described.kind == "computed" and Cell in given.tables)
-    return GivenRun(_assembled(given), described.drawn(), not is_whole and described.kind != "published")
+    # No export writes tags as columns of its items, so nothing that it states was computed with these.
+    has_new_tags = Item in given.tables and given.tables[Item].tags is not None
+    is_to_compute = (not is_whole or has_new_tags) and described.kind != "published"
+    return GivenRun(_assembled(given), described.drawn(), is_to_compute)
+
+
+def _with_tag_columns(given: GivenTables, faults: Faults) -> GivenTables:
+    """The same tables, all tags in one of them, be they given as such or as columns of the items."""
+    stated, items = given.tables.get(Tag), given.tables.get(Item)
+    tags = with_tag_columns(stated.frame if stated else None, items.tags if items else None)
+    origin = stated or items
+    if tags is None or origin is None:
+        return given
+    for fault in tag_faults(tags):
+        faults.add(origin.path, fault)
+    return replace(given, tables={**given.tables, Tag: TableFile(origin.path, tags, tags.columns)})
 
 
 def _check_tables(given: GivenTables, faults: Faults) -> None:

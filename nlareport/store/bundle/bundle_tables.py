@@ -14,10 +14,12 @@ import pyarrow as pa
 from nlareport.errors import BundleInvalid
 from nlareport.rows.declaration import TABLES
 from nlareport.rows.item_rows import Item
+from nlareport.rows.tag_rows import STRATUM
 from nlareport.shown import brief, listed, shown
 from nlareport.store.bundle.bundle_formats import ENDINGS, BundleFormat, read_columns, table_bytes
 from nlareport.store.bundle.item_ids import ItemNumbers
 from nlareport.store.bundle.table_values import UnfitValue, range_faults, without_noise
+from nlareport.store.bundle.tag_columns import TAG_COLUMN, as_tag_columns, read_tag_columns
 from nlareport.store.row_tables import column_types, frame_schema, non_finite_columns
 
 BUNDLED = [row_type for row_type, table in TABLES.items() if table.bundle]
@@ -52,6 +54,8 @@ class TableFile:
     """Every column of the row type, in order; those the file lacks are all null."""
     columns: list[str]
     """Columns the file really has."""
+    tags: pl.DataFrame | None = None
+    """What columns of items such as `tag:language` say, as rows of the table `tag`. None without such a column."""
 
 
 @dataclass(slots=True)
@@ -87,6 +91,8 @@ def read_table(folder: Path, row_type: type, numbers: ItemNumbers, faults: Fault
     path = found[0]
     try:
         raw, unknown = read_columns(path, frame_schema(row_type), _json_columns(row_type), numbers)
+        tagging = as_tag_columns(unknown) if row_type is Item and "item_id" in raw.columns else []
+        tags = read_tag_columns(path, tagging, numbers) if tagging else None
     except BundleInvalid as error:
         faults.lines.append(str(error))
         return None
@@ -96,10 +102,10 @@ def read_table(folder: Path, row_type: type, numbers: ItemNumbers, faults: Fault
     except _UNREADABLE as error:
         faults.add(path, f"cannot be read: {brief(error)}; correct or remove it.")
         return None
-    _check_names(path, row_type, raw, unknown, faults)
+    _check_names(path, row_type, raw, [name for name in unknown if name not in tagging], faults)
     frame = without_noise(row_type, all_columns(raw, row_type))
     _check_values(path, row_type, frame, raw.columns, faults)
-    return TableFile(path=path, frame=frame, columns=raw.columns)
+    return TableFile(path=path, frame=frame, columns=raw.columns, tags=tags)
 
 
 def files_of(folder: Path, row_type: type) -> list[Path]:
@@ -110,7 +116,8 @@ def files_of(folder: Path, row_type: type) -> list[Path]:
 
 def _check_names(path: Path, row_type: type, raw: pl.DataFrame, unknown: list[str], faults: Faults) -> None:
     if unknown:
-        faults.add(path, f"column {listed(unknown)} is not known; remove it or correct its spelling.")
+        advice = f", or name it {TAG_COLUMN}NAME to make it a tag of the items" if row_type is Item else ""
+        faults.add(path, f"column {listed(unknown)} is not known; remove it or correct its spelling{advice}.")
     lacking = [name for name in _must_hold(row_type) if name not in raw.columns]
     if lacking:
         faults.add(path, f"column {', '.join(lacking)} is missing; add it.")
@@ -126,7 +133,8 @@ def _check_values(path: Path, row_type: type, frame: pl.DataFrame, columns: list
     for name, allowed in _closed_sets(row_type).items():
         strange = frame[name].drop_nulls().filter(~frame[name].drop_nulls().is_in(allowed)).unique().sort().to_list()
         if strange:
-            faults.add(path, f"{name} says {listed(strange)}; it must be one of {', '.join(allowed)}.")
+            advice = f" Groups of your own are a tag: name the column {TAG_COLUMN}NAME." if name == STRATUM else ""
+            faults.add(path, f"{name} says {listed(strange)}; it must be one of {', '.join(allowed)}.{advice}")
     faults.lines.extend(f"{path}: {fault}" for fault in range_faults(row_type, frame))
     keys = list(TABLES[row_type].key)
     if frame.is_empty() or not {*columns, *_defaults(row_type)}.issuperset(keys):

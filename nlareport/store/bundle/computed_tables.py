@@ -22,13 +22,15 @@ from nlareport.rows.item_rows import (
     PlainReading,
     Resemblance,
     Score,
+    Tag,
 )
 from nlareport.rows.run_rows import Pair
+from nlareport.rows.tag_rows import TagDifference
 from nlareport.statistics.ablation_cells import AblatedTexts
-from nlareport.statistics.cells import STRATA
 from nlareport.statistics.document_draws import DocumentDraws
 from nlareport.statistics.row_baselines import mean_norm_of, row_baselines
 from nlareport.statistics.run_summary import ItemRows, summarize_run
+from nlareport.statistics.tag_subsets import STRATA
 from nlareport.store.row_tables import sort_key
 from nlareport.store.whole_run import RunRows
 
@@ -67,7 +69,7 @@ def compute_tables(rows: RunRows, bootstrap: Bootstrap | None = None) -> RunRows
     tables: dict[type, Sequence[object]] = {Pair: pairs, Score: scores}
     if rows.of(Item):
         tables[Item] = known.judged_items
-    for row_type in (Outlier, SubsetRange, Cell, Baseline, AblationCell, Measure, Effect):
+    for row_type in (Outlier, SubsetRange, Cell, Baseline, AblationCell, Measure, Effect, TagDifference):
         given, computed = rows.tables[row_type], _with_content(summary[row_type], known)
         tables[row_type] = _merged(given, computed)
         if _is_stated(given, computed):
@@ -107,6 +109,7 @@ def _item_rows(rows: RunRows, pairs: list[Pair], scores: list[Score], bootstrap:
         explanations=explanations,
         alignments=alignments,
         activations=rows.of(Activation),
+        tags=rows.of(Tag),
         ablations=rows.of(Ablation),
         plain_readings=rows.of(PlainReading),
         ablated=_ablated(rows.of(Ablation), pairs),

@@ -29,6 +29,7 @@ from nlareport.rows.item_rows import (
     Score,
 )
 from nlareport.rows.run_rows import Document
+from nlareport.rows.tag_rows import TagDifference
 from nlareport.rows.text_rows import ContextOverlap, TextSign, TextSummary
 from nlareport.shown import shown
 from nlareport.statistics.geometry import SMALLEST_VARIANCE
@@ -129,11 +130,12 @@ RANGES: dict[type, dict[str, Range]] = {
         "excess_low": Range(-1.0, 1.0, NOISE),
         "excess_high": Range(-1.0, 1.0, NOISE),
     },
+    TagDifference: {"n_documents": _LONG_COUNT},
 }
 """What a measurement can give. The query `audits/number_out_of_range` asks the same of a run file."""
 
 IN_ORDER: dict[type, list[tuple[str, str]]] = {
-    **{row_type: [("ci_low", "ci_high")] for row_type in (Cell, Baseline, LearningCurve, Measure, Effect)},
+    **{key: [("ci_low", "ci_high")] for key in (Cell, Baseline, LearningCurve, Measure, Effect, TagDifference)},
     AblationCell: [("ci_low", "ci_high"), ("drop_low", "drop_high")],
     SubsetRange: [("low", "high")],
     Resemblance: [("n_nearer", "n_others")],

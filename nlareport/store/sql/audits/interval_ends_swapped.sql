@@ -1,4 +1,4 @@
--- Cells, baselines, learning curves, ablations, measures and effects whose interval ends below where it begins.
+-- Cells, baselines, learning curves, ablations, measures, effects and differences of tags whose interval ends below where it begins.
 -- Parameters: none.
 -- Rows: source, target, what the interval is of, its ends.
 SELECT source, target, subset AS interval_of, ci_low, ci_high
@@ -27,5 +27,9 @@ WHERE ci_low > ci_high
 UNION ALL
 SELECT pair_id, pair_id, role, ci_low, ci_high
 FROM effect
+WHERE ci_low > ci_high
+UNION ALL
+SELECT source, target, name || '=' || value || ' minus ' || other_value, ci_low, ci_high
+FROM tag_difference
 WHERE ci_low > ci_high
 ORDER BY source, target, interval_of;

@@ -5,7 +5,7 @@
 WITH member AS (
     SELECT item_id, 'all' AS subset FROM item
     UNION ALL
-    SELECT item_id, stratum FROM item
+    SELECT item_id, subset FROM item_tag
     UNION ALL
     SELECT item_id, 'without_outliers' FROM item WHERE NOT is_outlier
 ),

@@ -1,4 +1,4 @@
--- Cells over a stratum, a graded subset or without outliers whose fve_nrm is not the mean of the scores of these items.
+-- Cells over a tag's value, a graded subset or without outliers whose fve_nrm is not the mean of the scores of these items.
 -- Where the file holds as many scores as the cell says.
 -- Parameters: none.
 -- Rows: source, target, subset, the value stated and the mean found.
@@ -11,7 +11,7 @@ graded AS (
     SELECT item_id, pair_id, 'atypical', atypicality FROM activation
 ),
 member AS (
-    SELECT item_id, pair_id AS target, stratum AS subset FROM item CROSS JOIN pair
+    SELECT item_id, pair_id AS target, subset FROM item_tag CROSS JOIN pair
     UNION ALL
     SELECT item_id, pair_id, 'without_outliers' FROM item CROSS JOIN pair WHERE NOT is_outlier
     UNION ALL

@@ -8,6 +8,44 @@
 
 -- Tags: differences between their values.
 
+CREATE TABLE tag_difference (
+    source VARCHAR NOT NULL,
+    target VARCHAR NOT NULL,
+    name VARCHAR NOT NULL,
+    value VARCHAR NOT NULL,
+    other_value VARCHAR NOT NULL,
+    n_documents BIGINT NOT NULL CHECK (n_documents >= 0),
+    is_paired BOOLEAN NOT NULL,
+    difference DOUBLE NOT NULL CHECK (isfinite(difference)),
+    ci_low DOUBLE CHECK (ci_low IS NULL OR isfinite(ci_low)),
+    ci_high DOUBLE CHECK (ci_high IS NULL OR isfinite(ci_high)),
+    PRIMARY KEY (source, target, name, value, other_value)
+);
+COMMENT ON TABLE tag_difference IS 'How much better each cell does on items with one value of a tag than on items with another: one row per cell, tag and two values.';
+COMMENT ON COLUMN tag_difference.source IS 'Pair that wrote the explanations.';
+COMMENT ON COLUMN tag_difference.target IS 'Pair that read them.';
+COMMENT ON COLUMN tag_difference.name IS 'Name of the tag.';
+COMMENT ON COLUMN tag_difference.value IS 'Value of the items that the difference speaks of.';
+COMMENT ON COLUMN tag_difference.other_value IS 'Value of the items they are compared with.';
+COMMENT ON COLUMN tag_difference.n_documents IS 'Documents with scored items of both values where the difference is paired; with items of either, where it is not.';
+COMMENT ON COLUMN tag_difference.is_paired IS 'Whether it is the mean over documents of the difference within each document, taken where at least half of the documents with the rarer value hold both; else it is the difference of the two subsets'' cells.';
+COMMENT ON COLUMN tag_difference.difference IS 'fve_nrm of the items with value minus fve_nrm of those with other_value.';
+COMMENT ON COLUMN tag_difference.ci_low IS 'Lower end of the 95% percentile bootstrap over documents, both values drawn together; NULL where one of them comes from fewer than two documents.';
+COMMENT ON COLUMN tag_difference.ci_high IS 'Upper end of the same interval.';
+
+COMMENT ON COLUMN cell.subset IS 'all, without_outliers, a kind of token (digits, punctuation, prose), a graded subset of the target (context_1 to context_4, norm_1 and so on, described in subset_range), or a tag and its value, such as language=en.';
+COMMENT ON COLUMN tag.name IS 'Name of the tag, such as language; it holds no equals sign.';
+
+CREATE VIEW item_tag AS
+SELECT item_id, name, value, name || '=' || value AS subset FROM tag
+UNION ALL
+SELECT item_id, 'stratum', stratum, stratum FROM item;
+COMMENT ON VIEW item_tag IS 'What is said of items by name, the kind of their token included: one row per item and tag, from tag and item.';
+COMMENT ON COLUMN item_tag.item_id IS 'Item.';
+COMMENT ON COLUMN item_tag.name IS 'Name of the tag; stratum is the kind of the item''s token, which every item has.';
+COMMENT ON COLUMN item_tag.value IS 'What it says of the item.';
+COMMENT ON COLUMN item_tag.subset IS 'The subset that cells over the items with this value have.';
+
 -- Signs of sick text, and words of the context.
 CREATE TABLE text_sign (
     source VARCHAR NOT NULL,
