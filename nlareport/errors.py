@@ -37,6 +37,10 @@ class QuantizationUnsupported(NlareportError):
     """A checkpoint is quantized in a way that cannot be opened here."""
 
 
+class AdapterUnsupported(NlareportError):
+    """An adapter is of a kind that cannot be merged exactly into its base model."""
+
+
 class FamilyUnsupported(NlareportError):
     """A model is of a family whose blocks cannot be read, or in which a vector cannot take a token's place."""
 

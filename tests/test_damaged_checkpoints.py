@@ -190,8 +190,9 @@ def test_code_of_a_checkpoints_own_is_never_run(pair: TinyPair) -> None:
     assert not witness.exists()
 
 
-def test_an_adapter_alone_is_no_checkpoint(pair: TinyPair) -> None:
-    (pair.verbalizer / "adapter_config.json").write_text('{"base_model_name_or_path": "some-org/first-7b"}')
+def test_an_adapter_is_no_base_model(pair: TinyPair) -> None:
+    (pair.base / "adapter_config.json").write_text('{"peft_type": "LORA"}')
+    (pair.base / "model.safetensors").rename(pair.base / "adapter_model.safetensors")
     with pytest.raises(
         CheckpointMissing, match=r"is an adapter \(adapter_config.json\), not a whole checkpoint. Merge it"
     ):

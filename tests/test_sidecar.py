@@ -148,6 +148,7 @@ MISSING = object()
 MOST_WHOLE, MOST_SCALE = 2_147_483_647, 1e12
 ANY_SCALE = f"it must be a number above 0 and up to {MOST_SCALE:g}, `sqrt_d_model`, or null for the vector's own norm"
 FROM_0, FROM_1 = (f"it must be a whole number from {least} to {MOST_WHOLE}" for least in (0, 1))
+MODES = "a vector can `replace` what is at the marker or be `add`ed to it, nothing else"
 IDS = "it must be a list of token ids, or null"
 
 
@@ -157,7 +158,7 @@ def with_value(content: dict[str, Any], key: str, value: object) -> dict[str, An
     *parts, last = key.split(".")
     inner = changed
     for part in parts:
-        inner = inner[part]
+        inner = inner.setdefault(part, {})
     if value is MISSING:
         del inner[last]
     else:
@@ -168,15 +169,25 @@ def with_value(content: dict[str, Any], key: str, value: object) -> dict[str, An
 @pytest.mark.parametrize(
     ("name", "key", "value", "sentence"),
     [
-        ("qwen-av", "kind", "nla", "must be nla_model; it says 'nla'"),
-        ("qwen-av", "kind", None, "must be nla_model; it says None"),
+        ("qwen-av", "kind", "nla", "must be nla_model or nla_dataset; it says 'nla'"),
+        ("qwen-av", "kind", None, "must be nla_model or nla_dataset; it says None"),
         ("qwen-av", "schema_version", 0, f"says 0; {FROM_1}"),
         ("qwen-av", "schema_version", [2], f"says [2]; {FROM_1}"),
         ("qwen-av", "schema_version", True, f"says True; {FROM_1}"),
         ("qwen-av", "schema_version", "2", f"says '2'; {FROM_1}"),
         ("qwen-av", "schema_version", None, f"says None; {FROM_1}"),
         ("qwen-av", "schema_version", MOST_WHOLE + 1, f"says {MOST_WHOLE + 1}; {FROM_1}"),
-        ("qwen-av", "kind", "nla_dataset", "must be nla_model; it says 'nla_dataset'"),
+        (
+            "qwen-av",
+            "injection_layer",
+            1,
+            "names a block and not whether a vector replaces or is added there; give injection.mode",
+        ),
+        ("qwen-av", "injection_mode", "replace everywhere", f"says 'replace everywhere'; {MODES}"),
+        ("qwen-av", "injection_mode", ["replace"], f"says ['replace']; {MODES}"),
+        ("qwen-av", "injection.norm_match", "yes", "says 'yes'; it must be true or false"),
+        ("qwen-av", "injection.coefficient", 0, "says 0; it must be a number above 0 and up to 1e+06"),
+        ("qwen-av", "prompt_format", "chatml", "says 'chatml'; it must be `raw` or `chat`"),
         ("qwen-av", "role", MISSING, "is missing; it must be `av` or `ar`"),
         ("qwen-av", "role", "AV", "says 'AV'; it must be `av` or `ar`"),
         ("qwen-av", "role", ["av"], "says ['av']; it must be `av` or `ar`"),
@@ -293,22 +304,15 @@ def test_what_may_be_missing_or_at_the_edge_is_no_fault(name: str, key: str, val
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("extraction.injection_mode", "add"),
-        ("extraction.injection_layer", 1),
         ("extraction.norm", "unit"),
         ("extraction.token_position", "mean"),
-        ("extraction.layer", 20),
         ("tokens.slot_ids", [5, 6]),
         ("tokens.corpus", "x"),
         ("tokens.extra", {"injection_char": "x"}),
         ("critic.pooling", "mean"),
         ("critic.injection_scale", 3.0),
         ("prompt_templates.system", "You are terse."),
-        ("injection_layer", 0),
-        ("injection", {"mode": "add"}),
         ("injectionMode", "add"),
-        ("steering_coefficient", 1.0),
-        ("layer_indices", [12, 18]),
         ("Layer_Indices", [12, 18]),
         ("mse_scale", 3.0),
         ("input_normalisation", True),
@@ -317,8 +321,6 @@ def test_what_may_be_missing_or_at_the_edge_is_no_fault(name: str, key: str, val
         ("subtract_mean", True),
         ("input_projection", "proj.safetensors"),
         ("centre_activations", True),
-        ("injection_mode", "replace everywhere"),
-        ("injection_mode", ["replace"]),
     ],
 )
 def test_a_key_that_asks_for_what_is_not_done_is_refused_by_name(key: str, value: object) -> None:
@@ -335,12 +337,12 @@ def test_a_key_that_asks_for_what_is_not_done_is_refused_by_name(key: str, value
 
 
 def test_all_keys_that_are_not_done_stand_in_one_sentence() -> None:
-    content = with_value(released("qwen-av"), "extraction.injection_mode", "additive, norm-matched")
-    content |= {"injection_layer": 1, "steering_coefficient": 1.0}
+    content = with_value(released("qwen-av"), "extraction.token_position", "mean")
+    content |= {"whitening": "zca", "input_projection": "proj.safetensors"}
     with pytest.raises(CheckpointInvalid) as caught:
         parsed(content)
     assert str(caught.value).startswith(
-        "nla_meta.yaml: 'extraction.injection_mode', 'injection_layer', 'steering_coefficient': ask for something "
+        "nla_meta.yaml: 'extraction.token_position', 'whitening', 'input_projection': ask for something "
     )
     assert "\n" not in str(caught.value)
 
@@ -362,6 +364,8 @@ def test_a_section_that_holds_no_keys_is_refused(section: str, value: object) ->
         ("extraction.norm", "none"),
         ("extraction.norm", "raw"),
         ("extraction.injection_layer", None),
+        ("injection", {"mode": "replace", "block": "embedding", "norm_match": False}),
+        ("steering_coefficient", 1),
         ("layer_indices", None),
         ("extraction.base_model", "Qwen/Qwen2.5-7B-Instruct"),
         ("extraction.corpus", "openbmb/Ultra-FineWeb"),

@@ -119,7 +119,7 @@ def test_the_same_head_in_two_places_is_one_and_two_that_differ_are_refused(dire
 
 @pytest.mark.parametrize(
     "names",
-    [("weight", "scale"), ("linear.weight",), ("weight", "value_head.weight"), ("weight", "value_head.bias"), ("out",)],
+    [("weight", "scale"), ("norm.weight",), ("weight", "value_head.weight"), ("weight", "value_head.bias"), ("out",)],
 )
 def test_a_tensor_of_the_heads_file_that_has_no_use_is_refused_by_name(directory: Path, names: tuple[str, ...]) -> None:
     weight = head_of(directory)

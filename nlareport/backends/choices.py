@@ -10,16 +10,14 @@ from typing import Any
 
 import torch
 
-from nlareport.backends.contract import Contract, VerbalizerContract
+from nlareport.backends.contract import ReconstructorContract, VerbalizerContract
 from nlareport.backends.fingerprints import TOKENIZER_CONFIG
+from nlareport.backends.shipping_choices import Topics, of_asking, of_reading, of_shipping
 from nlareport.checkpoints.bos import adds_bos, bos_id
 from nlareport.checkpoints.sidecar import Sidecar
 from nlareport.checkpoints.sidecar_values import KNOWN_SCHEMA_VERSION
 from nlareport.models.checkpoint_files import json_object
 from nlareport.models.loading import DTYPES
-
-Topics = dict[str, str]
-"""What was chosen, one sentence by topic."""
 
 _SCALED_EMBEDDINGS = ("gemma", "recurrent_gemma", "vaultgemma")
 """How the model types begin whose embedding module multiplies by the root of d_model."""
@@ -38,7 +36,12 @@ def verbalizer_choices(contract: VerbalizerContract, block_index: int, dtype: st
     """Of an AV: how vectors and other tokens enter, a block it does not name, its stop ids, a date in its prompt."""
     sidecar = contract.sidecar
     topics = (
-        _of_sidecar(sidecar) | _of_weights(contract.config) | _of_stop_ids(contract) | _of_embeddings(contract, dtype)
+        of_shipping(contract)
+        | of_asking(contract)
+        | _of_sidecar(sidecar)
+        | _of_weights(contract.config)
+        | _of_stop_ids(contract)
+        | _of_embeddings(contract, dtype)
     )
     if contract.dates:
         topics["date"] = (
@@ -49,7 +52,7 @@ def verbalizer_choices(contract: VerbalizerContract, block_index: int, dtype: st
         topics["block_index"] = (
             f"Its sidecar names no block; it is taken to have learned block {block_index}, as the experiment says."
         )
-    if sidecar.injection_scale is None:
+    if sidecar.injection_scale is None and not sidecar.injection.norm_match:
         topics["injection_scale"] = (
             "Its sidecar names no injection scale, so every vector is injected at its own norm; "
             "the public client calls that a fault."
@@ -57,21 +60,22 @@ def verbalizer_choices(contract: VerbalizerContract, block_index: int, dtype: st
     return topics
 
 
-def reconstructor_choices(contract: Contract, block_index: int) -> Topics:
+def reconstructor_choices(contract: ReconstructorContract, block_index: int) -> Topics:
     """Of an AR: the norm that its training compared vectors at, a block it does not name, a BOS it does without."""
     sidecar = contract.sidecar
-    topics, root = _of_sidecar(sidecar) | _of_weights(contract.config), sqrt(sidecar.d_model)
+    topics, root = of_shipping(contract) | _of_sidecar(sidecar) | _of_weights(contract.config), sqrt(sidecar.d_model)
     topics |= _of_bos(
-        contract.directory,
+        contract.shipped.tokenizer,
         contract.tokenizer,
         "Explanations are read",
         "as it was trained (adds_bos: false in its sidecar)",
     )
     if sidecar.block_index is None:
         topics["block_index"] = (
-            f"Its sidecar names no block; its config.json keeps {block_index + 1} blocks, so it reads the output of "
-            f"block {block_index}, as the experiment says."
+            f"Its sidecar names no block; its config.json keeps {contract.config.num_hidden_layers} blocks, so it "
+            f"reads the output of block {contract.block_index}, as the experiment says."
         )
+    topics |= of_reading(contract, block_index)
     if sidecar.mse_scale is None:
         topics["mse_scale"] = (
             "It was trained on raw vectors (mse_scale null); scores compare directions, "
@@ -113,7 +117,7 @@ def _of_embeddings(contract: VerbalizerContract, dtype: str) -> Topics:
 
 def _of_stop_ids(contract: VerbalizerContract) -> Topics:
     """Where an answer ends without a word from ``generation_config.json``."""
-    has_file = (contract.directory / "generation_config.json").exists()
+    has_file = (contract.shipped.generation / "generation_config.json").exists()
     further = contract.further_stop_id
     if has_file and further is None:
         return {}

@@ -13,9 +13,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from nlareport.checkpoints.sidecar import checkpoint_sha256, read_sidecar, sidecar_content
+from nlareport.backends.shipped import Shipped
+from nlareport.checkpoints.sidecar import checkpoint_sha256, sidecar_content
 from nlareport.errors import CheckpointInvalid, CheckpointMissing
+from nlareport.files.user_cache import file_sha256
+from nlareport.models.adapter_files import Adapter
 from nlareport.models.checkpoint_files import named_stop_ids
+from nlareport.models.head_names import own_files
+from nlareport.models.hub_names import hub_name
 from nlareport.rows.run_rows import CheckpointRole, MakingKind
 
 TOKENIZER_FILES = (
@@ -33,6 +38,9 @@ TOKENIZER_CONFIG = "tokenizer_config.json"
 SAYS_NOTHING = ("_name_or_path", "name_or_path", "transformers_version", "torch_dtype", "dtype")
 """Keys of configurations that say where files came from; the dtype is the experiment's."""
 
+ADAPTER_SAYS_NOTHING = ("base_model_name_or_path", "revision", "peft_version", "inference_mode")
+"""Such keys of an adapter's configuration: what its base model is, its own digest says."""
+
 Digests = dict[MakingKind, str]
 
 
@@ -46,43 +54,79 @@ def checkpoint_here(checkpoint: str) -> Path | None:
         from huggingface_hub import snapshot_download
     except ImportError:
         return None
+    if (name := hub_name(checkpoint)) is None:
+        return None
     # The hub's client raises a ValueError for what is no repository name, an OSError for what is not here.
-    with suppress(OSError, ValueError):
-        return Path(snapshot_download(checkpoint, local_files_only=True))
+    with suppress(OSError, ValueError, CheckpointMissing):
+        snapshot = snapshot_download(name.repository, revision=name.revision, local_files_only=True)
+        return name.inside(Path(snapshot))
     return None
 
 
 def file_digests(
-    directory: Path, role: CheckpointRole, advance: Callable[[int], None] | None = None, *, with_chats: bool = False
+    shipped: Shipped, role: CheckpointRole, advance: Callable[[int], None] | None = None, *, with_chats: bool = False
 ) -> Digests:
     """The digests that files alone give; a kind is left out where its files are not there or cannot be read.
 
-    `advance` hears how many bytes of weights were read. A base model's chat template counts only `with_chats`.
+    Those of an adapter cover its base model too. `advance` hears how many bytes of weights were read. A base model's
+    chat template counts only `with_chats`.
 
     Raises:
         CheckpointChanged: somebody writes to the weights meanwhile.
     """
     digests: Digests = {}
-    if weight_files(directory):
-        digests["weights"] = checkpoint_sha256(directory, advance)
-    if (directory / "config.json").exists():
-        digests["config"] = _digest(_content(directory / "config.json"))
-    tokenizer = _tokenizer_content(directory)
+    if weights := _weights_digest(shipped, role, advance):
+        digests["weights"] = weights
+    if (shipped.model / "config.json").exists():
+        config = _content(shipped.model / "config.json")
+        digests["config"] = _digest(config if shipped.adapter is None else [_adapter_content(shipped.adapter), config])
+    tokenizer = _tokenizer_content(shipped.tokenizer)
     if tokenizer:
         digests["tokenizer"] = _digest(tokenizer)
     if role == "base_model":
-        return digests | ({"chat_template": _digest(_chat_template(directory))} if with_chats else {})
+        return digests | ({"chat_template": _digest(_chat_template(shipped.tokenizer))} if with_chats else {})
     # A faulty sidecar is refused where it is used.
     with suppress(CheckpointMissing, CheckpointInvalid):
-        sidecar = read_sidecar(directory)
+        sidecar = shipped.sidecar()
         # Whether a BOS may be missing is a permission: what the tokenizer does is in its own digest.
         digests["sidecar"] = _digest(sidecar_content(replace(sidecar, adds_bos=None)))
         if role == "reconstructor":
             digests["prompt"] = _digest(sidecar.reconstructor_template)
     if role == "verbalizer":
-        digests["stop_ids"] = _digest(_stop_ids(directory))
-        digests["chat_template"] = _digest(_chat_template(directory))
+        digests["stop_ids"] = _digest(_stop_ids(shipped.generation))
+        digests["chat_template"] = _digest(_chat_template(shipped.tokenizer))
     return digests
+
+
+def weight_files_of(shipped: Shipped) -> list[Path]:
+    """All files that a checkpoint's weights are read from."""
+    if shipped.adapter is None:
+        return weight_files(shipped.directory)
+    return [*weight_files(shipped.model), *sorted(shipped.directory.glob("*.safetensors"))]
+
+
+def _weights_digest(shipped: Shipped, role: CheckpointRole, advance: Callable[[int], None] | None) -> str | None:
+    """One digest over the weights; None while a part of them is missing."""
+    if not weight_files(shipped.model) or (shipped.adapter is not None and not shipped.adapter.path.is_file()):
+        return None
+    digest = checkpoint_sha256(shipped.model, advance)
+    further = [shipped.directory / name for name in sorted(_pickled_heads(shipped.directory))]
+    further = further if role == "reconstructor" else []
+    if shipped.adapter is not None:
+        further += sorted(shipped.directory.glob("*.safetensors"))
+    if further:
+        return _digest([digest, *([path.name, file_sha256(path, advance)] for path in further)])
+    return digest
+
+
+def _adapter_content(adapter: Adapter) -> dict[str, Any]:
+    return {key: value for key, value in adapter.config.items() if key not in ADAPTER_SAYS_NOTHING}
+
+
+def _pickled_heads(directory: Path) -> list[str]:
+    """The names of heads in files that are no safetensors."""
+    names = own_files(path.name for path in directory.iterdir() if path.is_file())
+    return [name for name in names if not name.endswith(".safetensors")]
 
 
 def weight_files(directory: Path) -> list[Path]:

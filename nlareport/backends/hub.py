@@ -1,10 +1,10 @@
 """Finds or downloads checkpoints: a directory on this machine, or a Hugging Face hub id that is downloaded first.
 
-Takes a name, returns a directory. Every failure of the hub becomes one sentence here.
+Takes a name, returns a directory. A hub id may name a revision and a folder inside the repository, as
+``owner/name@revision:folder``. Every failure of the hub becomes one sentence here.
 """
 
 import logging
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,14 +15,16 @@ from huggingface_hub import get_session, snapshot_download
 from huggingface_hub.utils import logging as hub_logging
 
 from nlareport.errors import CheckpointMissing
+from nlareport.models.hub_names import HubName, hub_name
 from nlareport.models.wall import is_an_end, named_line
 from nlareport.shown import shown
 
 SILENT_SECONDS = 60.0
 """How long the hub may stay silent."""
 
-_HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 _TOKENIZER_FILES = ["*.json", "*.yaml", "*.jinja", "*.model", "*.txt"]
+# Of pickles only a head's own file: it is opened without running code, and whole models are never read so.
+_WEIGHTS = ["*.safetensors", "*head*.pt", "*head*.pth", "*head*.bin"]
 
 
 def checkpoint_directory(checkpoint: str | Path, *, with_weights: bool = True) -> Path:
@@ -36,14 +38,17 @@ def checkpoint_directory(checkpoint: str | Path, *, with_weights: bool = True) -
     directory = Path(checkpoint)
     if directory.is_dir():
         return directory
-    if not _HUB_ID.fullmatch(str(checkpoint)):
-        raise CheckpointMissing(f"{shown(str(checkpoint))}: is neither a directory nor a hub id. Give one of them.")
-    patterns = [*_TOKENIZER_FILES, "*.safetensors"] if with_weights else _TOKENIZER_FILES
+    name = hub_name(str(checkpoint))
+    if name is None:
+        raise CheckpointMissing(
+            f"{shown(str(checkpoint))}: is neither a directory nor a hub id (owner/name, owner/name@revision, "
+            "owner/name:folder). Give one of them."
+        )
+    patterns = [*_TOKENIZER_FILES, *_WEIGHTS] if with_weights else _TOKENIZER_FILES
     try:
         _refuse_silence()
         with _without_warnings():
-            # `original/` holds the same weights a second time.
-            return Path(snapshot_download(str(checkpoint), allow_patterns=patterns, ignore_patterns=["original/*"]))
+            snapshot = Path(_download(name, patterns))
     except BaseException as error:
         # The hub's client lets through errors of its HTTP library and of the JSON parser.
         if is_an_end(error):
@@ -51,6 +56,16 @@ def checkpoint_directory(checkpoint: str | Path, *, with_weights: bool = True) -
         raise CheckpointMissing(
             f"{checkpoint}: is no directory here, and the hub does not provide it: {_reason(error)}"
         ) from error
+    return name.inside(snapshot)
+
+
+def _download(name: HubName, patterns: list[str]) -> str:
+    """The folder of a snapshot that holds the files of these kinds."""
+    named: dict[str, Any] = {} if name.revision is None else {"revision": name.revision}
+    within = [f"{name.folder}/{pattern}" for pattern in patterns] if name.folder else patterns
+    # `original/` holds the same weights a second time.
+    folder: str = snapshot_download(name.repository, allow_patterns=within, ignore_patterns=["original/*"], **named)
+    return folder
 
 
 def _reason(error: BaseException) -> str:
@@ -66,6 +81,8 @@ def _reason(error: BaseException) -> str:
             "the hub knows no such repository, or hides it. "
             "Correct the name, or put a token that may read it in HF_TOKEN."
         )
+    if isinstance(cause, hub_errors.RevisionNotFoundError):
+        return "the repository has no such revision. Name a branch, a tag or a commit that it has."
     status = getattr(getattr(cause, "response", None), "status_code", None)
     if status == 429:
         return "too many requests for now. Run again later; what was downloaded is kept."

@@ -18,7 +18,7 @@ from nlareport.checkpoints.sidecar import Sidecar
 from nlareport.checks import Finding
 from nlareport.models.block_proof import BlockProof
 from nlareport.models.block_reader import BlockReader, input_device
-from nlareport.models.value_head import load_value_head
+from nlareport.models.value_head import ValueHead
 from nlareport.statistics.reading_tolerance import (
     READING,
     Bounds,
@@ -38,6 +38,7 @@ def block_finding(proof: BlockProof) -> Finding:
 @torch.inference_mode()
 def reader_findings(
     reader: BlockReader,
+    head: ValueHead,
     sidecar: Sidecar,
     tokenizer: Any,
     texts: Sequence[str],
@@ -53,7 +54,7 @@ def reader_findings(
     findings = [
         number_finding(
             "plain_pass",
-            distance_over_variance(_plain_vector(reader, ids), vectors[[shortest]], vectors[places]),
+            distance_over_variance(_plain_vector(reader, head, ids), vectors[[shortest]], vectors[places]),
             READING[dtype],
             "The shortest text of the first batch by one plain pass (nothing padded or masked, last block, head), "
             "against its vector in that batch: their squared distance as a share of V of that batch.",
@@ -68,7 +69,7 @@ def reader_findings(
     return findings
 
 
-def _plain_vector(reader: BlockReader, ids: torch.Tensor) -> Float[np.ndarray, "1 d_model"]:
+def _plain_vector(reader: BlockReader, head: ValueHead, ids: torch.Tensor) -> Float[np.ndarray, "1 d_model"]:
     seen: list[torch.Tensor] = []
     last = [(0, ids.shape[1] - 1)]
     hook = reader.blocks.modules[reader.block_index].register_forward_hook(
@@ -78,8 +79,6 @@ def _plain_vector(reader: BlockReader, ids: torch.Tensor) -> Float[np.ndarray, "
         reader.model(input_ids=ids.to(input_device(reader.model)))
     finally:
         hook.remove()
-    # Read once more: the one in memory may differ from the file by now.
-    head = load_value_head(reader.directory, len(seen[0]))
     vector = head.weight.double() @ seen[0]
     if head.bias is not None:
         vector += head.bias.double()

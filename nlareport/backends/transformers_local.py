@@ -6,20 +6,24 @@ file expects.
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from nlareport.backends.choices import Topics, base_choices, reconstructor_choices, verbalizer_choices
+from nlareport.backends.choices import base_choices, reconstructor_choices, verbalizer_choices
 from nlareport.backends.contract import (
-    Contract,
+    ReconstructorContract,
     VerbalizerContract,
     open_reconstructor_contract,
     open_verbalizer_contract,
 )
+from nlareport.backends.expectations import refuse_unexpected, sidecar_for
 from nlareport.backends.fingerprints import checkpoint_here, file_digests, prompt_digest
 from nlareport.backends.hub import checkpoint_directory
-from nlareport.backends.streams import stream_choice
+from nlareport.backends.shipped import Shipped, find_shipped
+from nlareport.backends.shipping_choices import Topics
+from nlareport.backends.streams import entering_norm, stream_choice
 from nlareport.backends.transformers_reading import (
     TransformersExtractor,
     TransformersReconstructor,
@@ -28,11 +32,12 @@ from nlareport.backends.transformers_reading import (
 from nlareport.backends.transformers_writing import TransformersVerbalizer
 from nlareport.batches import ReadingLimits
 from nlareport.checkpoints.bos import refuse_missing_bos
-from nlareport.checkpoints.sidecar import Sidecar, read_sidecar
+from nlareport.checkpoints.sidecar import Sidecar
 from nlareport.engine_options import EngineSettings
 from nlareport.errors import CheckpointDrift, NlareportError
 from nlareport.experiment.pair_section import PairSpec
-from nlareport.models.checkpoint_files import refuse_damaged_weights
+from nlareport.models.adapter_files import adapter_weights
+from nlareport.models.checkpoint_files import refuse_cut, refuse_damaged_weights
 from nlareport.models.configuration import context_tokens, load_text_config
 from nlareport.models.loading import machine, placement, refuse_unknown_block
 from nlareport.models.tokenizers import load_tokenizer
@@ -60,6 +65,7 @@ class TransformersEngine:
         self.libraries = {name: version(name) for name in ("torch", "transformers")}
         """The versions of the libraries that compute answers."""
         self._verbalizers: dict[str, VerbalizerContract] = {}
+        """By everything that decides what a verbalizer is asked."""
 
     def check(self, pair: PairSpec) -> None:
         """Pass when the checkpoints run here are sound as far as can be seen without reading all of their weights.
@@ -74,11 +80,11 @@ class TransformersEngine:
             self._verbalizer(pair)
         contract = self._reconstructor(pair) if "reconstructor" in roles else None
         # A checkpoint on the hub is downloaded when it is used: a run needs room for one at a time.
-        for directory in (Path(getattr(pair, role)) for role in roles):
-            if directory.is_dir():
-                refuse_damaged_weights(directory)
+        for role in roles:
+            if Path(getattr(pair, role)).is_dir():
+                _refuse_damaged(_shipped(pair, role))
         if contract is not None and Path(pair.reconstructor).is_dir():
-            load_value_head(contract.directory, contract.sidecar.d_model)
+            load_value_head(contract.directory, contract.sidecar.d_model, contract.head_layer)
 
     def prompt_ids(self, pair: PairSpec) -> tuple[int, ...]:
         """What the pair's AV is asked; rendered once: a date in it stays the same."""
@@ -152,9 +158,7 @@ class TransformersEngine:
             CheckpointInvalid: the sidecar has faults.
             CheckpointDrift: it contradicts the experiment file.
         """
-        sidecar = read_sidecar(checkpoint_directory(pair.verbalizer, with_weights=False))
-        _check_expectations(pair, sidecar)
-        return sidecar
+        return sidecar_for(pair, _shipped(pair, "verbalizer"))
 
     def choices(self, pair: PairSpec) -> list[Choice]:
         """What is done where the pair's checkpoints leave it open; errors are those of `check`."""
@@ -182,10 +186,10 @@ class TransformersEngine:
         Raises:
             CheckpointChanged: somebody writes to the weights meanwhile.
         """
-        directory = checkpoint_here(getattr(pair, role))
-        if directory is None:
+        shipped = find_shipped(pair, role, checkpoint_here)
+        if shipped is None:
             return {}
-        digests = file_digests(directory, role, advance, with_chats=self._settings.reads_chats)
+        digests = file_digests(shipped, role, advance, with_chats=self._settings.reads_chats)
         if role == "verbalizer":
             with suppress(NlareportError):
                 further = self._verbalizer(pair).further_stop_id
@@ -194,7 +198,8 @@ class TransformersEngine:
 
     def _verbalizer_choices(self, pair: PairSpec) -> Topics:
         contract, settings = self._verbalizer(pair), self._settings
-        stream = stream_choice(settings.stream, contract.sidecar.injection_scale, settings.dtype)
+        is_matched = contract.sidecar.injection.norm_match
+        stream = stream_choice(settings.stream, entering_norm(contract.sidecar), settings.dtype, is_matched=is_matched)
         return verbalizer_choices(contract, pair.block_index, settings.dtype) | {"stream": stream}
 
     def _check_base(self, pair: PairSpec) -> None:
@@ -207,11 +212,7 @@ class TransformersEngine:
             )
         refuse_unknown_block(directory, config, pair.block_index)
         # Nothing of a base model says how the pair was trained, but its two halves do.
-        halves = [
-            read_sidecar(checkpoint_directory(getattr(pair, role), with_weights=False))
-            for role in self._settings.roles
-            if role != "base_model"
-        ]
+        halves = [_shipped(pair, role).sidecar() for role in self._settings.roles if role != "base_model"]
         said = False if halves and all(sidecar.adds_bos is False for sidecar in halves) else None
         what = f"Pair {pair.pair_id}: the base model {pair.base_model}"
         where = "the nla_meta.yaml of its verbalizer and of its reconstructor"
@@ -225,44 +226,34 @@ class TransformersEngine:
         return load_tokenizer(directory, config.vocab_size), config
 
     def _verbalizer(self, pair: PairSpec) -> VerbalizerContract:
-        if pair.verbalizer not in self._verbalizers:
-            directory = checkpoint_directory(pair.verbalizer, with_weights=False)
-            _check_expectations(pair, read_sidecar(directory))
+        shipped = _shipped(pair, "verbalizer")
+        sidecar = sidecar_for(pair, shipped)
+        key = repr((shipped.directory, shipped.model, sidecar))
+        if key not in self._verbalizers:
             settings = self._settings
-            opened = open_verbalizer_contract(directory, pair.pair_id, settings.max_new_tokens, settings.moment)
-            self._verbalizers[pair.verbalizer] = opened
-        # Also of one that was opened before: two pairs may expect different things of one checkpoint.
-        _check_expectations(pair, self._verbalizers[pair.verbalizer].sidecar)
-        return self._verbalizers[pair.verbalizer]
-
-    def _reconstructor(self, pair: PairSpec) -> Contract:
-        directory = checkpoint_directory(pair.reconstructor, with_weights=False)
-        _check_expectations(pair, read_sidecar(directory))
-        contract = open_reconstructor_contract(directory, pair.pair_id)
-        n_blocks = contract.config.num_hidden_layers
-        if n_blocks != pair.block_index + 1:
-            raise CheckpointDrift(
-                f"Pair {pair.pair_id}: {directory} has {n_blocks} blocks, so it reads block {n_blocks - 1}, the "
-                f"experiment file says block_index {pair.block_index}. Correct the one that is wrong."
+            self._verbalizers[key] = open_verbalizer_contract(
+                shipped, pair.pair_id, settings.max_new_tokens, settings.moment, sidecar
             )
-        return contract
+        return self._verbalizers[key]
 
-
-def _check_expectations(pair: PairSpec, sidecar: Sidecar) -> None:
-    expected: dict[str, float] = {"d_model": pair.d_model}
-    # The release's own trainer writes verbalizers that do not name their block.
-    if sidecar.block_index is not None:
-        expected["block_index"] = pair.block_index
-    # An AR's sidecar has no injection scale, and the experiment file may leave it out.
-    if sidecar.role == "av" and pair.injection_scale is not None:
-        expected["injection_scale"] = pair.injection_scale
-    wrong = [
-        f"{field} {getattr(sidecar, field)}, the experiment file says {value}"
-        for field, value in expected.items()
-        if getattr(sidecar, field) != value
-    ]
-    if wrong:
-        raise CheckpointDrift(
-            f"Pair {pair.pair_id}: the {sidecar.role.upper()}'s sidecar has {'; '.join(wrong)}. "
-            "The sidecar wins: correct the experiment file, or name another checkpoint."
+    def _reconstructor(self, pair: PairSpec) -> ReconstructorContract:
+        shipped = _shipped(pair, "reconstructor")
+        refuse_unexpected(pair, shipped.sidecar())
+        return open_reconstructor_contract(
+            shipped, pair.pair_id, pair.block_index, lambda: int(self._base(pair)[1].num_hidden_layers)
         )
+
+
+def _shipped(pair: PairSpec, role: CheckpointRole) -> Shipped:
+    """The parts of a pair's checkpoint; of one on the hub everything but its weights is downloaded."""
+    found = find_shipped(pair, role, partial(checkpoint_directory, with_weights=False))
+    assert found is not None
+    return found
+
+
+def _refuse_damaged(shipped: Shipped) -> None:
+    """Pass when the weights are whole, as far as they are on this machine."""
+    if Path(shipped.model_name).is_dir():
+        refuse_damaged_weights(shipped.model)
+    if shipped.adapter is not None:
+        refuse_cut(adapter_weights(shipped.adapter))

@@ -15,7 +15,7 @@ from jaxtyping import Float
 
 from nlareport.backends.clock import standing_clock
 from nlareport.backends.contract import (
-    Contract,
+    ReconstructorContract,
     open_reconstructor_contract,
     refuse_non_finite,
 )
@@ -202,7 +202,7 @@ class TransformersReconstructor(_OpenBlocks):
         dtype: str = "bfloat16",
         batch_size: int = 16,
         name: str | None = None,
-        contract: Contract | None = None,
+        contract: ReconstructorContract | None = None,
     ) -> None:
         """Open an AR; `name` is the pair that errors speak of, `contract` what was already read of it.
 
@@ -222,10 +222,17 @@ class TransformersReconstructor(_OpenBlocks):
         self._limits = ReadingLimits(contract.context_tokens, contract.config.vocab_size)
         self._dtype = dtype
         # The head first: it is the file that was once shipped broken, and takes no time to read.
-        self._head = load_value_head(self.directory, self.sidecar.d_model)
-        # Its last block is the one its sidecar asks for, which its contract has held it to.
-        last, names = contract.config.num_hidden_layers - 1, self._head.names_among_weights
-        super().__init__(self.directory, contract.config, last, device=device, dtype=dtype, used_elsewhere=names)
+        self._head_layer = contract.head_layer
+        self._head = load_value_head(self.directory, self.sidecar.d_model, self._head_layer)
+        super().__init__(
+            checkpoint_directory(contract.shipped.model_name),
+            contract.config,
+            contract.block_index,
+            device=device,
+            dtype=dtype,
+            used_elsewhere=self._head.names_among_weights,
+            adapter=contract.shipped.adapter,
+        )
         refuse_non_finite(self._model, self.directory, dtype)
         self._read_in_batches(batch_size, f"Pair {contract.name}: its reconstructor")
         self._refuse_overflow(contract.name, dtype)
@@ -249,7 +256,9 @@ class TransformersReconstructor(_OpenBlocks):
     def self_tests(self, read: list[str], vectors: Float[np.ndarray, "item d_model"]) -> list[Finding]:
         """What is found by looking into the model; `vectors` are what it made of the explanations that it `read`."""
         assert self._reader is not None
-        inside = reader_findings(self._reader, self.sidecar, self._tokenizer, read, vectors, self._dtype)
+        # Read once more: the one in memory may differ from the file by now.
+        head = load_value_head(self.directory, self.sidecar.d_model, self._head_layer)
+        inside = reader_findings(self._reader, head, self.sidecar, self._tokenizer, read, vectors, self._dtype)
         return [block_finding(self.proof), *inside]
 
     def _refuse_overflow(self, name: str, dtype: str) -> None:

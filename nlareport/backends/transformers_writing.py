@@ -18,7 +18,7 @@ from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 from nlareport.backends.contract import VerbalizerContract, open_verbalizer_contract
 from nlareport.backends.drawn_tokens import token_drawers
 from nlareport.backends.hub import checkpoint_directory
-from nlareport.backends.streams import keeps_float32
+from nlareport.backends.streams import entering_norm, keeps_float32
 from nlareport.backends.verbalizer_self_tests import N_READ_AGAIN, OpenWriter, Written, writer_findings
 from nlareport.batches import Completion, TokenDraws
 from nlareport.checks import Finding
@@ -26,7 +26,7 @@ from nlareport.errors import NonFiniteWeights
 from nlareport.experiment.decoding_section import Stream
 from nlareport.experiment.experiment_file import overflow_advice
 from nlareport.models.block_reader import input_device
-from nlareport.models.injection import embed_with_vectors, rescale
+from nlareport.models.injection import Injector, injector_of, scaled_for
 from nlareport.models.loading import OpenModel, load_writer
 from nlareport.models.memory import BatchSize
 from nlareport.models.quiet import quiet
@@ -87,16 +87,19 @@ class TransformersVerbalizer(OpenModel):
         self.sidecar, self._tokenizer = contract.sidecar, contract.tokenizer
         self._prompt_ids, self._marker_index = torch.tensor([list(contract.prompt_ids)]), contract.marker_index
         stop_ids = list(contract.stop_ids)
-        super().__init__(load_writer(self.directory, contract.config, stop_ids, device=device, dtype=dtype))
+        shipped, self._config = contract.shipped, contract.config
+        model = checkpoint_directory(shipped.model_name)
+        super().__init__(
+            load_writer(model, self._config, stop_ids, device=device, dtype=dtype, adapter=shipped.adapter)
+        )
         self._batch = BatchSize(batch_size, f"Pair {contract.name}: its verbalizer")
-        self._dtype = dtype
-        self._generation_config = self._model.generation_config
+        self._dtype, self._generation_config = dtype, self._model.generation_config
         self._generation_config.max_new_tokens = max_new_tokens
         self._stop_ids = frozenset(stop_ids)
         self._written: tuple[list[int], list[list[int]]] = ([], [])
         """Of the last batch: which vectors of the last call, and the token ids written of each."""
         self._was_drawn = False
-        self._keeps_float32 = dtype != "float32" and keeps_float32(stream, self.sidecar.injection_scale)
+        self._keeps_float32 = dtype != "float32" and keeps_float32(stream, entering_norm(self.sidecar))
         if self._keeps_float32:
             # Every later token enters in float32 as well: one residual stream has one dtype.
             self._model.get_input_embeddings().register_forward_hook(_in_float32)
@@ -111,7 +114,7 @@ class TransformersVerbalizer(OpenModel):
             MemoryTooSmall: one vector alone does not fit into memory.
             NonFiniteWeights: the model overflows in its dtype.
         """
-        injected = torch.from_numpy(rescale(vectors, self.sidecar.injection_scale))
+        injected = scaled_for(self.sidecar, vectors)
         return self._batch.answer_all(range(len(injected)), lambda places: self._write(injected, list(places), draws))
 
     def self_tests(self, vectors: Float[np.ndarray, "item d_model"]) -> list[Finding]:
@@ -130,6 +133,7 @@ class TransformersVerbalizer(OpenModel):
             token_ids = self._written_greedily(vectors)
         writer = OpenWriter(
             model=self._model,
+            injector=self._injector(),
             sidecar=self.sidecar,
             prompt_ids=self._prompt_ids[0].tolist(),
             marker_index=self._marker_index,
@@ -152,7 +156,7 @@ class TransformersVerbalizer(OpenModel):
         """The first token ids that it writes of these vectors when nothing is drawn."""
         config = copy(self._generation_config)
         config.max_new_tokens = min(config.max_new_tokens, N_READ_AGAIN)
-        injected = torch.from_numpy(rescale(vectors, self.sidecar.injection_scale))
+        injected = scaled_for(self.sidecar, vectors)
         return self._batch.answer_all(range(len(injected)), lambda rows: self._generated(injected[list(rows)], config))
 
     def _write_briefly(
@@ -161,7 +165,7 @@ class TransformersVerbalizer(OpenModel):
         """What it writes of one vector, once for each of the forced ids, but for what their processor changes."""
         config = copy(self._generation_config)
         config.max_new_tokens = n_tokens
-        injected = torch.from_numpy(rescale(vector[None].numpy(), self.sidecar.injection_scale))
+        injected = scaled_for(self.sidecar, vector[None].numpy())
         return self._batch.answer_all(
             forced, lambda ids: self._generated(injected.repeat(len(ids), 1), config, processor(list(ids)))
         )
@@ -170,15 +174,15 @@ class TransformersVerbalizer(OpenModel):
     def _generated(
         self, vectors: torch.Tensor, config: GenerationConfig, *processors: LogitsProcessor
     ) -> list[list[int]]:
-        """Token ids written from vectors at their injection norm; rows that ended early are padded."""
+        """Token ids written from scaled vectors; rows that ended early are padded."""
+        injector = self._injector()
         prompts = self._prompt_ids.to(input_device(self._model)).expand(len(vectors), -1)
-        embeds = embed_with_vectors(self._model, prompts, self._marker_index, vectors)
         # Every prompt is the same but for one vector, so there is no padding to mask.
-        mask = torch.ones(embeds.shape[:2], dtype=torch.long, device=embeds.device)
-        overflow = _Overflow()
-        with quiet(), self._precision(embeds.device.type):
+        mask = torch.ones(prompts.shape, dtype=torch.long, device=prompts.device)
+        fed, overflow = injector.fed(prompts, vectors), _Overflow()
+        with quiet(), self._precision(prompts.device.type), injector.entering(vectors):
             written = self._model.generate(
-                inputs_embeds=embeds,
+                **fed,
                 attention_mask=mask,
                 generation_config=config,
                 logits_processor=LogitsProcessorList([overflow, *processors]),
@@ -188,8 +192,13 @@ class TransformersVerbalizer(OpenModel):
                 f"{self._batch.what}: gives scores of tokens that are no numbers in {self._dtype}. "
                 + (overflow_advice(self._dtype) or "Fetch the verbalizer again.")
             )
-        rows: list[list[int]] = written.tolist()
+        # Fed tokens, a model gives them back in front of what it writes.
+        n_fed = prompts.shape[1] if injector.takes_tokens else 0
+        rows: list[list[int]] = written[:, n_fed:].tolist()
         return rows
+
+    def _injector(self) -> Injector:
+        return injector_of(self._model, self._config, self.directory, self.sidecar.injection, self._marker_index)
 
     def _precision(self, device_type: str) -> AbstractContextManager[Any]:
         # Autocast multiplies in the weights' dtype and leaves the float32 residual stream as it is; feeding float32

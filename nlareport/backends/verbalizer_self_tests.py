@@ -14,16 +14,12 @@ import torch
 from jaxtyping import Float
 from transformers import LogitsProcessor
 
+from nlareport.backends.injection_self_tests import injection_findings, wanted_at_marker, watched
 from nlareport.checkpoints.sidecar import Sidecar
 from nlareport.checks import Finding
 from nlareport.models.block_reader import input_device
-from nlareport.statistics.reading_tolerance import (
-    ROUNDING,
-    SCORES,
-    Bounds,
-    number_finding,
-    plain_finding,
-)
+from nlareport.models.injection import Injector
+from nlareport.statistics.reading_tolerance import SCORES, number_finding, plain_finding
 
 N_READ_AGAIN = 32
 """Tokens of an answer that are read again."""
@@ -40,6 +36,7 @@ class OpenWriter:
     """The parts of an open verbalizer that its self-tests look at."""
 
     model: Any
+    injector: Injector
     sidecar: Sidecar
     prompt_ids: list[int]
     marker_index: int
@@ -66,11 +63,11 @@ def writer_findings(writer: OpenWriter, written: Written) -> list[Finding]:
     vector = written.vectors[0]
     # Two rows at least: on a CPU some products take ten times as long with one.
     asked = writer.stop_ids if len(writer.stop_ids) > 1 else 2 * writer.stop_ids
-    with _fed(writer.model) as fed:
+    with watched(writer.injector) as seen:
         forced = writer.write(vector, asked, partial(_ForcedStops, writer.stop_ids), N_WRITTEN)
     return [
         _marker(writer),
-        *_embeddings(writer, vector, fed),
+        *injection_findings(writer.injector, writer.sidecar, writer.prompt_ids, vector, seen),
         _stops(writer, asked, forced, written),
         _greedy(writer, written),
     ]
@@ -83,35 +80,6 @@ def _marker(writer: OpenWriter) -> Finding:
     is_right = found == [place] and [ids[place - 1], ids[place + 1]] == neighbors
     return plain_finding(
         "marker", is_right, "The marker stands once in the prompt, between the two neighbours of the sidecar."
-    )
-
-
-def _embeddings(writer: OpenWriter, vector: torch.Tensor, fed: list[torch.Tensor]) -> Iterator[Finding]:
-    """What entered the model's first pass, row by row."""
-    scale = writer.sidecar.injection_scale
-    norm = "its own norm" if scale is None else f"norm {scale:g}"
-    if not fed:
-        yield plain_finding("injected_vector", False, "The model is fed embeddings.")
-        return
-    # Found again here, not taken from the verbalizer.
-    place, entered = writer.prompt_ids.index(writer.sidecar.injection_token_id), fed[-1][0]
-    dtype = str(entered.dtype).removeprefix("torch.")
-    wanted = vector_at_norm(vector, scale)
-    found = entered[place].double().cpu()
-    yield number_finding(
-        "injected_vector",
-        float((found - wanted).norm() / wanted.norm()),
-        Bounds(ROUNDING[dtype], ROUNDING[dtype]),
-        f"What is fed to the model at the marker, against the vector at {norm}: relative error, in {dtype}.",
-    )
-    own = own_embeddings(writer.model, writer.prompt_ids).double()
-    difference = (entered.double().cpu() - own).abs()
-    difference[place] = 0
-    yield number_finding(
-        "other_embeddings",
-        float(difference.max()),
-        Bounds(0.0, 0.0),
-        "What is fed everywhere else, against the model's own embedding of that token: the largest difference.",
     )
 
 
@@ -156,51 +124,42 @@ def _greedy(writer: OpenWriter, written: Written) -> Finding:
 def _scores(writer: OpenWriter, vector: torch.Tensor, answer: list[int]) -> torch.Tensor:
     """Scores of every token of the vocabulary at every place of an answer, float32, ``[token, vocabulary]``."""
     ids = torch.tensor([[*writer.prompt_ids, *answer[:-1]]], device=input_device(writer.model))
-    embeds = writer.model.get_input_embeddings()(ids)
-    embeds[0, writer.marker_index] = vector_at_norm(vector, writer.sidecar.injection_scale).to(embeds)
-    with writer.precision():
-        logits = writer.model(inputs_embeds=embeds, use_cache=False).logits
+    with writer.precision(), _with_vector(writer, vector):
+        if writer.injector.takes_tokens:
+            logits = writer.model(input_ids=ids, use_cache=False).logits
+        else:
+            embeds = writer.model.get_input_embeddings()(ids)
+            if writer.injector.module is None:
+                _write_in(writer, vector, embeds)
+            logits = writer.model(inputs_embeds=embeds, use_cache=False).logits
     scores: torch.Tensor = logits[0, len(writer.prompt_ids) - 1 :].float().cpu()
     return scores
 
 
-def vector_at_norm(vector: torch.Tensor, scale: float | None) -> torch.Tensor:
-    """A vector at norm `scale`, or at its own, in float64."""
-    exact = vector.double()
-    return exact if scale is None else exact * (scale / exact.norm())
-
-
-def own_embeddings(model: Any, token_ids: list[int]) -> torch.Tensor:
-    """What the model's embedding module alone makes of these tokens, without anything that was hooked to it."""
-    embedding = model.get_input_embeddings()
-    if embedding.weight.is_meta:
-        # A module that was moved off its device is brought back by what is hooked to it.
-        embedded: torch.Tensor = embedding(torch.tensor(token_ids, device=input_device(model)))
-    else:
-        embedded = type(embedding).forward(embedding, torch.tensor(token_ids, device=embedding.weight.device))
-    return embedded.cpu()
+def _write_in(writer: OpenWriter, vector: torch.Tensor, hidden: torch.Tensor) -> None:
+    """Puts a vector where it belongs in what one prompt has become, computed in float64."""
+    there = hidden[0, writer.marker_index].double().cpu()
+    hidden[0, writer.marker_index] = wanted_at_marker(writer.sidecar, vector, there).to(hidden)
 
 
 @contextmanager
-def _fed(model: Any) -> Iterator[list[torch.Tensor]]:
-    """Inside, the embeddings of the first pass are listed as they enter the model and then the part with the blocks."""
-    seen: list[torch.Tensor] = []
-    noted: set[int] = set()
+def _with_vector(writer: OpenWriter, vector: torch.Tensor) -> Iterator[None]:
+    """Inside, a vector enters one pass where it is not part of the embeddings that the model is fed."""
+    module = writer.injector.module
+    if module is None:
+        yield
+        return
 
-    def note(module: Any, _given: Any, named: dict[str, Any]) -> None:
-        embeds = named.get("inputs_embeds")
-        if embeds is not None and id(module) not in noted:
-            noted.add(id(module))
-            seen.append(embeds.detach().clone())
+    def put(_module: Any, _given: Any, output: Any) -> Any:
+        hidden = (output[0] if isinstance(output, tuple) else output).clone()
+        _write_in(writer, vector, hidden)
+        return (hidden, *output[1:]) if isinstance(output, tuple) else hidden
 
-    # Registered last: they see what all other hooks leave.
-    parts = [model, *([model.base_model] if model.base_model is not model else [])]
-    hooks = [part.register_forward_pre_hook(note, with_kwargs=True) for part in parts]
+    hook = module.register_forward_hook(put)
     try:
-        yield seen
+        yield
     finally:
-        for hook in hooks:
-            hook.remove()
+        hook.remove()
 
 
 class _ForcedStops(LogitsProcessor):  # type: ignore[misc]

@@ -62,6 +62,11 @@ class PromptContract(Protocol):
         ...
 
     @property
+    def is_raw_prompt(self) -> bool | None:
+        """Whether the verbalizer is asked its template alone. None: where its tokenizer has no chat template."""
+        ...
+
+    @property
     def verbalizer_template(self) -> str:
         """Holds ``{injection_char}`` once."""
         ...
@@ -90,12 +95,21 @@ def fill_verbalizer_template(sidecar: PromptContract) -> str:
     return sidecar.verbalizer_template.replace("{injection_char}", sidecar.injection_char)
 
 
+def is_asked_raw(tokenizer: ChatTokenizer, sidecar: PromptContract) -> bool:
+    """Whether the verbalizer is asked its template alone, and not through a chat template."""
+    if sidecar.is_raw_prompt is not None:
+        return sidecar.is_raw_prompt
+    return getattr(tokenizer, "chat_template", "") is None
+
+
 def verbalizer_prompt(tokenizer: ChatTokenizer, sidecar: PromptContract) -> str:
-    """The verbalizer's whole prompt as text, its chat template rendered.
+    """The verbalizer's whole prompt as text, its chat template rendered where it has one.
 
     Raises:
         ChatTemplateFails: the template raises, is not written in Jinja, does not end, or gives no prompt.
     """
+    if is_asked_raw(tokenizer, sidecar):
+        return fill_verbalizer_template(sidecar)
     messages = [{"role": "user", "content": fill_verbalizer_template(sidecar)}]
     return render_chat(tokenizer, messages, is_asked=True)
 
@@ -107,8 +121,9 @@ def verbalizer_prompt_ids(tokenizer: ChatTokenizer, sidecar: PromptContract) -> 
         ChatTemplateFails: the chat template does not render.
         CheckpointDrift: the prompt holds two BOS, or not exactly one marker between its two recorded neighbours.
     """
-    # In two steps: tokenizing inside the template may split the marker. The text already starts with its BOS.
-    ids = list(tokenizer.encode(verbalizer_prompt(tokenizer, sidecar), add_special_tokens=False))
+    # In two steps: tokenizing inside the template may split the marker. A chat's text already starts with its BOS.
+    is_raw = is_asked_raw(tokenizer, sidecar)
+    ids = list(tokenizer.encode(verbalizer_prompt(tokenizer, sidecar), add_special_tokens=is_raw))
     if bos_twice(ids, tokenizer):
         raise CheckpointDrift(
             f"the verbalizer prompt holds BOS (id {bos_id(tokenizer)}) twice, and must hold it once. "
@@ -169,7 +184,8 @@ def check_against_tokenizer(
         CheckpointDrift: they disagree; the message says in what, and what to do.
     """
     char_ids = list(tokenizer.encode(sidecar.injection_char, add_special_tokens=False))
-    if char_ids != [sidecar.injection_token_id]:
+    # An AR may say nothing of a marker, which it never sees.
+    if sidecar.injection_char and char_ids != [sidecar.injection_token_id]:
         said = (
             f"{len(char_ids)} ids {char_ids}, the sidecar says 1"
             if len(char_ids) != 1

@@ -7,17 +7,32 @@ the backends.
 
 import hashlib
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from nlareport.checkpoints.injection_rule import RELEASED, Injection, read_injection
 from nlareport.checkpoints.sidecar_values import ABSENT, KNOWN_SCHEMA_VERSION, Role, SidecarValues
 from nlareport.errors import CheckpointInvalid, CheckpointMissing
 from nlareport.files.user_cache import file_sha256
 from nlareport.files.yaml_files import mapping_in, yaml_text
+from nlareport.shown import shown
 
 SIDECAR_NAME = "nla_meta.yaml"
+_MARKER = ("injection_char", "injection_token_id", "injection_left_neighbor_id", "injection_right_neighbor_id")
+
+
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """What an experiment says of a checkpoint that comes without a sidecar, or with one that says less."""
+
+    content: Mapping[str, Any] = field(default_factory=dict)
+    """As the sidecar's own mapping would have it."""
+    where: str = "the experiment file"
+    """What errors call the place where it is said."""
+    role: Role | None = None
+    """The half that the checkpoint is used as."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +49,7 @@ class Sidecar:
     """Norm both vectors had in the training loss, sqrt(d_model) unless the file says otherwise.
     None: it was trained on raw vectors. Scoring uses sqrt(d_model) in any case."""
     injection_char: str
+    """Empty in an AR that says nothing of a marker, which then has no token either."""
     injection_token_id: int
     injection_left_neighbor_id: int
     injection_right_neighbor_id: int
@@ -48,6 +64,14 @@ class Sidecar:
     """Whether texts began with the tokenizer's BOS in training. None: as the tokenizer has it, which must add it."""
     schema_version: int = KNOWN_SCHEMA_VERSION
     """A newer one than is known is read as far as it is alike. Version 1 differs only in spelling, and counts as 2."""
+    injection: Injection = RELEASED
+    """How the vector enters an AV's prompt."""
+    block_indexes: tuple[int, ...] = ()
+    """The blocks of one that was trained at several, of which the experiment names one; empty otherwise."""
+    reads_block: int | None = None
+    """The block that an AR reads, where that is another than the one whose vectors it gives."""
+    is_raw_prompt: bool | None = None
+    """Whether an AV is asked its template alone. None: through its chat template, where its tokenizer has one."""
 
     @property
     def named_block(self) -> int:
@@ -61,47 +85,66 @@ class Sidecar:
         return self.block_index
 
 
-def read_sidecar(directory: Path) -> Sidecar:
-    """The sidecar of the checkpoint in a directory.
+def read_sidecar(directory: Path, stated: Stated | None = None) -> Sidecar:
+    """The sidecar of the checkpoint in a directory, with what the experiment states of it.
 
     Raises:
-        CheckpointMissing: there is no such directory, or no ``nla_meta.yaml`` in it.
-        CheckpointInvalid: the file is no ordinary file, not UTF-8, not YAML, or has faults; every fault is listed.
+        CheckpointMissing: there is no such directory, or no ``nla_meta.yaml`` in it and nothing is stated.
+        CheckpointInvalid: the file is no ordinary file, not UTF-8, not YAML, or has faults, or the experiment
+            contradicts it; every fault is listed.
     """
-    path = directory / SIDECAR_NAME
+    stated, path = stated or Stated(), directory / SIDECAR_NAME
+    # Which model an adapter is merged into is no part of a sidecar.
+    said = {key: value for key, value in stated.content.items() if key != "base_model"}
+    if said and not os.path.lexists(path):
+        return parse_sidecar(said, Path(stated.where), stated.role)
     refusal = CheckpointInvalid if os.path.exists(path) else CheckpointMissing
     text = yaml_text(path, refusal, f"Give a checkpoint directory that holds its {SIDECAR_NAME}.")
     content = mapping_in(text, path, CheckpointInvalid, "sidecar", "`role` and `d_model`")
-    return parse_sidecar(content, path)
+    faults: list[str] = []
+    content = _completed(content, said, f"{path}: ", stated.where, faults)
+    if faults:
+        raise CheckpointInvalid("\n".join(faults))
+    return parse_sidecar(content, path, stated.role)
 
 
-def parse_sidecar(content: dict[str, Any], path: Path) -> Sidecar:
+def parse_sidecar(content: dict[str, Any], path: Path, slot: Role | None = None) -> Sidecar:
     """The sidecar in a parsed YAML mapping, in any released spelling; `path` is what faults are reported under.
+
+    `slot` is the half that the checkpoint is used as, where the mapping names none.
 
     Raises:
         CheckpointInvalid: the mapping has faults; every fault is listed with its key and what would be right.
     """
     reading = SidecarValues(content, path)
-    reading.expect("kind", "nla_model")
+    # Some trainers copy the sidecar of the data they train on.
+    reading.expect("kind", "nla_model", "nla_dataset")
     version = reading.schema_version()
-    role = reading.role()
-    d_model = reading.integer("d_model", minimum=1)
+    role = reading.role(slot)
+    d_model = reading.d_model()
+    injection = read_injection(reading)
+    # A scale is a hyperparameter of the training: guessing one for a verbalizer would give fluent nonsense.
+    needs_scale = role == "av" and not injection.norm_match
+    has_marker = role == "av" or any(reading.has(f"tokens.{key}") for key in _MARKER)
     sidecar = Sidecar(
         role=role,
         d_model=d_model,
         block_index=reading.block_index(),
-        # A scale is a hyperparameter of the training: guessing one for a verbalizer would give fluent nonsense.
-        injection_scale=reading.scale("extraction.injection_scale", d_model, None if role == "ar" else ABSENT),
+        injection_scale=reading.scale("extraction.injection_scale", d_model, ABSENT if needs_scale else None),
         mse_scale=reading.scale("extraction.mse_scale", d_model, "sqrt_d_model"),
-        injection_char=reading.text("tokens.injection_char", required=True),
-        injection_token_id=reading.integer("tokens.injection_token_id"),
-        injection_left_neighbor_id=reading.integer("tokens.injection_left_neighbor_id"),
-        injection_right_neighbor_id=reading.integer("tokens.injection_right_neighbor_id"),
+        injection_char=reading.text("tokens.injection_char", required=has_marker),
+        injection_token_id=reading.integer("tokens.injection_token_id") if has_marker else 0,
+        injection_left_neighbor_id=reading.integer("tokens.injection_left_neighbor_id") if has_marker else 0,
+        injection_right_neighbor_id=reading.integer("tokens.injection_right_neighbor_id") if has_marker else 0,
         reconstructor_suffix_ids=reading.ids("tokens.critic_suffix_ids"),
         verbalizer_template=reading.template(("av", "actor", "verbalizer"), "{injection_char}", role == "av"),
         reconstructor_template=reading.template(("ar", "critic", "reconstructor"), "{explanation}", role == "ar"),
         adds_bos=reading.adds_bos(),
         schema_version=version,
+        injection=injection,
+        block_indexes=reading.block_indexes(),
+        reads_block=reading.integer("critic.reads_block") if reading.has("critic.reads_block") else None,
+        is_raw_prompt=reading.is_raw_prompt(),
     )
     reading.refuse_sections_without_keys()
     reading.refuse_another_width()
@@ -109,6 +152,25 @@ def parse_sidecar(content: dict[str, Any], path: Path) -> Sidecar:
     if reading.faults:
         raise CheckpointInvalid("\n".join(reading.faults))
     return sidecar
+
+
+def _completed(
+    content: dict[str, Any], stated: Mapping[str, Any], prefix: str, where: str, faults: list[str]
+) -> dict[str, Any]:
+    """A sidecar's mapping with what the experiment states and it does not; notes what contradicts it."""
+    whole = dict(content)
+    for key, value in stated.items():
+        there = whole.get(key)
+        if isinstance(there, dict) and isinstance(value, Mapping):
+            whole[key] = _completed(there, value, f"{prefix}{key}.", where, faults)
+        elif there is None:
+            whole[key] = value
+        elif there != value:
+            faults.append(
+                f"{prefix}{key}: says {shown(there)}, {where} says {shown(value)}; the file wins, so take the key out "
+                "of the experiment, or name the checkpoint that was meant."
+            )
+    return whole
 
 
 def sidecar_content(sidecar: Sidecar) -> dict[str, Any]:
@@ -132,11 +194,21 @@ def sidecar_content(sidecar: Sidecar) -> dict[str, Any]:
         },
         "prompt_templates": {"av": sidecar.verbalizer_template, "ar": sidecar.reconstructor_template},
     }
+    if not sidecar.injection_char:
+        del content["tokens"]
     if sidecar.adds_bos is not None:
-        content["tokens"]["adds_bos"] = sidecar.adds_bos
+        content.setdefault("tokens", {})["adds_bos"] = sidecar.adds_bos
+    if injection := sidecar.injection.content():
+        content["injection"] = injection
+    if sidecar.block_indexes:
+        content["layer_indices"] = list(sidecar.block_indexes)
+    if sidecar.is_raw_prompt is not None:
+        content["prompt_format"] = "raw" if sidecar.is_raw_prompt else "chat"
+    if sidecar.reads_block is not None:
+        content["critic"] = {"reads_block": sidecar.reads_block}
     if sidecar.block_index is not None:
         if sidecar.role == "ar":
-            content["critic"] = {"extraction_layer_index": sidecar.block_index}
+            content.setdefault("critic", {})["extraction_layer_index"] = sidecar.block_index
         content["extraction_layer_index"] = sidecar.block_index
     return content
 

@@ -8,7 +8,19 @@ from collections.abc import Mapping
 from typing import Any
 
 SECTIONS: Mapping[str, frozenset[str]] = {
-    "extraction": frozenset({"injection_scale", "mse_scale", "d_model", "layer_index"}),
+    "extraction": frozenset(
+        {
+            "injection_scale",
+            "mse_scale",
+            "d_model",
+            "layer_index",
+            "layer",
+            "layer_indices",
+            "injection_mode",
+            "injection_layer",
+        }
+    ),
+    "injection": frozenset({"mode", "block", "layer", "norm_match", "coefficient"}),
     "tokens": frozenset(
         {
             "injection_char",
@@ -20,20 +32,35 @@ SECTIONS: Mapping[str, frozenset[str]] = {
         }
     ),
     "prompt_templates": frozenset({"av", "actor", "verbalizer", "ar", "critic", "reconstructor"}),
-    "critic": frozenset({"extraction_layer_index", "num_hidden_layers"}),
+    "critic": frozenset({"extraction_layer_index", "num_hidden_layers", "reads_block"}),
 }
 """The parts of a sidecar that say how a vector goes in or out, and of each the keys that are acted on."""
 
 INFORMING = frozenset({"base_model", "corpus", "corpus_slice", "positions_per_doc"})
 """Keys of `extraction` that say where training vectors came from, and decide nothing."""
 
-ACTED_ON_AT_TOP = frozenset({"kind", "schema_version", "role", "d_model", "extraction_layer_index", *SECTIONS})
+ACTED_ON_AT_TOP = frozenset(
+    {
+        "kind",
+        "schema_version",
+        "role",
+        "d_model",
+        "extraction_layer_index",
+        "layer_index",
+        "layer_indices",
+        "injection_mode",
+        "injection_layer",
+        "hook_onto_layer",
+        "steering_coefficient",
+        "prompt_format",
+        *SECTIONS,
+    }
+)
 
 DONE_ANYWAY: Mapping[str, frozenset[str]] = {
-    "injection_mode": frozenset({"replace", "replacement"}),
     "norm": frozenset({"none", "raw"}),
 }
-"""Keys of which one value asks for no more than is always done: the vector takes the marker's place; golds are raw."""
+"""Keys of which one value asks for no more than is always done: golds are raw."""
 
 _DECIDING = re.compile(
     r"(?:^|[^a-z])(?:inject|steer|layer|block|scal|norm|vector|coeff|hook|slot|marker|pool|bos"

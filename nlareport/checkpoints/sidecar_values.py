@@ -51,15 +51,17 @@ class SidecarValues:
         """Notes what is wrong with the value under a key."""
         self.faults.append(f"{self.path}: {key}: {what}.")
 
-    def expect(self, key: str, only: str) -> None:
+    def expect(self, key: str, *known: str) -> None:
         """Notes a value under a key that is there and is another one."""
         value = self.at(key)
-        if value not in (ABSENT, only):
-            self.fault(key, f"must be {only}; it says {shown(value)}")
+        if value is not ABSENT and value not in known:
+            self.fault(key, f"must be {' or '.join(known)}; it says {shown(value)}")
 
-    def role(self) -> Role:
-        """Which half the checkpoint is."""
+    def role(self, slot: Role | None = None) -> Role:
+        """Which half the checkpoint is; `slot` is what it is used as, where the file does not say."""
         value = self.at("role")
+        if value in (ABSENT, None) and slot is not None:
+            return slot
         if isinstance(value, str) and value in _ROLES:
             return _ROLES[value]
         said = "is missing" if value is ABSENT else f"says {shown(value)}"
@@ -88,8 +90,11 @@ class SidecarValues:
     def block_index(self) -> int | None:
         """The block, wherever the file names it; None when it does not."""
         # Schema 1 called K `num_hidden_layers`; it is not the K+1 that config.json calls so.
-        spellings = ("critic.extraction_layer_index", "critic.num_hidden_layers", "extraction.layer_index")
-        written = [key for key in ("extraction_layer_index", *spellings) if self.has(key)]
+        spellings = (
+            *("extraction_layer_index", "critic.extraction_layer_index", "critic.num_hidden_layers"),
+            *("extraction.layer_index", "extraction.layer", "layer_index"),
+        )
+        written = [key for key in spellings if self.has(key)]
         found = {key: self.integer(key) for key in written}
         for key in written:
             if found[key] != found[written[0]]:
@@ -100,6 +105,20 @@ class SidecarValues:
                 break
         return found[written[0]] if written else None
 
+    def block_indexes(self) -> tuple[int, ...]:
+        """The blocks, where one checkpoint was trained at several; none where the file lists none."""
+        key = next((key for key in ("layer_indices", "extraction.layer_indices") if self.has(key)), None)
+        return () if key is None else tuple(sorted(set(self.ids(key) or ())))
+
+    def is_raw_prompt(self) -> bool | None:
+        """Whether the verbalizer's prompt is its template alone, without a chat template; None when it does not say."""
+        value = self.at("prompt_format")
+        if value in ("raw", "plain"):
+            return True
+        if value not in (ABSENT, None, "chat"):
+            self.fault("prompt_format", f"says {shown(value)}; it must be `raw` or `chat`")
+        return False if value == "chat" else None
+
     def adds_bos(self) -> bool | None:
         """Whether texts began with BOS in training; None when the file does not say."""
         value = self.at("tokens.adds_bos")
@@ -107,6 +126,11 @@ class SidecarValues:
             return value if isinstance(value, bool) else None
         self.fault("tokens.adds_bos", f"says {shown(value)}; it must be true, false or null")
         return None
+
+    def d_model(self) -> int:
+        """The width, wherever the file names it."""
+        at_top = self.has("d_model") or not self.has("extraction.d_model")
+        return self.integer("d_model" if at_top else "extraction.d_model", minimum=1)
 
     def refuse_another_width(self) -> None:
         """Notes a second width that is not the first."""

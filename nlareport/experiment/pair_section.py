@@ -1,8 +1,16 @@
 """One entry of `pairs`: the checkpoints of an NLA pair, and what it is called."""
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from nlareport.experiment.section import MOST_WHOLE, Name, Section
+
+
+class Sidecars(Section):
+    """What the halves' sidecars would say, where a checkpoint comes without one or with one that says less."""
+
+    verbalizer: dict[str, JsonValue] = Field(default_factory=dict)
+    """Keys and values as in ``nla_meta.yaml``, and read like one."""
+    reconstructor: dict[str, JsonValue] = Field(default_factory=dict)
 
 
 class PairSpec(Section):
@@ -18,6 +26,7 @@ class PairSpec(Section):
     injection_scale: float | None = None
     """What the sidecar is expected to say; checked, never used instead of it."""
     verbalizer: str
-    """Hub id, checkpoint directory, or ``pocket:PAIR_ID/av``."""
+    """Hub id, checkpoint directory, or ``pocket:PAIR_ID/av``; a hub id may end in ``@revision`` and ``:folder``."""
     reconstructor: str
+    sidecars: Sidecars = Sidecars()
     sidecar_variance_nrm: float | None = Field(default=None, gt=0)

@@ -18,6 +18,7 @@ from typing import Any
 import torch
 
 from nlareport.errors import BlockUnproven, FamilyUnsupported, MemoryTooSmall, NlareportError
+from nlareport.models.adapter_files import Adapter
 from nlareport.models.block_probe import distance, largest, least, probe_of, vectors_handed_on
 from nlareport.models.block_reader import BlockReader
 from nlareport.models.blocks import family_refused, find_blocks
@@ -78,8 +79,9 @@ class BlockProver:
         device: str,
         dtype: str,
         used_elsewhere: frozenset[str] | None,
+        adapter: Adapter | None = None,
     ) -> None:
-        self.directory, self.config, self.block_index = directory, config, block_index
+        self.directory, self.config, self.block_index, self.adapter = directory, config, block_index, adapter
         self.device, self.dtype, self.used_elsewhere = device, dtype, used_elsewhere
         self.n_all: int = config.num_hidden_layers
         self.probe = probe_of(config)
@@ -94,6 +96,7 @@ class BlockProver:
             dtype=self.dtype,
             used_elsewhere=self.used_elsewhere,
             spreads=spreads,
+            adapter=self.adapter,
         )
         return BlockReader(model, blocks, self.block_index, self.config, self.directory)
 
@@ -134,7 +137,7 @@ class BlockProver:
 
     def _in_released_model(self) -> tuple[torch.Tensor, float | None]:
         """The same in the model as its own files describe it, with all parts."""
-        model = load_whole(self.directory, device=self.device, dtype=self.dtype)
+        model = load_whole(self.directory, device=self.device, dtype=self.dtype, adapter=self.adapter)
         blocks = find_blocks(model, self.config, self.directory)
         return self._taken(BlockReader(model, blocks, self.block_index, self.config, self.directory))
 

@@ -20,9 +20,11 @@ from transformers.models.auto.modeling_auto import (
 )
 
 from nlareport.errors import CheckpointDrift, CheckpointMissing, DeviceMissing, MemoryTooSmall
+from nlareport.models.adapter_files import Adapter
 from nlareport.models.blocks import BlockList, blocks_of, cut_class, family_refused
 from nlareport.models.checkpoint_files import refuse_damaged_weights
 from nlareport.models.memory import BatchSize, free_memory, is_out_of_memory
+from nlareport.models.merging import merge_adapter
 from nlareport.models.quiet import quiet
 from nlareport.models.wall import foreign_errors
 from nlareport.models.weight_faults import WeightFaults, refuse_faults, refuse_faults_of_blocks
@@ -128,12 +130,14 @@ def load_blocks(
     used_elsewhere: frozenset[str] | None = None,
     spreads: bool = True,
     keeps_head: bool = False,
+    adapter: Adapter | None = None,
 ) -> tuple[Any, BlockList]:
     """Embedding and the first `n_blocks` decoder blocks, and where the blocks are; later ones are not read.
 
     Of a base model the files may hold other parts as well. Where `used_elsewhere` is given they may hold nothing that
     is not used, but for a language-model head and what reads images; weights of these names are used elsewhere. With
     `keeps_head` it is a language model with its head, whose weights are named as in its files: to be trained and saved.
+    An `adapter` is merged into what is read.
 
     Raises:
         CheckpointMissing: the directory holds no safetensors weights.
@@ -156,11 +160,14 @@ def load_blocks(
         key_mapping=_LANGUAGE_MODEL_KEYS,
     )
     blocks = blocks_of(model)
-    refuse_faults_of_blocks(directory, config, model, blocks, faults, used_elsewhere)
+    # An adapter's base model holds what any base model does; what the adapter holds is checked when it is merged.
+    refuse_faults_of_blocks(directory, config, model, blocks, faults, None if adapter else used_elsewhere)
+    if adapter is not None:
+        merge_adapter(model, adapter, n_blocks)
     return model, blocks
 
 
-def load_whole(directory: Path, *, device: str, dtype: str) -> Any:
+def load_whole(directory: Path, *, device: str, dtype: str, adapter: Adapter | None = None) -> Any:
     """The model as its own files describe it and Transformers opens it, with all blocks and no language-model head.
 
     Raises:
@@ -168,6 +175,8 @@ def load_whole(directory: Path, *, device: str, dtype: str) -> Any:
         MemoryTooSmall: it does not fit into memory.
     """
     model, _ = _load(AutoModel.from_pretrained, directory, device, dtype, spreads=False, trust_remote_code=False)
+    if adapter is not None:
+        merge_adapter(model, adapter, model.config.get_text_config().num_hidden_layers)
     return model
 
 
@@ -193,9 +202,17 @@ def load_language_model(directory: Path, config: Any, *, device: str, dtype: str
     return model
 
 
-def load_writer(directory: Path, config: Any, stop_ids: list[int], *, device: str, dtype: str) -> Any:
-    """The whole language model, which decodes greedily and stops at these ids; errors as `load_language_model`."""
+def load_writer(
+    directory: Path, config: Any, stop_ids: list[int], *, device: str, dtype: str, adapter: Adapter | None = None
+) -> Any:
+    """The whole language model, which decodes greedily and stops at these ids; an `adapter` is merged into it.
+
+    Raises:
+        NlareportError: as `load_language_model` and `merge_adapter`.
+    """
     model = load_language_model(directory, config, device=device, dtype=dtype)
+    if adapter is not None:
+        merge_adapter(model, adapter)
     # Replaced whole: a checkpoint's sampling flags and penalties would otherwise come back as defaults.
     model.generation_config = GenerationConfig(
         do_sample=False, num_beams=1, eos_token_id=stop_ids, pad_token_id=stop_ids[0]

@@ -15,7 +15,8 @@ import transformers
 
 from nlareport import __version__
 from nlareport.checkpoints.sidecar import checkpoint_sha256
-from nlareport.files.user_cache import keep, kept_entries
+from nlareport.files.user_cache import file_sha256, keep, kept_entries
+from nlareport.models.adapter_files import Adapter
 from nlareport.models.block_proof import BlockProof, BlockProver
 from nlareport.models.block_reader import BlockReader
 from nlareport.models.checkpoint_files import refuse_damaged_weights
@@ -36,8 +37,9 @@ def open_blocks(
     device: str,
     dtype: str,
     used_elsewhere: frozenset[str] | None = None,
+    adapter: Adapter | None = None,
 ) -> tuple[BlockReader, BlockProof]:
-    """What reads the output of a block, and how that was proven; `used_elsewhere` as in `load_blocks`.
+    """What reads the output of a block, and how that was proven; `used_elsewhere` and `adapter` as in `load_blocks`.
 
     Raises:
         CheckpointMissing: the directory holds no safetensors weights.
@@ -47,7 +49,7 @@ def open_blocks(
         MemoryTooSmall: it does not fit into memory.
     """
     refuse_damaged_weights(directory)
-    prover = BlockProver(directory, config, block_index, device, dtype, used_elsewhere)
+    prover = BlockProver(directory, config, block_index, device, dtype, used_elsewhere, adapter)
     key = _proof_key(prover)
     if known := _remembered(key):
         return prover.reader(config.num_hidden_layers if known.runs_all_blocks else block_index + 1), known
@@ -73,4 +75,6 @@ def _proof_key(prover: BlockProver) -> str:
         hashlib.sha256((prover.directory / "config.json").read_bytes()).hexdigest(),
         checkpoint_sha256(prover.directory),
     ]
+    if prover.adapter is not None:
+        depends_on += [file_sha256(prover.adapter.path), sorted(map(str, prover.adapter.config.items()))]
     return hashlib.sha256(repr(depends_on).encode()).hexdigest()

@@ -6,9 +6,9 @@ Takes engines or a `Work`, returns rows of `Making`; an error names what changed
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
 
-from nlareport.backends.fingerprints import checkpoint_here, file_digests, weight_files
+from nlareport.backends.fingerprints import checkpoint_here, file_digests, weight_files_of
+from nlareport.backends.shipped import find_shipped
 from nlareport.engine_options import ROLES
 from nlareport.engines import Engines
 from nlareport.errors import CheckpointChanged
@@ -48,8 +48,8 @@ def find_making_by_files(pairs: Sequence[PairSpec], progress: Progress) -> list[
         Making(PairId(pair.pair_id), role, kind, digest)
         for pair in pairs
         for role in ROLES
-        if (directory := checkpoint_here(getattr(pair, role))) is not None
-        for kind, digest in file_digests(directory, role, counter.advance).items()
+        if (shipped := find_shipped(pair, role, checkpoint_here)) is not None
+        for kind, digest in file_digests(shipped, role, counter.advance).items()
     ]
 
 
@@ -132,9 +132,8 @@ class _Bytes:
 
     def announce(self, pairs: Sequence[PairSpec]) -> None:
         """Begins the stage if reading the pairs' checkpoints will take a while."""
-        names = {cast(str, getattr(pair, role)) for pair in pairs for role in ROLES}
-        folders = {folder for name in names if (folder := checkpoint_here(name)) is not None}
-        n_bytes = unread_bytes({file for folder in folders for file in weight_files(folder)})
+        found = (find_shipped(pair, role, checkpoint_here) for pair in pairs for role in ROLES)
+        n_bytes = unread_bytes({file for shipped in found if shipped is not None for file in weight_files_of(shipped)})
         self._is_shown = n_bytes >= SHOWN_FROM_BYTES
         if self._is_shown:
             self._progress.stage("digests of checkpoints, MiB", n_bytes // MIB, 0)
