@@ -109,6 +109,10 @@ class CorpusChanged(NlareportError):
     """The corpus no longer holds a document that items were drawn from, or holds another text under its name."""
 
 
+class TagUnreadable(NlareportError):
+    """A column or a query that is to give a tag does not say one thing of each item, in a few words."""
+
+
 class ZeroVector(NlareportError):
     """A vector of norm 0 has no direction to compare."""
 

@@ -9,6 +9,7 @@ from support.scripted_runs import everything, run, scripted_content, write_corpu
 
 from nlareport.errors import CorpusChanged, EngineUnknown
 from nlareport.experiment.experiment_file import load_experiment
+from nlareport.experiment.tag_section import TagSource
 from nlareport.rows.cell_rows import Cell, Measure, SubsetRange
 from nlareport.rows.item_rows import Item, Resemblance, Score
 from nlareport.rows.run_rows import Pair
@@ -141,12 +142,14 @@ def test_the_committed_run_is_finished_although_an_earlier_version_scored_it() -
 def test_a_stage_that_not_every_run_has_is_asked_for_by_a_list_that_is_empty_otherwise(scripted: Path) -> None:
     plain = load_experiment(scripted)
     optional = [stage for stage in STAGES if stage.keys]
-    assert [stage.name for stage in optional] == ["ablate", "read_plain"]
+    assert [stage.name for stage in optional] == ["tag", "ablate", "read_plain"]
     for stage in optional:
-        assert getattr(plain, stage.keys[0]) == []
+        assert not getattr(plain, stage.keys[0])
         assert stage.asked_for(plain) == {}
-    asked = plain.model_copy(update={"ablations": ["words_shuffled"], "ablation_items": 3, "plain_words": [2]})
+    update = {"ablations": ["words_shuffled"], "ablation_items": 3, "plain_words": [2]}
+    asked = plain.model_copy(update={**update, "tags": {"language": TagSource(column="lang")}})
     assert [stage.asked_for(asked) for stage in optional] == [
+        {"tags": {"language": {"column": "lang", "query": None}}},
         {"ablations": ["words_shuffled"], "ablation_items": 3},
         {"plain_words": [2]},
     ]

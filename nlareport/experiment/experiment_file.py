@@ -13,6 +13,7 @@ from nlareport.experiment.corpus_section import Corpus, Sampling, Tabular, Vecto
 from nlareport.experiment.decoding_section import Decoding
 from nlareport.experiment.pair_section import PairSpec
 from nlareport.experiment.section import MOST_WHOLE, Name, Section
+from nlareport.experiment.tag_section import Tags
 from nlareport.files.yaml_files import mapping_in, validation_faults, yaml_text
 from nlareport.rows.ablation_methods import WHOLE_TEXT_METHODS, AblationMethod, cut_of
 from nlareport.rows.run_rows import Reducer
@@ -79,6 +80,8 @@ class Experiment(Section):
     """How many of the run's first items have their explanations changed; None: all."""
     plain_words: list[PositiveInt] = Field(default_factory=list)
     """How many of the last words before an item are read instead of an explanation; none unless asked for."""
+    tags: Tags = Field(default_factory=dict)
+    """What is said of items by name; nothing but what the corpus itself says unless asked for."""
     pairs: list[PairSpec] = Field(min_length=1)
 
     @property
@@ -107,6 +110,8 @@ class Experiment(Section):
             raise ValueError("; ".join(faults))
         if self.plain_words and isinstance(self.corpus, VectorsCorpus):
             raise ValueError("plain_words: there are no words before given vectors; leave it out")
+        if not isinstance(self.corpus, Tabular) and (named := [name for name, tag in self.tags.items() if tag.column]):
+            raise ValueError(f"tags.{named[0]}: a corpus of kind {self.corpus.kind} has no columns; give a query")
         return self
 
 

@@ -64,10 +64,14 @@ def rows_of(path: Path, wanted: Wanted, first: int, last: int | None) -> Rows:
 
 
 def no_such_column(place: str, key: str, column: str, columns: Sequence[str]) -> CorpusUnreadable:
-    """The error for a column that is not there exactly once; `key` is what names it in the experiment file."""
+    """The error for a column that is not there exactly once; `key` is what names it in the experiment file.
+
+    A key of the section `corpus` unless it says another.
+    """
     how = "more than one column" if column in columns else "no column"
     there = listed(columns) or "none at all"
-    return CorpusUnreadable(f"{place}: there is {how} {shown(column)}; there are: {there}. Correct corpus.{key}.")
+    where = key if "." in key else f"corpus.{key}"
+    return CorpusUnreadable(f"{place}: there is {how} {shown(column)}; there are: {there}. Correct {where}.")
 
 
 def _refuse_other_kinds(path: Path, ending: str) -> None:

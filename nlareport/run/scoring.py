@@ -18,6 +18,7 @@ from nlareport.run.checkpoint_changes import weights_by_pair
 from nlareport.run.completion import is_scored, refuse_unfinished, scores_stamp
 from nlareport.run.context import Work, Writing, among, rows_at
 from nlareport.run.recorded_checkpoints import read_making
+from nlareport.run.tagging import ask_tags, has_queries, tags_not_asked
 from nlareport.run.vector_origins import activations_of, reconstructions_of
 from nlareport.stages import reconstruct
 from nlareport.statistics.document_draws import DocumentDraws
@@ -25,7 +26,7 @@ from nlareport.statistics.draw_folding import of_draw
 from nlareport.statistics.geometry import Centred, centre
 from nlareport.statistics.graded_subsets import atypicalities
 from nlareport.statistics.identification import CentredGolds, resemble
-from nlareport.statistics.run_summary import ItemRows, summarize_run
+from nlareport.statistics.run_summary import ItemRows, summarize_run, summarize_tags
 from nlareport.statistics.scores import measure_pair, null_scores, score_cell
 
 
@@ -74,7 +75,7 @@ def _score(work: Work, items: list[Item]) -> None:
         explanations=[row for written in writings for row in written.explanations],
         alignments=work.run_file.rows(Alignment),
         activations=activations,
-        tags=work.run_file.rows(Tag),
+        tags=tags_not_asked(work),
         ablations=work.run_file.rows(Ablation),
         ablated=find_ablated(work, items),
         others_cosines=read.others_cosines,
@@ -83,6 +84,9 @@ def _score(work: Work, items: list[Item]) -> None:
     summary = summarize_run(rows)
     baselines, curves = score_baselines(work, pairs, items, rows.item_scores, centred, draws)
     with work.run_file.transaction():
+        if has_queries(work):
+            # Until what they say of this scoring is in the cells too.
+            work.unscore()
         work.run_file.put([replace(work.run_file.run(), reducer=rows.reducer)], pairs, rows.judged_items)
         work.run_file.replace(
             {
@@ -92,9 +96,13 @@ def _score(work: Work, items: list[Item]) -> None:
                 Activation: activations,
                 Baseline: baselines,
                 LearningCurve: curves,
+                Tag: rows.tags,
                 **{row_type: found for row_type, found in summary.items() if row_type is not Item},
             }
         )
+    if has_queries(work):
+        tags = [*rows.tags, *ask_tags(work)]
+        work.run_file.replace({Tag: tags, **summarize_tags(replace(rows, tags=tags))})
 
 
 def _measured(pair: Pair, gold: ActivationBatch) -> Pair:

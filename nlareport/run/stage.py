@@ -40,5 +40,5 @@ class Stage:
         """What the experiment says under `keys`; nothing when it does not ask for this stage."""
         if not self.keys or not getattr(experiment, self.keys[0]):
             return {}
-        said = {key: getattr(experiment, key) for key in self.keys}
+        said = experiment.model_dump(mode="json", include=set(self.keys))
         return {key: value for key, value in said.items() if value is not None}

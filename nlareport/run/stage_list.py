@@ -8,9 +8,10 @@ from nlareport.run.context_reading import READ_PLAIN
 from nlareport.run.extraction import EXTRACT
 from nlareport.run.reconstruction import RECONSTRUCT
 from nlareport.run.sampling import SAMPLE
+from nlareport.run.tagging import TAG
 from nlareport.run.verbalization import VERBALIZE
 
-BEFORE_SCORES = (SAMPLE, EXTRACT, VERBALIZE, RECONSTRUCT, ABLATE, READ_PLAIN)
+BEFORE_SCORES = (SAMPLE, TAG, EXTRACT, VERBALIZE, RECONSTRUCT, ABLATE, READ_PLAIN)
 
 OPTIONAL_KEYS = tuple(key for stage in BEFORE_SCORES for key in stage.keys)
 """Keys of the experiment that ask for a stage not every run has."""

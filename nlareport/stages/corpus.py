@@ -14,7 +14,7 @@ from nlareport.batches import ChatMessage, Listing, SourceDocument
 from nlareport.checkpoints.conversations import conversation_text
 from nlareport.errors import CorpusUnreadable
 from nlareport.experiment.corpus_section import Corpus, HuggingFaceCorpus, LocalCorpus, PocketCorpus, Tabular
-from nlareport.files.corpus_files import Rows, no_such_column, rows_of
+from nlareport.files.corpus_files import Rows, Wanted, no_such_column, rows_of
 from nlareport.files.json_lines import is_text
 from nlareport.shown import brief, listed, shown
 
@@ -36,29 +36,50 @@ def read_documents(
         CorpusUnreadable: no such dataset, file or column, or the file is damaged.
     """
     match corpus:
-        case HuggingFaceCorpus():
-            yield from _tabular(corpus, corpus.split, _hub_rows(corpus))
-        case LocalCorpus():
-            rows = rows_of(folder / corpus.path, corpus.wanted, corpus.first_index, corpus.last_index)
-            yield from _tabular(corpus, corpus.split, rows)
+        case HuggingFaceCorpus() | LocalCorpus():
+            for place, index, row in _rows(corpus, folder, corpus.wanted):
+                yield _document(corpus, place, index, row)
         case PocketCorpus():
             texts = islice(pocket_articles(), corpus.first_index, _stop(corpus.last_index))
             for index, text in enumerate(texts, start=corpus.first_index):
                 yield SourceDocument(f"{POCKET_CORPUS}:{POCKET_SPLIT}:{index}", POCKET_CORPUS, index, text)
 
 
-def _tabular(corpus: HuggingFaceCorpus | LocalCorpus, split: str, rows: Rows) -> Iterator[SourceDocument]:
-    """The rows as documents; `doc_id` is ``corpus:split:index``, the index being the place in the whole corpus."""
+def read_rows(corpus: Corpus, folder: Path, others: Wanted) -> Iterator[tuple[str, SourceDocument, dict[str, Any]]]:
+    """The same documents, each with where its row stands and with the row, in which are the `others` it states.
+
+    Nothing of a corpus without columns.
+
+    Raises:
+        CorpusUnreadable: as above, or a table lacks one of the columns.
+    """
+    if isinstance(corpus, HuggingFaceCorpus | LocalCorpus):
+        for place, index, row in _rows(corpus, folder, {**others, **corpus.wanted}):
+            yield place, _document(corpus, place, index, row), row
+
+
+def _rows(
+    corpus: HuggingFaceCorpus | LocalCorpus, folder: Path, wanted: Wanted
+) -> Iterator[tuple[str, int, dict[str, Any]]]:
+    """Where each row stands, its index in the whole corpus, and the row."""
+    match corpus:
+        case HuggingFaceCorpus():
+            rows = _hub_rows(corpus)
+        case LocalCorpus():
+            rows = rows_of(folder / corpus.path, wanted, corpus.first_index, corpus.last_index)
     for index, (place, row) in enumerate(rows, start=corpus.first_index):
-        for column, key in corpus.wanted.items():
-            if column not in row:
-                raise no_such_column(place, key, column, list(row))
-        messages = _messages(row, corpus.chat_column, place) if corpus.chat_column else ()
-        text = conversation_text(messages) if corpus.chat_column else _text(row[corpus.text_column], corpus, place)
-        listed = (
-            _listed(row[corpus.positions_column], corpus.positions_column, place) if corpus.positions_column else ()
-        )
-        yield SourceDocument(f"{corpus.name}:{split}:{index}", corpus.name, index, text, messages, listed)
+        yield place, index, row
+
+
+def _document(corpus: HuggingFaceCorpus | LocalCorpus, place: str, index: int, row: dict[str, Any]) -> SourceDocument:
+    """The row as a document; `doc_id` is ``corpus:split:index``."""
+    for column, key in corpus.wanted.items():
+        if column not in row:
+            raise no_such_column(place, key, column, list(row))
+    messages = _messages(row, corpus.chat_column, place) if corpus.chat_column else ()
+    text = conversation_text(messages) if corpus.chat_column else _text(row[corpus.text_column], corpus, place)
+    listed = _listed(row[corpus.positions_column], corpus.positions_column, place) if corpus.positions_column else ()
+    return SourceDocument(f"{corpus.name}:{corpus.split}:{index}", corpus.name, index, text, messages, listed)
 
 
 def _stop(last_index: int | None) -> int | None:

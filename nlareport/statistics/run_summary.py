@@ -119,6 +119,11 @@ def summarize_run(rows: ItemRows) -> dict[type, Sequence[object]]:
     return {row_type: found for summary in SUMMARIES for row_type, found in summary(rows).items()}
 
 
+def summarize_tags(rows: ItemRows) -> dict[type, Sequence[object]]:
+    """Those of these rows that depend on the tags of items."""
+    return {**_cells(rows), **_tag_differences(rows)}
+
+
 def _items(rows: ItemRows) -> dict[type, Sequence[object]]:
     return {Item: rows.judged_items, Outlier: rows.outliers}
 
