@@ -86,16 +86,12 @@ class TransformersVerbalizer(OpenModel):
         contract = contract or open_verbalizer_contract(self.directory, name or str(checkpoint), max_new_tokens)
         self.sidecar, self._tokenizer = contract.sidecar, contract.tokenizer
         self._prompt_ids, self._marker_index = torch.tensor([list(contract.prompt_ids)]), contract.marker_index
-        stop_ids = list(contract.stop_ids)
-        shipped, self._config = contract.shipped, contract.config
-        model = checkpoint_directory(shipped.model_name)
-        super().__init__(
-            load_writer(model, self._config, stop_ids, device=device, dtype=dtype, adapter=shipped.adapter)
-        )
+        self._config = contract.config
+        super().__init__(_open_writer(contract, device, dtype))
         self._batch = BatchSize(batch_size, f"Pair {contract.name}: its verbalizer")
         self._dtype, self._generation_config = dtype, self._model.generation_config
         self._generation_config.max_new_tokens = max_new_tokens
-        self._stop_ids = frozenset(stop_ids)
+        self._stop_ids = frozenset(contract.stop_ids)
         self._written: tuple[list[int], list[list[int]]] = ([], [])
         """Of the last batch: which vectors of the last call, and the token ids written of each."""
         self._was_drawn = False
@@ -216,6 +212,13 @@ class TransformersVerbalizer(OpenModel):
     def _text(self, token_ids: list[int]) -> str:
         text: str = self._tokenizer.decode(token_ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
         return text
+
+
+def _open_writer(contract: VerbalizerContract, device: str, dtype: str) -> Any:
+    """The model that writes, with its adapter merged; weights that are still missing are downloaded."""
+    model, adapter = checkpoint_directory(contract.shipped.model_name), contract.shipped.adapter
+    stop_ids = list(contract.stop_ids)
+    return load_writer(model, contract.config, stop_ids, device=device, dtype=dtype, adapter=adapter)
 
 
 def _in_float32(_module: Any, _ids: Any, embedded: torch.Tensor) -> torch.Tensor:
