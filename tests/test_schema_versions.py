@@ -22,7 +22,7 @@ from nlareport.store.run_file import RunFile
 from nlareport.store.whole_run import read_run, store_run
 
 EARLIER = range(1, SCHEMA_VERSION)
-PARAMETERS = {"subset": "all", "pair_id": QWEN, "source": QWEN, "item_id": 0, "first": 0, "last": 2}
+PARAMETERS = {"subset": "all", "pair_id": QWEN, "source": QWEN, "item_id": 0, "first": 0, "last": 2, "draw": 0}
 
 
 @pytest.fixture(params=[*EARLIER, "6_first"], ids=lambda version: f"version {version}")

@@ -7,6 +7,7 @@ difference is paired, and its interval is that of the items' own differences.
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import fmean
 
 import numpy as np
 from jaxtyping import Float64
@@ -87,15 +88,22 @@ def changed_cell(
     """The cell's errors in pairs, in item order; `scores` and `ablations` are the cell's.
 
     An item that is scored without a text to read (not among `readable`: `unclean: penalty`) has nothing to change
-    and keeps its error.
+    and keeps its error. Of several draws those count that were changed, and an item has the mean over them.
     """
-    changed = {row.item_id: row.mse_nrm for row in ablations}
-    errors = {}
+    changed = {(row.item_id, row.draw): row.mse_nrm for row in ablations}
+    draws = {draw for _, draw in changed} or {0}
+    errors: dict[int, list[tuple[float, float]]] = defaultdict(list)
     for score in sorted(scores, key=lambda score: score.item_id):
-        error = changed.get(score.item_id) if score.item_id in readable else score.mse_nrm
+        if score.draw not in draws:
+            continue
+        error = changed.get((score.item_id, score.draw)) if score.item_id in readable else score.mse_nrm
         if score.mse_nrm is not None and error is not None:
-            errors[score.item_id] = (score.mse_nrm, error)
-    return ChangedCell(source, method, ordinal, errors)
+            errors[score.item_id].append((score.mse_nrm, error))
+    return ChangedCell(source, method, ordinal, {item_id: _mean(pairs) for item_id, pairs in errors.items()})
+
+
+def _mean(pairs: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    return fmean(written for written, _ in pairs), fmean(changed for _, changed in pairs)
 
 
 def ablation_cells(target: PairId, changed: Sequence[ChangedCell], draws: DocumentDraws) -> list[AblationCell]:

@@ -9,6 +9,9 @@ from dataclasses import replace
 from statistics import fmean
 from typing import TypeVar
 
+import numpy as np
+from jaxtyping import Float64, Int64
+
 from nlareport.rows.item_rows import NullScore, Resemblance, Score
 from nlareport.rows.run_rows import PairId, Reducer
 
@@ -42,6 +45,16 @@ def fold_null_scores(scores: Sequence[NullScore], reducer: Reducer) -> list[Null
     return [
         replace(rows[0], mse_nrm=REDUCERS[reducer]([row.mse_nrm for row in rows]), draw=0) for rows in groups.values()
     ]
+
+
+def fold_values(
+    values: Float64[np.ndarray, " answer"], item_ids: Int64[np.ndarray, " answer"]
+) -> tuple[Float64[np.ndarray, " item"], Int64[np.ndarray, " item"]]:
+    """The mean value of each item and the items; where none has a second value, both as they are."""
+    found, places, counts = np.unique(item_ids, return_inverse=True, return_counts=True)
+    if len(found) == len(item_ids):
+        return values, item_ids
+    return np.bincount(places, weights=values) / counts, found
 
 
 def _folded(rows: Sequence[Score], reducer: Reducer) -> Score:

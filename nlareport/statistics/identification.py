@@ -22,6 +22,7 @@ from nlareport.rows.item_rows import Resemblance
 from nlareport.rows.measures import MeasureName
 from nlareport.rows.run_rows import PairId
 from nlareport.statistics.document_draws import Column, DocumentDraws
+from nlareport.statistics.draw_folding import fold_values
 from nlareport.statistics.geometry import Centred, unit_rows
 
 CHOICES: dict[MeasureName, int | None] = {"identified_of_2": 2, "identified_of_10": 10, "identified_of_all": None}
@@ -159,19 +160,27 @@ def measure_cells(
 
 def _figures(rows: Sequence[Resemblance], floor: float | None, draws: DocumentDraws) -> list[_Figure]:
     """The figures of one cell that have an item."""
-    documents = draws.documents_of([row.item_id for row in rows])
+    item_ids = np.array([row.item_id for row in rows], dtype=np.int64)
     n_nearer = np.array([row.n_nearer for row in rows], dtype=np.int64)
     n_others = np.array([row.n_others for row in rows], dtype=np.int64)
     # None becomes NaN in an array of floats.
     cosines = np.array([row.centred_cosine for row in rows], dtype=np.float64)
     known = np.isfinite(cosines)
-    figures = [_Figure("centred_cosine", Column(cosines[known], documents[known]), floor)]
+    figures = [_Figure("centred_cosine", _column(cosines[known], item_ids[known], draws), floor)]
     for measure, k in CHOICES.items():
         enough: Bool[np.ndarray, " item"] = n_others >= (1 if k is None else k - 1)
         nearer, others = n_nearer[enough], n_others[enough]
         values = (nearer == 0).astype(np.float64) if k is None else identification(nearer, others, k)
-        figures.append(_Figure(measure, Column(values, documents[enough]), _chance(others, k)))
+        figures.append(_Figure(measure, _column(values, item_ids[enough], draws), _chance(others, k)))
     return [figure for figure in figures if len(figure.column.values)]
+
+
+def _column(
+    values: Float64[np.ndarray, " answer"], item_ids: Int64[np.ndarray, " answer"], draws: DocumentDraws
+) -> Column:
+    """One value an item, over its draws."""
+    folded, of_items = fold_values(values, item_ids)
+    return draws.column(folded, of_items.tolist())
 
 
 def _chance(n_others: Int[np.ndarray, " item"], k: int | None) -> float | None:

@@ -7,7 +7,7 @@ shows the matrix with and without them (Known traps in PROTOCOL.md). Nothing is 
 
 import math
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -64,25 +64,29 @@ def _long_norms(alignments: Sequence[Alignment]) -> dict[int, float]:
 def _repeated(explanations: Sequence[Explanation]) -> dict[int, float]:
     """By item, how many items were explained in nearly the same words, where another one was."""
     texts = [(row.item_id, row.text) for row in explanations if row.text]
-    times = near_duplicates([text for _, text in texts])
-    return {item_id: float(n) for (item_id, _), n in zip(texts, times, strict=True) if n > 1}
+    times = near_duplicates([text for _, text in texts], [item_id for item_id, _ in texts])
+    found: dict[int, float] = {}
+    for (item_id, _), n in zip(texts, times, strict=True):
+        if n > 1:
+            found[item_id] = max(float(n), found.get(item_id, 0.0))
+    return found
 
 
-def near_duplicates(texts: Sequence[str]) -> list[int]:
-    """How many texts say nearly the same as each, itself included: 1 where none repeats it.
+def near_duplicates(texts: Sequence[str], item_ids: Sequence[int] | None = None) -> list[int]:
+    """Of how many items something like each text was said, its own included: 1 where of no other.
 
     Two texts are near when the Jaccard index of their 5-word runs is at least 0.9; a chain of near ones counts as one
-    group. Exact, not sampled. Equal texts are counted first, so a verbalizer that always says the same stays cheap.
+    group. Exact, not sampled. Equal texts are compared once, so a verbalizer that always says the same stays cheap.
+    The draws of one item may repeat each other: they are one item. Without `item_ids` every text is of an item of its
+    own.
     """
     words = [tuple(_WORD.findall(text.casefold())) for text in texts]
-    times = Counter(words)
-    distinct = list(times)
-    groups = _groups(_shingle_sets(distinct))
-    size: Counter[int] = Counter()
-    for text, group in zip(distinct, groups, strict=True):
-        size[group] += times[text]
-    size_of = {text: size[group] for text, group in zip(distinct, groups, strict=True)}
-    return [size_of[text] for text in words]
+    distinct = list(dict.fromkeys(words))
+    group_of = dict(zip(distinct, _groups(_shingle_sets(distinct)), strict=True))
+    items: dict[int, set[int]] = defaultdict(set)
+    for text, item_id in zip(words, range(len(texts)) if item_ids is None else item_ids, strict=True):
+        items[group_of[text]].add(item_id)
+    return [len(items[group_of[text]]) for text in words]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from nlareport.ports import Row
 from nlareport.rows.cell_rows import AblationCell, Cell, CellKey, Effect, Measure, SubsetRange
+from nlareport.rows.draw_rows import BestOfDraws, DrawSpread, TextAgreement
 from nlareport.rows.item_rows import (
     Ablation,
     Activation,
@@ -30,17 +31,21 @@ from nlareport.rows.tag_rows import TagDifference
 from nlareport.rows.text_rows import ContextOverlap, TextSign, TextSummary
 from nlareport.statistics.ablation_cells import AblatedTexts, summarize_ablations
 from nlareport.statistics.additive_effects import effects
+from nlareport.statistics.best_of_draws import best_of_draws
 from nlareport.statistics.ceiling_fractions import ceiling_measures
 from nlareport.statistics.cells import summarize
 from nlareport.statistics.context_overlap import compare_with_contexts, summarize_texts
 from nlareport.statistics.document_draws import DocumentDraws
 from nlareport.statistics.draw_folding import fold_null_scores, fold_scores
+from nlareport.statistics.draw_spread import spread_of_draws
 from nlareport.statistics.drawn_cells import DrawnCells, draw_cells
+from nlareport.statistics.drawn_scores import DrawnScores, scores_by_draw
 from nlareport.statistics.graded_subsets import Grades, grade_items
 from nlareport.statistics.identification import measure_cells
 from nlareport.statistics.outliers import find_outliers
 from nlareport.statistics.tag_differences import compare_values
 from nlareport.statistics.tag_subsets import TagSubset, tag_subsets
+from nlareport.statistics.text_agreement import agreement_of_texts
 from nlareport.statistics.text_signs import find_text_signs
 
 Key = TypeVar("Key", bound=Hashable)
@@ -93,6 +98,11 @@ class ItemRows:
     def item_scores(self) -> list[Score]:
         """One score per item and cell, over its draws."""
         return fold_scores(self.scores, self.reducer)
+
+    @cached_property
+    def drawn_scores(self) -> DrawnScores:
+        """The scores of every draw, cell by cell; none where no item has a second draw."""
+        return scores_by_draw(self.scores, {pair.pair_id: pair.variance_nrm for pair in self.pairs})
 
     @cached_property
     def grades(self) -> Grades:
@@ -148,7 +158,7 @@ def _effects(rows: ItemRows) -> dict[type, Sequence[object]]:
 
 def _ablation_cells(rows: ItemRows) -> dict[type, Sequence[object]]:
     pair_ids = [pair.pair_id for pair in rows.pairs]
-    return {AblationCell: summarize_ablations(pair_ids, rows.item_scores, rows.ablations, rows.ablated, rows.draws)}
+    return {AblationCell: summarize_ablations(pair_ids, rows.scores, rows.ablations, rows.ablated, rows.draws)}
 
 
 def _texts(rows: ItemRows) -> dict[type, Sequence[object]]:
@@ -167,6 +177,15 @@ def _tag_differences(rows: ItemRows) -> dict[type, Sequence[object]]:
     return {TagDifference: compare_values(pair_ids, rows.tag_subsets, rows.item_scores, rows.draws)}
 
 
+def _draws(rows: ItemRows) -> dict[type, Sequence[object]]:
+    scores, sources = rows.drawn_scores, [pair.pair_id for pair in rows.pairs]
+    return {
+        DrawSpread: spread_of_draws(scores, rows.draws),
+        BestOfDraws: best_of_draws(scores, rows.draws),
+        TextAgreement: agreement_of_texts(sources, rows.explanations, rows.draws),
+    }
+
+
 SUMMARIES: tuple[Callable[[ItemRows], Mapping[type, Sequence[object]]], ...] = (
     _items,
     _cells,
@@ -175,6 +194,7 @@ SUMMARIES: tuple[Callable[[ItemRows], Mapping[type, Sequence[object]]], ...] = (
     _ablation_cells,
     _texts,
     _tag_differences,
+    _draws,
 )
 
 

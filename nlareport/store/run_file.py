@@ -182,7 +182,7 @@ class RunFile:
 
     def item_ids_without_explanation(self, source: PairId, draw: int = 0) -> list[int]:
         """Items this source's verbalizer has not been asked about in this draw, in order."""
-        return self._item_ids("items_without_explanation", source=source, draw=draw)
+        return self._item_ids("items_without_draw", source=source, draw=draw)
 
     def _item_ids(self, query: str, **parameters: Any) -> list[int]:
         return [record[0] for record in self._fetch(sql_files.query_text(query), parameters)]

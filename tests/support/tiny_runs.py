@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 
 from nlareport.rows.cell_rows import AblationCell, Cell, LearningCurve
 from nlareport.rows.declaration import TABLES
+from nlareport.rows.draw_rows import BestOfDraws, DrawSpread, TextAgreement
 from nlareport.rows.item_rows import Ablation, Alignment, Explanation, Item, NullScore, PlainReading, Score, Tag
 from nlareport.rows.run_rows import Claim, Document, Pair, PairId, Run
 from nlareport.rows.tag_rows import TagDifference
 from nlareport.rows.text_rows import ContextOverlap, TextSign, TextSummary
 from nlareport.shown import printable
-from nlareport.store.bundle.table_values import IN_ORDER, RANGES, Range
+from nlareport.store.bundle.number_ranges import IN_ORDER, RANGES, Range
 from nlareport.store.migrations import SCHEMA_VERSION
 from nlareport.store.row_tables import column_types, sort_key
 from nlareport.store.whole_run import RunRows
@@ -114,6 +115,9 @@ def a_small_run() -> RunRows:
         [Tag(0, "language", "en"), Tag(2, "language", "de")],
         [TagDifference(QWEN, QWEN, "language", "de", "en", 2, False, -0.25, None, None)],
         [AblationCell(QWEN, QWEN, "words_shuffled", 0, 1, 0.1, None, None, 0.25, None, None)],
+        [DrawSpread(QWEN, QWEN, 2, 3, 0.25, None, None, None, None, None, None)],
+        [BestOfDraws(QWEN, QWEN, 1, 2, 0.4, None, None)],
+        [TextAgreement(QWEN, 1, 0.5, None, None, None)],
         [TextSign(QWEN, 0, "empty"), TextSign(QWEN, 2, "loop", in_context=False)],
         [ContextOverlap(QWEN, 2, 3, 1, 0, 1)],
         [TextSummary(QWEN, 2, 1, 1 / 3, None, None, 0.0)],

@@ -18,7 +18,8 @@ from nlareport.rows.tag_rows import STRATUM
 from nlareport.shown import brief, listed, shown
 from nlareport.store.bundle.bundle_formats import ENDINGS, BundleFormat, read_columns, table_bytes
 from nlareport.store.bundle.item_ids import ItemNumbers
-from nlareport.store.bundle.table_values import UnfitValue, range_faults, without_noise
+from nlareport.store.bundle.number_ranges import range_faults, without_noise
+from nlareport.store.bundle.table_values import UnfitValue
 from nlareport.store.bundle.tag_columns import TAG_COLUMN, as_tag_columns, read_tag_columns
 from nlareport.store.row_tables import column_types, frame_schema, non_finite_columns
 

@@ -16,7 +16,8 @@ from nlareport.rows.run_rows import Pair, PairId, Reducer, Run, RunKind
 from nlareport.shown import shown
 from nlareport.store.bundle.bundle_tables import Faults
 from nlareport.store.bundle.computed_tables import Bootstrap, bootstrap_of
-from nlareport.store.bundle.table_values import NOISE, Scale, Variance, storable
+from nlareport.store.bundle.number_ranges import NOISE, Scale, Variance
+from nlareport.store.bundle.table_values import storable
 from nlareport.store.migrations import OLDEST_SCHEMA_VERSION, SCHEMA_VERSION
 from nlareport.store.row_tables import column_types
 

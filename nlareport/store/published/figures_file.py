@@ -13,7 +13,8 @@ from nlareport.errors import PublishedFiguresInvalid
 from nlareport.experiment.experiment_file import Series
 from nlareport.experiment.section import MOST_WHOLE, Name
 from nlareport.files.yaml_files import mapping_in, validation_faults
-from nlareport.store.bundle.table_values import Fve, Scale, Variance, storable
+from nlareport.store.bundle.number_ranges import Fve, Scale, Variance
+from nlareport.store.bundle.table_values import storable
 
 
 def _known_pair(pair_id: str, info: Any) -> str:  # a ValidationInfo: a protocol beartype cannot check

@@ -2,19 +2,27 @@
 -- Parameters: none.
 -- Rows: source, target, measure, the value stated and the one found.
 WITH
+folded AS (
+    SELECT
+        source,
+        target,
+        avg(centred_cosine) AS centred_cosine,
+        avg((n_others - n_nearer) / n_others) FILTER (WHERE n_others > 0) AS of_2,
+        avg(CAST(n_nearer = 0 AS INTEGER)) FILTER (WHERE n_others > 0) AS of_all
+    FROM resemblance
+    GROUP BY source, target, item_id
+),
 found AS (
     SELECT source, target, 'centred_cosine' AS measure, avg(centred_cosine) AS expected_value
-    FROM resemblance
+    FROM folded
     GROUP BY source, target
     UNION ALL
-    SELECT source, target, 'identified_of_2', avg((n_others - n_nearer) / n_others)
-    FROM resemblance
-    WHERE n_others > 0
+    SELECT source, target, 'identified_of_2', avg(of_2)
+    FROM folded
     GROUP BY source, target
     UNION ALL
-    SELECT source, target, 'identified_of_all', avg(CAST(n_nearer = 0 AS INTEGER))
-    FROM resemblance
-    WHERE n_others > 0
+    SELECT source, target, 'identified_of_all', avg(of_all)
+    FROM folded
     GROUP BY source, target
 ),
 rounding AS (

@@ -9,9 +9,14 @@ WITH member AS (
     UNION ALL
     SELECT item_id, 'without_outliers' FROM item WHERE NOT is_outlier
 ),
+folded AS (
+    SELECT source, target, permutation, item_id, avg(mse_nrm) AS mse_nrm
+    FROM null_score
+    GROUP BY source, target, permutation, item_id
+),
 means AS (
     SELECT n.source, n.target, m.subset, avg(n.mse_nrm) AS mean_mse_nrm
-    FROM null_score AS n
+    FROM folded AS n
     JOIN member AS m ON m.item_id = n.item_id
     GROUP BY n.source, n.target, m.subset
 ),

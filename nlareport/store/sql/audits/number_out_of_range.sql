@@ -104,6 +104,26 @@ FROM (
     FROM resemblance
     WHERE n_nearer < 0 OR n_nearer > n_others
     UNION ALL
+    SELECT 'best_of_draws.fve_nrm' AS place, source || ' ' || target || ' ' || k AS row_key, fve_nrm AS value
+    FROM best_of_draws
+    WHERE fve_nrm > 1 + 1e-9
+    UNION ALL
+    SELECT 'draw_spread.sd_within' AS place, source || ' ' || target AS row_key, sd_within AS value
+    FROM draw_spread
+    WHERE sd_within < 0
+    UNION ALL
+    SELECT 'draw_spread.sd_between' AS place, source || ' ' || target AS row_key, sd_between AS value
+    FROM draw_spread
+    WHERE sd_between < 0
+    UNION ALL
+    SELECT 'draw_spread.share_within' AS place, source || ' ' || target AS row_key, share_within AS value
+    FROM draw_spread
+    WHERE share_within < -1e-9 OR share_within > 1 + 1e-9
+    UNION ALL
+    SELECT 'text_agreement.jaccard' AS place, CAST(source AS VARCHAR) AS row_key, jaccard AS value
+    FROM text_agreement
+    WHERE jaccard < -1e-9 OR jaccard > 1 + 1e-9
+    UNION ALL
     SELECT 'activation.atypicality' AS place, item_id || ' ' || pair_id AS row_key, atypicality AS value
     FROM activation
     WHERE atypicality < -1e-9 OR atypicality > 2 + 1e-9

@@ -5,6 +5,67 @@
 -- Sources that only write, targets that only read.
 
 -- Draws: spread, best of k, agreement of texts.
+CREATE TABLE draw_spread (
+    source VARCHAR NOT NULL,
+    target VARCHAR NOT NULL,
+    n_items BIGINT NOT NULL CHECK (n_items >= 0),
+    n_scores BIGINT NOT NULL CHECK (n_scores >= 0),
+    sd_within DOUBLE NOT NULL CHECK (isfinite(sd_within)),
+    within_low DOUBLE CHECK (isfinite(within_low)),
+    within_high DOUBLE CHECK (isfinite(within_high)),
+    sd_between DOUBLE CHECK (isfinite(sd_between)),
+    between_low DOUBLE CHECK (isfinite(between_low)),
+    between_high DOUBLE CHECK (isfinite(between_high)),
+    share_within DOUBLE CHECK (isfinite(share_within)),
+    PRIMARY KEY (source, target)
+);
+COMMENT ON TABLE draw_spread IS 'How far a cell''s scores differ between the draws of an item, and between items; empty where no item has a second draw.';
+COMMENT ON COLUMN draw_spread.source IS 'Pair whose verbalizer wrote the texts.';
+COMMENT ON COLUMN draw_spread.target IS 'Pair whose reconstructor read them.';
+COMMENT ON COLUMN draw_spread.n_items IS 'Items with at least one scored draw.';
+COMMENT ON COLUMN draw_spread.n_scores IS 'Scored draws of all of them.';
+COMMENT ON COLUMN draw_spread.sd_within IS 'Standard deviation over the draws of one item, in fve_nrm: root of the mean square within items of a one-way analysis of variance.';
+COMMENT ON COLUMN draw_spread.within_low IS 'Lower end of its 95% percentile bootstrap over documents.';
+COMMENT ON COLUMN draw_spread.within_high IS 'Upper end of the same interval.';
+COMMENT ON COLUMN draw_spread.sd_between IS 'Standard deviation between items, in fve_nrm, without what draws add: root of the variance component of items in the same analysis, 0 where that is below 0; NULL with one item.';
+COMMENT ON COLUMN draw_spread.between_low IS 'Lower end of its 95% percentile bootstrap over documents.';
+COMMENT ON COLUMN draw_spread.between_high IS 'Upper end of the same interval.';
+COMMENT ON COLUMN draw_spread.share_within IS 'The draws'' part of the variance of a single score: sd_within squared over the sum of both squares.';
+
+CREATE TABLE best_of_draws (
+    source VARCHAR NOT NULL,
+    target VARCHAR NOT NULL,
+    k INTEGER NOT NULL CHECK (k > 0),
+    n_items BIGINT NOT NULL CHECK (n_items >= 0),
+    fve_nrm DOUBLE NOT NULL CHECK (isfinite(fve_nrm)),
+    ci_low DOUBLE CHECK (isfinite(ci_low)),
+    ci_high DOUBLE CHECK (isfinite(ci_high)),
+    PRIMARY KEY (source, target, k)
+);
+COMMENT ON TABLE best_of_draws IS 'What a cell scores when of k draws of every item the best is kept; empty where no item has a second draw.';
+COMMENT ON COLUMN best_of_draws.source IS 'Pair whose verbalizer wrote the texts.';
+COMMENT ON COLUMN best_of_draws.target IS 'Pair whose reconstructor read them, and by whose scores the best is chosen.';
+COMMENT ON COLUMN best_of_draws.k IS 'Draws of an item that the best is chosen from.';
+COMMENT ON COLUMN best_of_draws.n_items IS 'Items with at least k draws, one of which is scored.';
+COMMENT ON COLUMN best_of_draws.fve_nrm IS 'Mean over items of the expected best score of k of their draws, chosen at random without putting back; an unscored draw is never the best.';
+COMMENT ON COLUMN best_of_draws.ci_low IS 'Lower end of its 95% percentile bootstrap over documents.';
+COMMENT ON COLUMN best_of_draws.ci_high IS 'Upper end of the same interval.';
+
+CREATE TABLE text_agreement (
+    source VARCHAR PRIMARY KEY,
+    n_items BIGINT NOT NULL CHECK (n_items >= 0),
+    jaccard DOUBLE NOT NULL CHECK (isfinite(jaccard)),
+    ci_low DOUBLE CHECK (isfinite(ci_low)),
+    ci_high DOUBLE CHECK (isfinite(ci_high)),
+    chance DOUBLE CHECK (isfinite(chance))
+);
+COMMENT ON TABLE text_agreement IS 'How alike the draws of an item are as texts; empty where no item has a second draw.';
+COMMENT ON COLUMN text_agreement.source IS 'Pair whose verbalizer wrote them.';
+COMMENT ON COLUMN text_agreement.n_items IS 'Items with at least two draws that hold a content word.';
+COMMENT ON COLUMN text_agreement.jaccard IS 'Mean over items of the mean Jaccard index of all pairs of their draws, as sets of content words: shared words over all words of the two, 0 to 1.';
+COMMENT ON COLUMN text_agreement.ci_low IS 'Lower end of its 95% percentile bootstrap over documents.';
+COMMENT ON COLUMN text_agreement.ci_high IS 'Upper end of the same interval.';
+COMMENT ON COLUMN text_agreement.chance IS 'The same between draws of items of different documents, by a seeded exchange of items; NULL when one document holds more than half of the items.';
 
 -- Tags: differences between their values.
 
