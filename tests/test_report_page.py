@@ -92,7 +92,7 @@ def test_hero_tells_the_best_cross_family_cell_from_the_best_cross_model_cell(pu
 def test_ceiling_fractions_are_computed(published_page: str) -> None:
     said = {(cell["source"], cell["target"]): cell["fve_nrm"] for cell in figures()["cells"]}
     expected = Counter(f"{100 * fve / said[t, t]:.0f}%" for (s, t), fve in said.items() if s != t)
-    table = published_page[published_page.index("Ceiling fraction of every cross-model cell") :]
+    table = published_page[published_page.index("Ceiling fraction of every cell off the diagonal") :]
     table = table[: table.index("</table>")]
     assert Counter(re.findall(r'<span class="value">(\d+%)</span>', table)) == expected
 
@@ -135,7 +135,7 @@ def test_two_pair_run_shows_strata_outliers_nulls_baselines_and_skipped_document
     assert "too short for 50 tokens 7" in text
     assert "explanation not closed within 160 tokens" in text
     assert "Leaving them out moves" in text
-    assert "it needs three pairs" in text
+    assert "the cross-model cells are too few for it" in text
 
 
 def test_language_and_geometry_stand_in_one_table_a_row_per_cell_and_a_column_per_method(computed_page: str) -> None:

@@ -15,7 +15,8 @@ crossing AS (
     FROM cell AS c
     JOIN pair AS s ON s.pair_id = c.source
     JOIN pair AS t ON t.pair_id = c.target
-    WHERE c.subset = 'all' AND c.source <> c.target AND c.fve_nrm IS NOT NULL
+    JOIN cell_kind AS k ON k.source = c.source AND k.target = c.target
+    WHERE c.subset = 'all' AND k.is_cross_model AND c.fve_nrm IS NOT NULL
 ),
 pairing AS (
     SELECT

@@ -10,7 +10,8 @@ WITH fraction AS (
     FROM cell AS c
     JOIN pair AS s ON s.pair_id = c.source
     JOIN pair AS t ON t.pair_id = c.target
-    WHERE c.subset = 'all' AND c.source <> c.target AND c.ceiling_fraction IS NOT NULL
+    JOIN cell_kind AS k ON k.source = c.source AND k.target = c.target
+    WHERE c.subset = 'all' AND k.is_cross_model AND c.ceiling_fraction IS NOT NULL
 )
 SELECT
     max(value) < 1 AS holds,

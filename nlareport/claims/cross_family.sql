@@ -12,7 +12,8 @@ WITH crossing AS (
     FROM cell AS c
     JOIN pair AS s ON s.pair_id = c.source
     JOIN pair AS t ON t.pair_id = c.target
-    WHERE c.subset = 'all' AND s.family <> t.family AND c.fve_nrm IS NOT NULL
+    JOIN cell_kind AS k ON k.source = c.source AND k.target = c.target
+    WHERE c.subset = 'all' AND k.relation = 'cross-family' AND c.fve_nrm IS NOT NULL
 )
 SELECT
     CASE WHEN count(ci_low) > 0 THEN count(ci_low) = count(*) AND min(ci_low) > 0 END AS holds,

@@ -7,15 +7,17 @@ WITH crossing AS (
         s.label || ' → ' || t.label AS name,
         c.fve_nrm,
         c.ci_low,
+        k.relation = 'same-family' AS is_within,
         greatest(c.fve_nrm - c.ci_low, c.ci_high - c.fve_nrm) AS reach,
         row_number() OVER (ORDER BY c.fve_nrm, s.ordinal, t.ordinal) AS rank
     FROM cell AS c
     JOIN pair AS s ON s.pair_id = c.source
     JOIN pair AS t ON t.pair_id = c.target
-    WHERE c.subset = 'all' AND c.source <> c.target AND c.fve_nrm IS NOT NULL
+    JOIN cell_kind AS k ON k.source = c.source AND k.target = c.target
+    WHERE c.subset = 'all' AND k.is_cross_model AND c.fve_nrm IS NOT NULL
 )
 SELECT
-    CASE WHEN (SELECT count(*) > count(DISTINCT family) FROM pair) AND count(ci_low) > 0
+    CASE WHEN bool_or(is_within) AND count(ci_low) > 0
         THEN count(ci_low) = count(*) AND min(ci_low) > 0
     END AS holds,
     CAST(json_object(

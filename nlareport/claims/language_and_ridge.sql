@@ -17,7 +17,8 @@ crossing AS (
     JOIN pair AS s ON s.pair_id = c.source
     JOIN pair AS t ON t.pair_id = c.target
     LEFT JOIN baseline AS b ON b.source = c.source AND b.target = c.target AND b.method = 'ridge'
-    WHERE c.subset = 'all' AND c.source <> c.target AND c.fve_nrm IS NOT NULL
+    JOIN cell_kind AS k ON k.source = c.source AND k.target = c.target
+    WHERE c.subset = 'all' AND k.is_cross_model AND c.fve_nrm IS NOT NULL
 )
 SELECT
     CASE WHEN count(*) > 0 AND count(gap) = count(*) THEN min(gap) > 0 END AS holds,

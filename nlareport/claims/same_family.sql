@@ -6,14 +6,15 @@ WITH
 fraction AS (
     SELECT
         s.label || ' → ' || t.label AS name,
-        s.family = t.family AS is_within,
+        k.relation = 'same-family' AS is_within,
         c.ceiling_fraction AS value,
-        row_number() OVER (PARTITION BY s.family = t.family ORDER BY c.ceiling_fraction DESC, s.ordinal, t.ordinal)
+        row_number() OVER (PARTITION BY k.relation = 'same-family' ORDER BY c.ceiling_fraction DESC, s.ordinal, t.ordinal)
             AS rank
     FROM cell AS c
     JOIN pair AS s ON s.pair_id = c.source
     JOIN pair AS t ON t.pair_id = c.target
-    WHERE c.subset = 'all' AND c.source <> c.target AND c.ceiling_fraction IS NOT NULL
+    JOIN cell_kind AS k ON k.source = c.source AND k.target = c.target
+    WHERE c.subset = 'all' AND k.is_cross_model AND c.ceiling_fraction IS NOT NULL
 ),
 weakest AS (
     SELECT min(value) AS value FROM fraction WHERE is_within

@@ -12,7 +12,8 @@ target AS (
         avg(c.ceiling_fraction) AS mean_fraction
     FROM cell AS c
     JOIN pair AS t ON t.pair_id = c.target
-    WHERE c.subset = 'all' AND c.source <> c.target AND c.ceiling_fraction IS NOT NULL
+    JOIN cell_kind AS k ON k.source = c.source AND k.target = c.target
+    WHERE c.subset = 'all' AND k.is_cross_model AND c.ceiling_fraction IS NOT NULL
     GROUP BY c.target
 ),
 ranked AS (

@@ -36,7 +36,11 @@ QUERIES = (
 def pair_names(pairs: Sequence[Pair]) -> dict[str, PairId]:
     """Ids and labels of pairs, and base models that only one of them has."""
     models = [pair.base_model for pair in pairs]
-    names = {pair.base_model: pair.pair_id for pair in pairs if models.count(pair.base_model) == 1}
+    names = {
+        pair.base_model: pair.pair_id
+        for pair in pairs
+        if pair.base_model is not None and models.count(pair.base_model) == 1
+    }
     return names | {pair.label: pair.pair_id for pair in pairs} | {pair.pair_id: pair.pair_id for pair in pairs}
 
 

@@ -42,14 +42,15 @@ class Run:
 @table(key=("pair_id",))
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One NLA pair and the geometry of its activations on this run's items."""
+    """One NLA pair, half of one or a source of texts, and the geometry of its activations on this run's items."""
 
     pair_id: PairId
     label: str
     family: str
-    base_model: str
-    block_index: int
-    d_model: int
+    base_model: str | None
+    """None for a source of texts, which has no model, and so no block and no width."""
+    block_index: int | None
+    d_model: int | None
     injection_scale: float | None
     """None when the verbalizer takes vectors at their own norm."""
     mse_scale: float | None
@@ -62,6 +63,24 @@ class Pair:
     """V as the release states it from its training data. None when it does not."""
     ordinal: int
     """Place in the experiment file; the order of rows and columns everywhere."""
+    writes: bool = True
+    """Whether it is a source: it has a verbalizer, or texts."""
+    reads: bool = True
+    """Whether it is a target: it has a reconstructor."""
+
+    @property
+    def has_model(self) -> bool:
+        """Whether it has activations; a source of texts has none."""
+        return self.base_model is not None
+
+    def is_other_model(self, other: "Pair") -> bool:
+        """Whether the two have vector spaces of their own: of two models, or at two blocks of one.
+
+        Two pairs at one block of one model are versions of each other; a source of texts has no space.
+        The view `cell_kind` says the same in SQL.
+        """
+        is_known = self.has_model and other.has_model
+        return is_known and (self.base_model, self.block_index) != (other.base_model, other.block_index)
 
 
 @table(key=("doc_id",), bundle="documents")

@@ -6,13 +6,19 @@ of pairs: a plain mean over a source's cells leaves out a different target, its 
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
+from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Float64
 
-from nlareport.rows.cell_rows import Cell, CellKey, Effect
+from nlareport.rows.cell_rows import Cell, CellKey, Effect, Role
 from nlareport.rows.run_rows import Pair, PairId
 from nlareport.statistics.document_draws import interval
+
+Value = TypeVar("Value")
+Fitted = dict[tuple[Role, PairId], Float64[np.ndarray, " draw"]]
+"""The effect of each pair as source or target, on every draw."""
+ROLES: tuple[Role, ...] = ("source", "target")
 
 
 def effects(
@@ -20,23 +26,35 @@ def effects(
     values: Mapping[CellKey, float],
     drawn: Mapping[CellKey, Float64[np.ndarray, " draw"]] = MappingProxyType({}),
 ) -> list[Effect]:
-    """Two rows a pair, in the pairs' order, from the `fve_nrm` of cells and, for intervals, from that of every draw.
+    """The effects of every pair that writes or reads one of these cells, in the pairs' order, first those of sources.
 
-    None with fewer than three pairs or an incomplete matrix; no interval where a cell was not drawn.
+    `values` holds the `fve_nrm` of the cross-model cells, `drawn` that of every draw. None where the cells are too few
+    to tell the effects apart; no interval where a cell was not drawn.
     """
-    crossing = [CellKey(source, target) for source in pair_ids for target in pair_ids if source != target]
-    if len(pair_ids) < 3 or not all(key in values for key in crossing):
-        return []
-    fitted = _fit(_matrices(pair_ids, {key: np.array([values[key]]) for key in crossing}))
+    crossing = [
+        key
+        for source in pair_ids
+        for target in pair_ids
+        if source != target and (key := CellKey(source, target)) in values
+    ]
+    fit = (
+        _square_fit if len(pair_ids) >= 3 and len(crossing) == len(pair_ids) * (len(pair_ids) - 1) else _incomplete_fit
+    )
+    fitted = fit(pair_ids, crossing, np.array([[values[key] for key in crossing]]))
     on_draws = None
-    if all(key in drawn for key in crossing):
-        on_draws = _fit(_matrices(pair_ids, {key: drawn[key] for key in crossing}))
+    if fitted and all(key in drawn for key in crossing):
+        on_draws = fit(pair_ids, crossing, np.stack([drawn[key] for key in crossing], axis=1))
     rows = []
-    for role in (0, 1):
-        for number, pair_id in enumerate(pair_ids):
-            low, high = interval(None if on_draws is None else on_draws[:, role, number])
-            rows.append(Effect(pair_id, ("source", "target")[role], float(fitted[0, role, number]), low, high))
+    for (role, pair_id), found in fitted.items():
+        low, high = interval(None if on_draws is None else on_draws[role, pair_id])
+        rows.append(Effect(pair_id, role, float(found[0]), low, high))
     return rows
+
+
+def cross_model_cells(pairs: Sequence[Pair], cells: Mapping[CellKey, Value]) -> dict[CellKey, Value]:
+    """Those cells whose source and target have different vector spaces: the ones that effects are fitted to."""
+    known = {pair.pair_id: pair for pair in pairs}
+    return {key: cell for key, cell in cells.items() if known[key.source].is_other_model(known[key.target])}
 
 
 def effects_of_cells(pairs: Sequence[Pair], cells: Sequence[Cell]) -> list[Effect]:
@@ -47,7 +65,38 @@ def effects_of_cells(pairs: Sequence[Pair], cells: Sequence[Cell]) -> list[Effec
         if cell.subset == "all" and cell.fve_nrm is not None
     }
     ordered = sorted(pairs, key=lambda pair: pair.ordinal)
-    return effects([pair.pair_id for pair in ordered], values)
+    return effects([pair.pair_id for pair in ordered], cross_model_cells(ordered, values))
+
+
+def _square_fit(
+    pair_ids: Sequence[PairId], keys: Sequence[CellKey], columns: Float64[np.ndarray, "draw cell"]
+) -> Fitted:
+    """The effects where every pair reads every other one."""
+    found = _fit(_matrices(pair_ids, dict(zip(keys, columns.T, strict=True))))
+    return {(role, pair_id): found[:, r, n] for r, role in enumerate(ROLES) for n, pair_id in enumerate(pair_ids)}
+
+
+def _incomplete_fit(
+    pair_ids: Sequence[PairId], keys: Sequence[CellKey], columns: Float64[np.ndarray, "draw cell"]
+) -> Fitted:
+    """The effects of a matrix that is not square or has holes; none where its cells do not tell them apart."""
+    sides: dict[Role, list[PairId]] = {
+        role: [pair_id for pair_id in pair_ids if pair_id in {getattr(key, role) for key in keys}] for role in ROLES
+    }
+    sources, targets = sides["source"], sides["target"]
+    # One column for the level, one a source, one a target; the last row of each role says that its effects sum to 0.
+    design = np.zeros((len(keys) + 2, 1 + len(sources) + len(targets)))
+    for row, key in enumerate(keys):
+        design[row, [0, 1 + sources.index(key.source), 1 + len(sources) + targets.index(key.target)]] = 1.0
+    design[-2, 1 : 1 + len(sources)], design[-1, 1 + len(sources) :] = 1.0, 1.0
+    # As many cells as effects would be met exactly, by whatever they hold.
+    is_told = len(keys) > len(sources) + len(targets) - 1 and np.linalg.matrix_rank(design) == design.shape[1]
+    if min(len(sources), len(targets)) < 2 or not is_told:
+        return {}
+    known = np.concatenate([columns, np.zeros((len(columns), 2))], axis=1)
+    found = known @ np.linalg.pinv(design).T
+    names = [(role, pair_id) for role in ROLES for pair_id in sides[role]]
+    return {name: found[:, 1 + place] for place, name in enumerate(names)}
 
 
 def _matrices(

@@ -30,7 +30,7 @@ from nlareport.rows.run_rows import Pair, Reducer
 from nlareport.rows.tag_rows import TagDifference
 from nlareport.rows.text_rows import ContextOverlap, TextSign, TextSummary
 from nlareport.statistics.ablation_cells import AblatedTexts, summarize_ablations
-from nlareport.statistics.additive_effects import effects
+from nlareport.statistics.additive_effects import cross_model_cells, effects
 from nlareport.statistics.best_of_draws import best_of_draws
 from nlareport.statistics.ceiling_fractions import ceiling_measures
 from nlareport.statistics.cells import summarize
@@ -153,7 +153,8 @@ def _measures(rows: ItemRows) -> dict[type, Sequence[object]]:
 
 def _effects(rows: ItemRows) -> dict[type, Sequence[object]]:
     cells = rows.drawn_cells
-    return {Effect: effects([pair.pair_id for pair in rows.pairs], cells.values, cells.drawn)}
+    crossing = cross_model_cells(rows.pairs, cells.values)
+    return {Effect: effects([pair.pair_id for pair in rows.pairs], crossing, cells.drawn)}
 
 
 def _ablation_cells(rows: ItemRows) -> dict[type, Sequence[object]]:

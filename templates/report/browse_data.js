@@ -18,7 +18,7 @@ window.nlaBrowser = (function () {
       content.pairs.forEach((target, column) => {
         const values = numbers(content.scores[row * content.pairs.length + column]);
         const name = content.cells[row * content.pairs.length + column];
-        cells.push({ name, source, target, row, column, values });
+        cells.push({ name, source, target, row, column, values, isThere: source.writes && target.reads });
       });
     });
     browser.run = {

@@ -53,8 +53,9 @@
   function explanation(pair, item, texts, state, marks) {
     const row = browser.run.pairs.indexOf(pair);
     const title = make("h3", { className: "source" },
-      make("span", {}, `${pair.label} `, make("span", { className: "block" }, `block ${pair.block}`)),
-      make("span", { className: "own" }, "own AR ", make("b", {}, browser.signed(scoreOf(row, row, item))),
+      make("span", {}, `${pair.label} `,
+        make("span", { className: "block" }, pair.block === null ? "text" : `block ${pair.block}`)),
+      make("span", { className: "own" }, ...(pair.reads ? ["own AR ", make("b", {}, browser.signed(scoreOf(row, row, item)))] : []),
         chosenScore(row, item, state)));
     const box = make("section", { className: "explanation" }, title);
     if (texts && texts.texts[row] !== null) {
@@ -110,8 +111,10 @@
   }
 
   function places(item) {
-    const rows = browser.run.pairs.map((pair, place) => make("tr", {}, make("th", { scope: "row" }, pair.label),
-      make("td", { className: "num" }, browser.count(browser.run.norms[place][item]))));
+    const norm = (pair) => browser.run.norms[browser.run.pairs.indexOf(pair)][item];
+    const read = browser.run.pairs.filter((pair) => pair.block !== null);
+    const rows = read.map((pair) => make("tr", {}, make("th", { scope: "row" }, pair.label),
+      make("td", { className: "num" }, browser.count(norm(pair)))));
     return make("table", { className: "places" }, make("caption", {}, "Norm of the activation."),
       make("tbody", {}, ...rows));
   }

@@ -5,13 +5,14 @@
   const orders = new Map();
 
   browser.cellsInView = function (state) {
-    return browser.run.cells.filter((cell) =>
+    return browser.run.cells.filter((cell) => cell.isThere &&
       (!state.source_family || cell.source.family === state.source_family) &&
       (!state.target_family || cell.target.family === state.target_family));
   };
 
   browser.sourcesInView = function (state) {
-    return browser.run.pairs.filter((pair) => !state.source_family || pair.family === state.source_family);
+    return browser.run.pairs.filter((pair) => pair.writes &&
+      (!state.source_family || pair.family === state.source_family));
   };
 
   browser.scoreValues = function (state) {
@@ -61,7 +62,8 @@
 
   function cleanTest(state) {
     if (!state.clean) return null;
-    const inView = new Set(browser.sourcesInView(state));
+    // A text that no model wrote is neither clean nor not.
+    const inView = new Set(browser.sourcesInView(state).filter((pair) => pair.block !== null));
     const columns = browser.run.states.filter((_, pair) => inView.has(browser.run.pairs[pair]));
     if (state.clean === "y") return (place) => columns.every((states) => browser.isClean(states[place]));
     if (state.clean === "n") return (place) => columns.some((states) => browser.isUnclean(states[place]));

@@ -230,11 +230,21 @@ def any_runs(draw: st.DrawFn) -> tuple[Run, list[list[Any]]]:
 
     Not as `RunRows`: beartype checks a list at a random place, and strategies must not touch chance.
     """
-    pairs = [replace(draw(ANY[Pair]), pair_id=name) for name in PAIR_IDS]
+    pairs = [_whole_pair(draw(ANY[Pair]), name) for name in PAIR_IDS]
     items = [replace(draw(ANY[Item]), item_id=k) for k in range(5)]
     others = [draw(MANY[row_type]) for row_type in TABLES if row_type not in (Run, Pair, Item)]
     run = replace(draw(ANY[Run]), schema_version=SCHEMA_VERSION)
     return run, [sorted(pairs, key=sort_key), items, *others]
+
+
+def _whole_pair(pair: Pair, name: PairId) -> Pair:
+    """The pair with both halves, for rows speak of every pair as source and as target."""
+    known = {
+        "base_model": pair.base_model or "model",
+        "block_index": pair.block_index or 0,
+        "d_model": pair.d_model or 1,
+    }
+    return replace(pair, pair_id=name, writes=True, reads=True, **known)
 
 
 ANY = {row_type: any_row(row_type) for row_type in TABLES}

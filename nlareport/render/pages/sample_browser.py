@@ -99,7 +99,8 @@ class ItemColumns:
         """Where the script of all columns was put."""
         content = {
             "pairs": [{"id": pair_name(pair.pair_id), "label": isolated(pair.label), "block": pair.block_index,
-                       "family": family_name(pair.family)} for pair in self.pairs],
+                       "family": family_name(pair.family), "writes": pair.writes, "reads": pair.reads}
+                      for pair in self.pairs],
             "cells": [cell_name(source.pair_id, target.pair_id) for source in self.pairs for target in self.pairs],
             "page_pattern": self.pages.pattern,
             "items_per_page": ITEMS_PER_PAGE,

@@ -4,6 +4,7 @@ Takes a reader; returns the cells with what each view needs. Which view is seen 
 """
 
 from dataclasses import dataclass
+from itertools import groupby
 
 from nlareport import figure_text
 from nlareport.ports import RunReader
@@ -66,6 +67,32 @@ class Heat:
         """The views the run has figures for."""
         return [view for view in self.views if view.absence is None]
 
+    @property
+    def relations(self) -> set[str]:
+        """How source and target of the cells that have a value stand to each other."""
+        return {square.cell.relation for row in self.rows for square in row if square.cell.fve_nrm is not None}
+
+    @property
+    def has_others(self) -> bool:
+        """Whether any target read another source's texts."""
+        return bool(self.relations - {"same-model"})
+
+    @property
+    def others_are_models(self) -> bool:
+        """Whether those texts all came from other models or blocks: from neither versions nor sources of texts."""
+        return not self.relations & {"cross-version", "text"}
+
+    @property
+    def has_fractions(self) -> bool:
+        """Whether any cell off the diagonal can be held against its target's ceiling."""
+        cells = [square.cell for row in self.rows for square in row]
+        return any(cell.ceiling_fraction is not None for cell in cells if not cell.is_diagonal)
+
+    @property
+    def without_ceiling(self) -> list[str]:
+        """The targets without a cell of their own, by label."""
+        return [square.cell.target_label for square in self.rows[0] if square.cell.ceiling is None] if self.rows else []
+
 
 def read_heat(reader: RunReader, counts: Counts) -> Heat:
     """The heatmap of a run; `counts` say what of nulls and outliers is known when the cells do not."""
@@ -75,7 +102,7 @@ def read_heat(reader: RunReader, counts: Counts) -> Heat:
     cells = [
         HeatCell(cell, without, has_items) for cell, without in zip(all_items.rows, without_outliers.rows, strict=True)
     ]
-    rows = [cells[start : start + counts.n_pairs] for start in range(0, len(cells), counts.n_pairs)]
+    rows = [list(row) for _, row in groupby(cells, lambda square: square.cell.source)]
     return Heat(all_items, without_outliers, _views(cells, counts), rows)
 
 

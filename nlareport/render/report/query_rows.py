@@ -72,7 +72,7 @@ class MatrixCell:
     source_label: str
     target_label: str
     relation: str
-    """same-model, same-family or cross-family."""
+    """same-model, cross-version, same-family, cross-family or text (the view ``cell_kind``)."""
     fve_nrm: float | None
     ci_low: float | None
     ci_high: float | None
@@ -106,10 +106,11 @@ class SourceEffect:
 
     pair_id: PairId
     label: str
-    mean_as_source: float
+    mean_as_source: float | None
+    """None for a pair that does not write."""
     mean_as_target: float | None
     source_effect: float | None
-    """None with fewer than three pairs or an incomplete matrix."""
+    """None where the cross-model cells are too few to tell."""
     source_low: float | None
     """None where only figures are known."""
     source_high: float | None
@@ -183,14 +184,17 @@ class SampleExplanation:
 
     source: PairId
     source_label: str
-    base_model: str
-    block_index: int
+    base_model: str | None
+    block_index: int | None
+    """None for a source of texts."""
     text: str | None
     completion: str | None
     is_clean: bool | None
     finish: Finish | None
     mark: ShownMark | None
     own_fve_nrm: float | None
+    reads: bool
+    """Whether it has a reconstructor of its own."""
 
     @property
     def note(self) -> str | None:

@@ -5,20 +5,24 @@ Takes a reader per run; returns HTML. All figures are answers of the report's ow
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from nlareport.files.written_folders import WrittenFolder
 from nlareport.ports import RunReader
 from nlareport.render.report import query_rows
 from nlareport.render.report_folder import SECTIONS
 from nlareport.render.template_environment import template_environment
-from nlareport.rows.run_rows import Pair
+from nlareport.rows.run_rows import Pair, PairId
 
 KINDS = {
     "computed": "Measured with nlareport",
     "published": "Figures of a published page",
     "imported": "Imported rows",
 }
-BEST_CELLS = ("Best cross-family cell", "Best cross-model cell", "Best diagonal")
+BEST_CELLS = (
+    "Best cross-family cell", "Best cross-model cell", "Best cross-version cell", "Best diagonal",
+    "Best cell of a text source",
+)  # fmt: skip
 """Figures of ``hero_cells`` a card shows: the first that the run has."""
 
 
@@ -44,6 +48,11 @@ class RunCard:
     links: list[Link]
     """The report first, then its other pages that a reader can turn to."""
 
+    @property
+    def numbers(self) -> dict[PairId, int]:
+        """What rows and columns are called in the small matrix: the place of each pair."""
+        return {pair.pair_id: place for place, pair in enumerate(self.pairs, start=1)}
+
 
 def read_card(reader: RunReader, report: WrittenFolder, href: str) -> RunCard:
     """The card of the run whose report was written into the folder `report`, to stand at `href` of the site."""
@@ -57,7 +66,7 @@ def read_card(reader: RunReader, report: WrittenFolder, href: str) -> RunCard:
         counts=reader.rows(query_rows.Counts, "report_counts")[0],
         best=next((heroes[figure] for figure in BEST_CELLS if figure in heroes), None),
         pairs=pairs,
-        matrix_rows=[cells[start : start + len(pairs)] for start in range(0, len(cells), len(pairs))],
+        matrix_rows=[list(row) for _, row in groupby(cells, lambda cell: cell.source)],
         links=[Link(title, f"{href}/{name}") for name, title in SECTIONS if report.file(name).exists()],
     )
 

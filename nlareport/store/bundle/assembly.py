@@ -153,6 +153,20 @@ def _check_pairs(given: GivenTables, faults: Faults) -> None:
             strangers = sorted(set(table.frame[name].drop_nulls()) - set(known))
             if strangers:
                 faults.add(table.path, f"{name} says {listed(strangers)}; {given.where} lists no such pair.")
+        _check_halves(table, given, faults)
+
+
+def _check_halves(table: TableFile, given: GivenTables, faults: Faults) -> None:
+    """A pair that is said not to write, or not to read, is no source, or no target, in the table."""
+    silent = {pair.pair_id for pair in given.described.pairs if not pair.writes}
+    deaf = {pair.pair_id for pair in given.described.pairs if not pair.reads}
+    for name, others, does in (("source", silent, "writes"), ("target", deaf, "reads")):
+        named = set(table.frame[name].drop_nulls()) if name in table.columns else set()
+        if misplaced := sorted(named & others):
+            faults.add(
+                table.path,
+                f"{name} says {listed(misplaced)}, of which {given.where} says that none {does}; correct one of them.",
+            )
 
 
 def _check_items(given: GivenTables, faults: Faults) -> None:

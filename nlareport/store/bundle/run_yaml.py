@@ -16,6 +16,7 @@ from nlareport.rows.run_rows import Pair, PairId, Reducer, Run, RunKind
 from nlareport.shown import shown
 from nlareport.store.bundle.bundle_tables import Faults
 from nlareport.store.bundle.computed_tables import Bootstrap, bootstrap_of
+from nlareport.store.bundle.half_pairs import halves_fault, without_model
 from nlareport.store.bundle.number_ranges import NOISE, Scale, Variance
 from nlareport.store.bundle.table_values import storable
 from nlareport.store.migrations import OLDEST_SCHEMA_VERSION, SCHEMA_VERSION
@@ -39,9 +40,10 @@ class BundlePair(_Part):
 
     pair_id: ForeignName
     family: str
-    base_model: str
-    block_index: int = Field(ge=0, le=MOST_WHOLE)
-    d_model: int = Field(ge=1, le=MOST_WHOLE)
+    base_model: str | None
+    """None for a source of texts, written `none`."""
+    block_index: int | None = Field(ge=0, le=MOST_WHOLE)
+    d_model: int | None = Field(ge=1, le=MOST_WHOLE)
     label: str | None = None
     injection_scale: Scale | None = None
     mse_scale: Scale | None = None
@@ -49,6 +51,17 @@ class BundlePair(_Part):
     mean_norm: Annotated[float, Field(ge=-NOISE, le=1.0 + NOISE), AfterValidator(_without_noise)] | None = None
     sidecar_variance_nrm: Variance | None = None
     ordinal: int | None = Field(default=None, ge=-MOST_WHOLE - 1, le=MOST_WHOLE)
+    writes: bool = True
+    reads: bool = True
+
+    _without_model = model_validator(mode="before")(without_model)
+
+    @model_validator(mode="after")
+    def _has_its_parts(self) -> "BundlePair":
+        parts = (self.base_model, self.block_index, self.d_model)
+        if fault := halves_fault(*parts, writes=self.writes, reads=self.reads):
+            raise ValueError(f"{shown(self.pair_id)} {fault}")
+        return self
 
     @model_validator(mode="before")
     @classmethod

@@ -13,6 +13,7 @@ from nlareport.errors import PublishedFiguresInvalid
 from nlareport.experiment.experiment_file import Series
 from nlareport.experiment.section import MOST_WHOLE, Name
 from nlareport.files.yaml_files import mapping_in, validation_faults
+from nlareport.store.bundle.half_pairs import halves_fault, without_model
 from nlareport.store.bundle.number_ranges import Fve, Scale, Variance
 from nlareport.store.bundle.table_values import storable
 
@@ -82,13 +83,25 @@ class PublishedPair(Part):
     pair_id: Name
     label: str
     family: str
-    base_model: str
-    block_index: int = Field(ge=0, le=MOST_WHOLE)
-    d_model: int = Field(ge=1, le=MOST_WHOLE)
+    base_model: str | None
+    """None for a source of texts, written `none`."""
+    block_index: int | None = Field(ge=0, le=MOST_WHOLE)
+    d_model: int | None = Field(ge=1, le=MOST_WHOLE)
     injection_scale: Scale | None = None
     mse_scale: Scale | None = None
     variance_nrm: Variance | None = None
     sidecar_variance_nrm: Variance | None = None
+    writes: bool = True
+    reads: bool = True
+
+    _without_model = model_validator(mode="before")(without_model)
+
+    @model_validator(mode="after")
+    def _has_its_parts(self) -> "PublishedPair":
+        parts = (self.base_model, self.block_index, self.d_model)
+        if fault := halves_fault(*parts, writes=self.writes, reads=self.reads):
+            raise ValueError(f"{self.pair_id} {fault}")
+        return self
 
 
 class PublishedCell(Part):
@@ -178,6 +191,19 @@ class PublishedFigures(Part):
         twice = [f"{what} {name}" for what, given in names.items() for name, n in Counter(given).items() if n > 1]
         if twice:
             raise ValueError(f"given twice: {', '.join(twice)}; keep one of each")
+        return self
+
+    @model_validator(mode="after")
+    def _cells_have_both_halves(self) -> "PublishedFigures":
+        writers = {pair.pair_id for pair in self.pairs if pair.writes}
+        readers = {pair.pair_id for pair in self.pairs if pair.reads}
+        for cell in self.cells:
+            for pair_id, known, what in ((cell.source, writers, "writes"), (cell.target, readers, "reads")):
+                if pair_id not in known:
+                    raise ValueError(
+                        f"cells: {cell.source} → {cell.target} needs {pair_id} as one that {what}, and the file says "
+                        "that it does not; correct the pair or leave out the cell"
+                    )
         return self
 
     @model_validator(mode="after")

@@ -93,6 +93,8 @@ def _pairs(figures: PublishedFigures) -> list[Pair]:
             mean_norm=None,
             sidecar_variance_nrm=pair.sidecar_variance_nrm,
             ordinal=ordinal,
+            writes=pair.writes,
+            reads=pair.reads,
         )
         for ordinal, pair in enumerate(figures.pairs)
     ]

@@ -26,7 +26,8 @@ SELECT
     list(c.ci_low ORDER BY p.place) AS ci_low,
     list(c.ci_high ORDER BY p.place) AS ci_high
 FROM place AS p
-CROSS JOIN pair AS s
+JOIN cell_kind AS k ON k.target = p.target
+JOIN pair AS s ON s.pair_id = k.source
 LEFT JOIN subset_range AS r ON r.target = p.target AND r.subset = p.subset
 LEFT JOIN cell AS c ON c.source = s.pair_id AND c.target = p.target AND c.subset = p.subset
 GROUP BY p.property, p.target, s.pair_id

@@ -39,11 +39,12 @@ scored AS (
         list(x.unscored_reason ORDER BY s.ordinal, s.pair_id, t.ordinal, t.pair_id) AS unscored_reason,
         avg(x.fve_nrm) AS mean_fve,
         avg(x.fve_nrm) FILTER (WHERE s.pair_id = t.pair_id) AS mean_diagonal,
-        avg(x.fve_nrm) FILTER (WHERE s.pair_id <> t.pair_id) AS mean_crossing
+        avg(x.fve_nrm) FILTER (WHERE k.is_cross_model) AS mean_crossing
     FROM chosen AS i
     CROSS JOIN pair AS s
     CROSS JOIN pair AS t
     LEFT JOIN item_score AS x ON x.item_id = i.item_id AND x.source = s.pair_id AND x.target = t.pair_id
+    LEFT JOIN cell_kind AS k ON k.source = s.pair_id AND k.target = t.pair_id
     GROUP BY i.item_id
 ),
 tagged AS (

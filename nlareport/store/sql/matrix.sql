@@ -1,16 +1,13 @@
 -- Every cell of the matrix over one subset of items, row by row, also those without a value.
+-- Rows are the pairs that write, columns those that read (the view cell_kind).
 -- Parameters: $subset, such as all.
 -- Rows: render.report.query_rows.MatrixCell.
 SELECT
-    s.pair_id AS source,
-    t.pair_id AS target,
+    k.source,
+    k.target,
     s.label AS source_label,
     t.label AS target_label,
-    CASE
-        WHEN s.pair_id = t.pair_id THEN 'same-model'
-        WHEN s.family = t.family THEN 'same-family'
-        ELSE 'cross-family'
-    END AS relation,
+    k.relation,
     c.fve_nrm,
     c.ci_low,
     c.ci_high,
@@ -19,8 +16,9 @@ SELECT
     c.n_scored,
     c.n_unscored,
     d.fve_nrm AS ceiling
-FROM pair AS s
-CROSS JOIN pair AS t
-LEFT JOIN cell AS c ON c.source = s.pair_id AND c.target = t.pair_id AND c.subset = $subset
-LEFT JOIN cell AS d ON d.source = t.pair_id AND d.target = t.pair_id AND d.subset = $subset
+FROM cell_kind AS k
+JOIN pair AS s ON s.pair_id = k.source
+JOIN pair AS t ON t.pair_id = k.target
+LEFT JOIN cell AS c ON c.source = k.source AND c.target = k.target AND c.subset = $subset
+LEFT JOIN cell AS d ON d.source = k.target AND d.target = k.target AND d.subset = $subset
 ORDER BY s.ordinal, s.pair_id, t.ordinal, t.pair_id;

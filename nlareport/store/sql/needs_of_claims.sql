@@ -3,10 +3,9 @@
 -- Rows: claims.reading.ClaimNeed.
 WITH
 whole AS (
-    SELECT c.*, s.family AS source_family, t.family AS target_family
+    SELECT c.*, k.relation, k.is_cross_model
     FROM cell AS c
-    JOIN pair AS s ON s.pair_id = c.source
-    JOIN pair AS t ON t.pair_id = c.target
+    JOIN cell_kind AS k ON k.source = c.source AND k.target = c.target
     WHERE c.subset = 'all' AND c.fve_nrm IS NOT NULL
 ),
 diagonal AS (
@@ -29,27 +28,28 @@ UNION ALL
 SELECT 'diagonals', EXISTS (FROM diagonal WHERE fve_nrm > 0),
     'no pair has a cell with itself as source and target that is above 0; bring those in the cells table'
 UNION ALL
-SELECT 'cross_model', count(*) FILTER (WHERE source <> target) > 1,
-    'fewer than two cells have a source and a target that differ; measure or bring another pair'
+SELECT 'cross_model', count(*) FILTER (WHERE is_cross_model) > 1,
+    'fewer than two cells have a source and a target of different models; measure or bring another pair'
 FROM whole
 UNION ALL
-SELECT 'cross_family', EXISTS (FROM whole WHERE source_family <> target_family),
+SELECT 'cross_family', EXISTS (FROM whole WHERE relation = 'cross-family'),
     'no cell has a source and a target of different families; measure or bring a pair of another family'
 UNION ALL
-SELECT 'shared_family', count(*) > count(DISTINCT family), 'no two pairs are of one family; measure or bring another'
-FROM pair
+SELECT 'shared_family', EXISTS (FROM whole WHERE relation = 'same-family'),
+    'no cell has a source and a target of two models of one family; measure or bring another pair'
 UNION ALL
 SELECT 'widths', count(DISTINCT d_model) > 1, 'all pairs have the same d_model; measure or bring one of another width'
 FROM pair
 UNION ALL
 SELECT 'both_ways', EXISTS (
         FROM whole AS there
-        JOIN whole AS back ON back.source = there.target AND back.target = there.source AND there.source <> there.target
+        JOIN whole AS back ON back.source = there.target AND back.target = there.source
+        WHERE there.is_cross_model
     ),
-    'no two pairs have a cell in both directions; bring both in the cells table'
+    'no two models have a cell in both directions; bring both in the cells table'
 UNION ALL
 SELECT 'fit', EXISTS (FROM additive_fit WHERE source_effect IS NOT NULL),
-    'the additive fit needs every cell of at least three pairs; measure or bring the missing ones'
+    'the cross-model cells are too few for the additive fit to tell writers from readers; measure or bring more of them'
 UNION ALL
 SELECT 'nulls', EXISTS (FROM whole) AND (
         NOT EXISTS (FROM whole WHERE null_fve IS NULL)
@@ -65,7 +65,7 @@ SELECT 'constants', EXISTS (FROM diagonal) AND NOT EXISTS (
 UNION ALL
 SELECT 'ridge', NOT EXISTS (
         FROM whole AS c
-        WHERE c.source <> c.target AND NOT EXISTS (
+        WHERE c.is_cross_model AND NOT EXISTS (
             FROM baseline AS b
             WHERE b.source = c.source AND b.target = c.target AND b.method = 'ridge' AND b.fve_nrm IS NOT NULL
         )

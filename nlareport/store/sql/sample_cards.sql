@@ -1,17 +1,18 @@
 -- The four items shown as cards. A published run names its own; any other run chooses by rule, ties by item_id,
--- among the items scored in every cell.
+-- among the items scored in every cell that has scores. What needs diagonals is left out where an item has none.
 -- Parameters: none.
 -- Rows: render.report.query_rows.SampleCard, at most four.
 WITH
 per_item AS (
     SELECT
-        item_id,
-        avg(fve_nrm) AS mean_fve,
-        avg(fve_nrm) FILTER (WHERE source = target) AS mean_diagonal,
-        avg(fve_nrm) FILTER (WHERE source <> target) AS mean_crossing
-    FROM item_score
-    GROUP BY item_id
-    HAVING count(fve_nrm) = (SELECT count(*) * count(*) FROM pair)
+        x.item_id,
+        avg(x.fve_nrm) AS mean_fve,
+        avg(x.fve_nrm) FILTER (WHERE x.source = x.target) AS mean_diagonal,
+        avg(x.fve_nrm) FILTER (WHERE k.is_cross_model) AS mean_crossing
+    FROM item_score AS x
+    JOIN cell_kind AS k ON k.source = x.source AND k.target = x.target
+    GROUP BY x.item_id
+    HAVING count(x.fve_nrm) = (SELECT count(DISTINCT (source, target)) FROM item_score WHERE fve_nrm IS NOT NULL)
 ),
 judged AS (
     SELECT per_item.*, item.stratum FROM per_item JOIN item USING (item_id)

@@ -12,9 +12,11 @@ SELECT
     e.is_clean,
     e.finish,
     j.mark,
-    s.fve_nrm AS own_fve_nrm
+    s.fve_nrm AS own_fve_nrm,
+    p.pair_id IN (SELECT target FROM cell_kind) AS reads
 FROM pair AS p
 LEFT JOIN explanation AS e ON e.source = p.pair_id AND e.item_id = $item_id AND e.draw = 0
 LEFT JOIN judged_answer AS j ON j.source = p.pair_id AND j.item_id = $item_id AND j.draw = 0
 LEFT JOIN item_score AS s ON s.source = p.pair_id AND s.target = p.pair_id AND s.item_id = $item_id
+WHERE p.pair_id IN (SELECT source FROM cell_kind)
 ORDER BY p.ordinal, p.pair_id;

@@ -9,7 +9,8 @@ SELECT
     s.pair_id = t.pair_id AS is_diagonal,
     score.fve_nrm,
     score.unscored_reason
-FROM pair AS s
-CROSS JOIN pair AS t
+FROM cell_kind AS k
+JOIN pair AS s ON s.pair_id = k.source
+JOIN pair AS t ON t.pair_id = k.target
 LEFT JOIN item_score AS score ON score.source = s.pair_id AND score.target = t.pair_id AND score.item_id = $item_id
 ORDER BY s.ordinal, s.pair_id, t.ordinal, t.pair_id;

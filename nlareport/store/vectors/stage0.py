@@ -72,8 +72,10 @@ def sidecar_path(part: Path) -> Path:
 def sidecar_text(pair: Pair, doc_ids: Sequence[str]) -> str:
     """The sidecar of a part that holds one activation for each of these documents."""
     corpus, start, length = _corpus_slice(doc_ids)
+    # Only what has a base model has activations.
+    model_name = (pair.base_model or "").rpartition("/")[2]
     meta = {
-        "dataset_id": f"base_{pair.base_model.split('/')[-1]}_L{pair.block_index}_{pair.pair_id}",
+        "dataset_id": f"base_{model_name}_L{pair.block_index}_{pair.pair_id}",
         "stage": "base",
         "row_count": len(doc_ids),
         "extraction": {

@@ -3,6 +3,81 @@
 -- How scores were defined where they come from.
 
 -- Sources that only write, targets that only read.
+-- A source of texts has no model, so the columns that name one may be empty.
+ALTER TABLE pair ALTER COLUMN base_model DROP NOT NULL;
+ALTER TABLE pair ALTER COLUMN block_index DROP NOT NULL;
+ALTER TABLE pair ALTER COLUMN d_model DROP NOT NULL;
+ALTER TABLE pair ADD COLUMN writes BOOLEAN DEFAULT true;
+ALTER TABLE pair ALTER COLUMN writes SET NOT NULL;
+ALTER TABLE pair ADD COLUMN reads BOOLEAN DEFAULT true;
+ALTER TABLE pair ALTER COLUMN reads SET NOT NULL;
+COMMENT ON TABLE pair IS 'One row per NLA pair, half of a pair, or source of texts.';
+COMMENT ON COLUMN pair.base_model IS 'Model the pair was trained on; NULL for a source of texts, which no model wrote from an activation.';
+COMMENT ON COLUMN pair.block_index IS 'Zero-based decoder block K whose output is read: hidden_states[K+1]; NULL without a base model.';
+COMMENT ON COLUMN pair.d_model IS 'Width of the hidden vector; NULL without a base model.';
+COMMENT ON COLUMN pair.writes IS 'Whether it is a source: it has a verbalizer, or texts.';
+COMMENT ON COLUMN pair.reads IS 'Whether it is a target: it has a reconstructor.';
+
+-- The cells there are, and how source and target stand to each other. A row or a column without any cell is left out
+-- once the run has cells, unless its texts are there.
+CREATE VIEW cell_kind AS
+WITH
+source AS (
+    SELECT * FROM pair
+    WHERE writes AND (
+        NOT EXISTS (FROM cell)
+        OR pair_id IN (SELECT source FROM cell)
+        OR pair_id IN (SELECT source FROM explanation)
+    )
+),
+target AS (
+    SELECT * FROM pair
+    WHERE reads AND (NOT EXISTS (FROM cell) OR pair_id IN (SELECT target FROM cell))
+),
+related AS (
+    SELECT
+        s.pair_id AS source,
+        t.pair_id AS target,
+        CASE
+            WHEN s.pair_id = t.pair_id THEN 'same-model'
+            WHEN s.base_model IS NULL THEN 'text'
+            WHEN s.base_model = t.base_model AND s.block_index = t.block_index THEN 'cross-version'
+            WHEN s.family = t.family THEN 'same-family'
+            ELSE 'cross-family'
+        END AS relation
+    FROM source AS s
+    CROSS JOIN target AS t
+)
+SELECT source, target, relation, relation IN ('same-family', 'cross-family') AS is_cross_model
+FROM related;
+COMMENT ON VIEW cell_kind IS 'The cells of the matrix, and how source and target of each stand to each other.';
+COMMENT ON COLUMN cell_kind.source IS 'Pair whose verbalizer wrote the texts, or a source of texts.';
+COMMENT ON COLUMN cell_kind.target IS 'Pair whose reconstructor reads them.';
+COMMENT ON COLUMN cell_kind.relation IS 'same-model: one pair; cross-version: two pairs at one block of one base model; same-family: other models, or other blocks of one, of one family; cross-family: of two families; text: the source has no model.';
+COMMENT ON COLUMN cell_kind.is_cross_model IS 'same-family or cross-family: source and target have different vector spaces.';
+
+CREATE OR REPLACE VIEW additive_fit AS
+WITH crossing AS (
+    SELECT c.source, c.target, c.fve_nrm
+    FROM cell AS c
+    JOIN cell_kind AS k ON k.source = c.source AND k.target = c.target
+    WHERE c.subset = 'all' AND k.is_cross_model AND c.fve_nrm IS NOT NULL
+)
+SELECT
+    p.pair_id,
+    (SELECT avg(fve_nrm) FROM crossing WHERE source = p.pair_id) AS mean_as_source,
+    (SELECT avg(fve_nrm) FROM crossing WHERE target = p.pair_id) AS mean_as_target,
+    s.effect AS source_effect,
+    t.effect AS target_effect
+FROM pair AS p
+LEFT JOIN effect AS s ON s.pair_id = p.pair_id AND s.role = 'source'
+LEFT JOIN effect AS t ON t.pair_id = p.pair_id AND t.role = 'target';
+COMMENT ON VIEW additive_fit IS 'How good each pair writes and reads, two ways: one row per pair, from cell and effect.';
+COMMENT ON COLUMN additive_fit.pair_id IS 'Pair.';
+COMMENT ON COLUMN additive_fit.mean_as_source IS 'Mean fve_nrm of its cross-model cells as source; NULL without such a cell.';
+COMMENT ON COLUMN additive_fit.mean_as_target IS 'Mean fve_nrm of its cross-model cells as target; NULL without such a cell.';
+COMMENT ON COLUMN additive_fit.source_effect IS 'How far it lifts its cells as source; NULL where the cross-model cells are too few to tell the effects apart.';
+COMMENT ON COLUMN additive_fit.target_effect IS 'How far it lifts its cells as target; NULL where the cross-model cells are too few to tell the effects apart.';
 
 -- Draws: spread, best of k, agreement of texts.
 CREATE TABLE draw_spread (
