@@ -38,7 +38,7 @@ def percent(value: Number | None) -> str:
     """A share in whole percent; 0% and 100% only when it is exactly so."""
     if value is None:
         return UNKNOWN
-    if 0 < value < 0.005:
+    if 0 < value <= 0.005:
         return "<1%"
     if 0.995 <= value < 1:
         return ">99%"

@@ -8,15 +8,15 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
+
+from nlareport.render.marked_words import Span, mark_spans
 
 WORD = re.compile(r"\w+(?:['’]\w+)*")
 MINIMUM = 3
 """Words a phrase has at least; two in a row are shared by chance."""
 
 Words = list[str]
-Span = tuple[int, int]
-"""From the first to before the last, in words or in characters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +29,15 @@ class SharedPhrases:
     """Different phrases marked, over all texts."""
 
 
-def share_phrases(texts: Sequence[str]) -> SharedPhrases:
-    """The texts with the phrases marked that each shares with another."""
+def share_phrases(texts: Sequence[str], held: Sequence[Sequence[Span]] = ()) -> SharedPhrases:
+    """The texts with the phrases marked that each shares with another, and the places of each in `held` underlined."""
     words = [[match.group().casefold() for match in WORD.finditer(text)] for text in texts]
     spans = shared_word_spans(words)
     phrases = {tuple(said[start:end]) for said, found in zip(words, spans, strict=True) for start, end in found}
-    marked = [_marked(text, found) for text, found in zip(texts, spans, strict=True)]
+    marked = [
+        mark_spans(text, _places(text, found), places)
+        for text, found, places in zip(texts, spans, held or [()] * len(texts), strict=True)
+    ]
     return SharedPhrases(marked, len(phrases))
 
 
@@ -89,12 +92,7 @@ def _longest_first(lengths: Sequence[int]) -> list[Span]:
     return sorted(found)
 
 
-def _marked(text: str, spans: Sequence[Span]) -> Markup:
-    """The text, escaped, with the words of each span inside an element."""
-    places = [match.span() for match in WORD.finditer(text)]
-    parts, done = [], 0
-    for start, end in spans:
-        low, high = places[start][0], places[end - 1][1]
-        parts += [escape(text[done:low]), Markup('<span class="shared">{}</span>').format(text[low:high])]
-        done = high
-    return Markup("").join([*parts, escape(text[done:])])
+def _places(text: str, spans: Sequence[Span]) -> list[Span]:
+    """From where to where in a text the words of each span stand."""
+    words = [match.span() for match in WORD.finditer(text)]
+    return [(words[start][0], words[end - 1][1]) for start, end in spans]

@@ -12,7 +12,8 @@ from markupsafe import Markup, escape
 import nlareport
 from nlareport import figure_text
 from nlareport.render.charts.colours import heat_step, shift_class
-from nlareport.render.links import cell_id
+from nlareport.render.links import cell_id, pair_name
+from nlareport.render.marked_words import underlined
 from nlareport.render.readable import isolated, readable
 
 
@@ -46,8 +47,8 @@ def template_environment(folder: Path | None = None) -> Environment:
         keep_trailing_newline=True,
     )
     environment.filters.update(figure_text.FIGURE_WORDS)
-    environment.filters.update(block=_as_block, heat_step=heat_step, shift_class=shift_class)
-    environment.globals.update(interval=figure_text.interval, cell_id=cell_id)
+    environment.filters.update(block=_as_block, heat_step=heat_step, shift_class=shift_class, underlined=underlined)
+    environment.globals.update(interval=figure_text.interval, cell_id=cell_id, pair_name=pair_name)
     return environment
 
 

@@ -5,17 +5,22 @@ are content words (`nlareport.statistics.text_words`), each counted once a text.
 context need not be wrong: it may name the topic, or stand further up than the context that the run holds.
 """
 
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from jaxtyping import Float64
 
 from nlareport.rows.item_rows import Explanation, Item
 from nlareport.rows.run_rows import PairId
 from nlareport.rows.text_rows import ContextOverlap, TextSummary
-from nlareport.statistics.document_draws import DocumentDraws, interval
+from nlareport.statistics.document_draws import Column, DocumentDraws, interval
 from nlareport.statistics.resampling import can_derange, derangement
 from nlareport.statistics.text_signs import written_text
 from nlareport.statistics.text_words import content_words
+
+Drawn = Float64[np.ndarray, " draw"] | None
+"""A mean on every draw of documents; None where it has no interval."""
 
 
 def compare_with_contexts(
@@ -47,40 +52,54 @@ def summarize_texts(
     draws: DocumentDraws,
 ) -> list[TextSummary]:
     """One row per source that wrote anything, in the order given."""
-    n_texts = dict.fromkeys(sources, 0)
-    for explanation in explanations:
-        n_texts[explanation.source] += written_text(explanation) is not None
-    by_source: dict[PairId, list[ContextOverlap]] = {source: [] for source in sources}
+    n_texts = Counter(row.source for row in explanations if written_text(row) is not None)
+    by_source: dict[PairId, list[ContextOverlap]] = defaultdict(list)
     for row in overlaps:
         by_source[row.source].append(row)
-    return [_summary(source, n_texts[source], by_source[source], draws) for source in sources if n_texts[source]]
+    writing = [source for source in sources if n_texts[source]]
+    shares = [_shares(by_source[source], draws) for source in writing]
+    drawn = iter(draws.means([column for both in shares for column in both]))
+    return [
+        _summary(source, n_texts[source], *both, next(drawn), next(drawn))
+        for source, both in zip(writing, shares, strict=True)
+    ]
 
 
-def _summary(source: PairId, n_texts: int, rows: Sequence[ContextOverlap], draws: DocumentDraws) -> TextSummary:
-    if not rows:
-        return TextSummary(source, n_texts, 0)
-    found = draws.column(np.array([row.n_found / row.n_words for row in rows]), [row.item_id for row in rows])
-    drawn = [row for row in rows if row.n_found_elsewhere is not None]
-    shares = np.array([(row.n_found_elsewhere or 0) / row.n_words for row in drawn], dtype=np.float64)
-    elsewhere = draws.column(shares, [row.item_id for row in drawn])
-    of_found, of_elsewhere = draws.means([found, elsewhere])
-    found_low, found_high = interval(of_found)
-    elsewhere_low, elsewhere_high = interval(of_elsewhere)
-    excess = None if of_found is None or of_elsewhere is None else of_found - of_elsewhere
+def _shares(rows: Sequence[ContextOverlap], draws: DocumentDraws) -> tuple[Column, Column]:
+    """What share of each explanation's words stands in its item's context, and in another document's."""
+    found = {row: row.n_found / row.n_words for row in rows}
+    elsewhere = {row: row.n_found_elsewhere / row.n_words for row in rows if row.n_found_elsewhere is not None}
+    both = [
+        draws.column(np.array(list(shares.values()), dtype=np.float64), [row.item_id for row in shares])
+        for shares in (found, elsewhere)
+    ]
+    return both[0], both[1]
+
+
+def _summary(
+    source: PairId, n_texts: int, found: Column, elsewhere: Column, found_drawn: Drawn, elsewhere_drawn: Drawn
+) -> TextSummary:
+    found_low, found_high = interval(found_drawn)
+    elsewhere_low, elsewhere_high = interval(elsewhere_drawn)
+    excess = None if found_drawn is None or elsewhere_drawn is None else found_drawn - elsewhere_drawn
     excess_low, excess_high = interval(excess)
     return TextSummary(
         source=source,
         n_texts=n_texts,
-        n_compared=len(rows),
-        share_found=float(found.values.mean()),
+        n_compared=len(found.values),
+        share_found=_mean(found),
         found_low=found_low,
         found_high=found_high,
-        share_elsewhere=float(elsewhere.values.mean()) if drawn else None,
+        share_elsewhere=_mean(elsewhere),
         elsewhere_low=elsewhere_low,
         elsewhere_high=elsewhere_high,
         excess_low=excess_low,
         excess_high=excess_high,
     )
+
+
+def _mean(column: Column) -> float | None:
+    return float(column.values.mean()) if len(column.values) else None
 
 
 def _others(item_ids: Sequence[int], draws: DocumentDraws) -> Mapping[int, int]:

@@ -29,6 +29,7 @@ window.nlaBrowser = (function () {
       mean: numbers(content.mean),
       gap: numbers(content.gap),
       norms: content.norms.map(numbers),
+      signs: new Map(Object.entries(content.signs).map(([sign, columns]) => [sign, columns.map((places) => new Set(places))])),
     };
   };
 

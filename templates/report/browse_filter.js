@@ -71,8 +71,17 @@
     return (place) => columns.some((states) => states[place] === state.clean);
   }
 
+  // A sign of some source in view, or after `~` of one source.
+  function signTest(state) {
+    if (!state.sign) return null;
+    const [sign, source] = state.sign.split(/~(.*)/);
+    const wanted = source === undefined ? browser.sourcesInView(state) : browser.run.pairs.filter((pair) => pair.id === source);
+    const columns = wanted.map((pair) => browser.run.signs.get(sign)?.[browser.run.pairs.indexOf(pair)] ?? new Set());
+    return (place) => columns.some((places) => places.has(place));
+  }
+
   function tests(state, hits) {
-    const found = [rangeTest(state), cleanTest(state)];
+    const found = [rangeTest(state), cleanTest(state), signTest(state)];
     if (state.stratum) {
       const wanted = new Set(state.stratum.split(","));
       const allowed = browser.run.strata.map((name) => wanted.has(name));

@@ -5,7 +5,7 @@
   // `cell` in the address is a score of its own, so that a report's link need not know more than the cell.
   const DEFAULTS = {
     score: "mean", sort: "", order: "", low: "", high: "", range: "", source_family: "", target_family: "",
-    stratum: "", outlier: "", clean: "", query: "", place: "", regex: "", sources: "", item: "", part: "", keys: "",
+    stratum: "", outlier: "", clean: "", sign: "", query: "", place: "", regex: "", sources: "", item: "", part: "", keys: "",
   };
 
   function read() {

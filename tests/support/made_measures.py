@@ -5,10 +5,13 @@ from statistics import mean
 import numpy as np
 
 from nlareport.rows.cell_rows import Cell, CellKey, Effect, Measure, SubsetRange
-from nlareport.rows.item_rows import Activation, Alignment, Item, Outlier, Resemblance, Score
+from nlareport.rows.item_rows import Activation, Alignment, Explanation, Item, Outlier, Resemblance, Score
 from nlareport.rows.run_rows import Pair, PairId
 from nlareport.statistics.additive_effects import effects
+from nlareport.statistics.context_overlap import compare_with_contexts, summarize_texts
+from nlareport.statistics.document_draws import DocumentDraws
 from nlareport.statistics.graded_subsets import members, ranges
+from nlareport.statistics.text_signs import find_text_signs
 
 N_OTHERS = 119
 
@@ -38,6 +41,14 @@ def measure_rows(
         _outliers(items, pairs), activations, graded_ranges, graded_cells, resemblances,
         _measures(resemblances, cells), _effects(pairs, cells),
     ]  # fmt: skip
+
+
+def look_rows(items: list[Item], pairs: list[Pair], explanations: list[Explanation]) -> list[list[object]]:
+    """Groups of rows: signs of texts, words of contexts, summaries by source."""
+    draws = DocumentDraws.of(items, n_draws=100, seed=7)
+    overlaps = compare_with_contexts(explanations, items, draws)
+    signs = find_text_signs(explanations, {item.item_id: item.context or "" for item in items})
+    return [signs, overlaps, summarize_texts([pair.pair_id for pair in pairs], explanations, overlaps, draws)]
 
 
 def _atypicality(item: Item, pair: Pair) -> float:

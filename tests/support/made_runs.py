@@ -13,7 +13,7 @@ from nlareport.rows.run_rows import Document, Pair, PairId, Run
 from nlareport.stages.verbalize import judge_again
 from nlareport.store.migrations import SCHEMA_VERSION
 from nlareport.store.run_file import create_run_file
-from support.made_measures import measure_rows
+from support.made_measures import look_rows, measure_rows
 
 PUBLISHED = Path(__file__).parents[2] / "data" / "published" / "18-cross-family.yaml"
 
@@ -129,6 +129,7 @@ def write_computed_run(
         path, run, chosen, documents + skipped, items, alignments, explanations, marks, scores, _nulls(items, chosen),
         cells, _baselines(chosen), _learning_curves(chosen), _ablation_cells(chosen),
         *(measure_rows(items, chosen, alignments, scores, cells) if with_measures else []),
+        *(look_rows(items, chosen, explanations) if with_measures else []),
     )  # fmt: skip
     return path
 

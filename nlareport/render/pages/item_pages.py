@@ -13,9 +13,11 @@ from nlareport.ports import RunReader, in_batches
 from nlareport.render.readable import readable
 from nlareport.render.report.answer_notes import answer_note
 from nlareport.render.report.sample_cards import MarkedContext, mark_token
+from nlareport.render.report.text_looks import SIGN_MEANINGS
 from nlareport.render.report_folder import ReportFolder
 from nlareport.rows.item_rows import Finish, Stratum
 from nlareport.rows.run_rows import Pair
+from nlareport.rows.text_rows import Sign
 
 MOST_SINGLE_PAGES = 5_000
 """Up to so many items each has a page of its own; hosts and disks dislike more small files."""
@@ -53,6 +55,8 @@ class ItemDetail:
     finish: list[Finish | None]
     is_clean: list[bool | None]
     mark: list[ShownMark | None]
+    signs: list[list[Sign]]
+    """What each source's explanations show of a text that went wrong, of every draw."""
     token_index: list[int | None]
     char_error: list[int | None]
     activation_norm: list[float | None]
@@ -83,6 +87,13 @@ class ItemDetail:
     def notes(self) -> list[str | None]:
         """What is said of the form of each answer."""
         return [answer_note(*judged) for judged in zip(self.is_clean, self.mark, strict=True)]
+
+    @property
+    def sign_notes(self) -> list[str | None]:
+        """What is said of the signs that each source's explanations show."""
+        return [
+            f"Signs: {'; '.join(SIGN_MEANINGS[sign] for sign in signs)}." if signs else None for signs in self.signs
+        ]
 
     @property
     def has_texts(self) -> bool:
@@ -138,6 +149,8 @@ class ItemWriter:
     pairs: list[Pair]
     sql: str
     """The query the items came from, as the list shows it."""
+    marks_words: bool = False
+    """Whether content words that stand in the item's context are underlined."""
     _entries: list[ListEntry] = field(default_factory=list)
 
     def write(self, details: Sequence[ItemDetail]) -> None:
@@ -174,6 +187,7 @@ class ItemWriter:
             title=_titled(self.folder, f"item {first}" if first == last else f"items {first} to {last}"),
             items=shown,
             pairs=self.pairs,
+            marks_words=self.marks_words,
             earlier=self._neighbour(first, -1),
             later=self._neighbour(last, 1),
         )

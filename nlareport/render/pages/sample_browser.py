@@ -17,10 +17,12 @@ from nlareport.render.links import cell_name, family_name, pair_name
 from nlareport.render.pages.item_pages import ITEMS_PER_PAGE, ItemDetail, ItemPages, ItemWriter, item_details
 from nlareport.render.readable import isolated, readable
 from nlareport.render.report.answer_notes import CLEAN_LETTERS, LETTERS, answer_letter, letter_notes
+from nlareport.render.report.text_looks import TextLooks
 from nlareport.render.report_folder import ReportFolder
 from nlareport.render.text_tables import script_literal
 from nlareport.rows.item_rows import Stratum
 from nlareport.rows.run_rows import Pair
+from nlareport.rows.text_rows import Sign
 
 ITEMS_PER_SHARD = 100
 """Of texts: about 100 KB compressed, so that looking at one item costs little."""
@@ -35,11 +37,13 @@ SCRIPTS = ("data", "texts", "searcher", "worker", "search", "state", "filter", "
 """In the order they build on each other."""
 
 
-def render_browser(folder: ReportFolder, reader: RunReader, pages: ItemPages, pairs: list[Pair]) -> None:
+def render_browser(
+    folder: ReportFolder, reader: RunReader, pages: ItemPages, pairs: list[Pair], texts: TextLooks
+) -> None:
     """The browser and the static pages of all items, written into the report's folder; nothing without an item."""
     if not pages.item_ids:
         return
-    writer = ItemWriter(folder, pages, pairs, reader.sql("item_details").strip())
+    writer = ItemWriter(folder, pages, pairs, reader.sql("item_details").strip(), texts.marks_words)
     columns = ItemColumns(folder, pages, pairs)
     for details in item_details(reader, pages):
         writer.write(details)
@@ -60,6 +64,7 @@ def render_browser(folder: ReportFolder, reader: RunReader, pages: ItemPages, pa
         names={"cell": cell_name, "pair": pair_name, "family": family_name},
         strata=STRATA,
         answers=[(letter, PHRASES[mark]) for mark, letter in LETTERS.items() if letter in letters],
+        signs=texts,
         n_items=len(pages.item_ids),
     )
 
@@ -75,6 +80,8 @@ class ItemColumns:
     _shards: list[str] = field(default_factory=list)
     _columns: dict[str, list[Any]] = field(default_factory=dict)
     """Plain columns, and under `scores`, `norms` and `states` a list of columns."""
+    _signs: dict[Sign, list[list[int]]] = field(default_factory=dict)
+    """The places of the items that show each sign, source by source: most show none."""
 
     def __post_init__(self) -> None:
         n_pairs = len(self.pairs)
@@ -112,6 +119,7 @@ class ItemColumns:
             "shards": self._shards,
             "tokens": list(self._tokens),
             "ids": list(self.pages.item_ids),
+            "signs": self._signs,
             **self._columns,
         }  # fmt: skip
         content["outlier"] = "".join(self._columns["outlier"])
@@ -120,6 +128,9 @@ class ItemColumns:
 
     def _add_item(self, item: ItemDetail) -> None:
         columns, tail = self._columns, item.tail(TAIL)
+        for place, signs in enumerate(item.signs):
+            for sign in signs:
+                self._signs.setdefault(sign, [[] for _ in self.pairs])[place].append(len(columns["token"]))
         columns["token"].append(self._token(readable(item.token)))
         columns["marked"].append(self._token(tail.token))
         columns["tail"].append(tail.before)

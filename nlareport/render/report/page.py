@@ -30,6 +30,7 @@ from nlareport.render.report.protocol_strip import Fact, answer_rule, read_proto
 from nlareport.render.report.released_variance import Variances, read_variances
 from nlareport.render.report.run_conditions import Conditions, EnvironmentFact, read_conditions
 from nlareport.render.report.sample_cards import Samples, read_samples
+from nlareport.render.report.text_looks import TextLooks, read_text_looks
 from nlareport.render.report_folder import SECTIONS, ReportFolder, SitePlace
 from nlareport.rows.run_rows import Claim, Pair
 
@@ -63,7 +64,7 @@ class ReportContext:
     samples: Samples
     decodes: Answer[DecodeFinish]
     marks: Answer[MarkCount]
-    explanations: Answer[query_rows.ExplanationFacts]
+    texts: TextLooks
     unscored: Answer[query_rows.UnscoredReason]
     alignment: Answer[query_rows.AlignmentExtremes]
     skipped: Answer[query_rows.SkippedDocuments]
@@ -91,7 +92,7 @@ def render_report(
     values = {field.name: getattr(page, field.name) for field in fields(page)}
     values |= {"chart_files": write_charts(folder, page.heat.all_items.rows, page.ablations), "item_pages": items}
     index = folder.page("index.html", "report/page.html", title=page.head.only.title, **values)
-    render_browser(folder, reader, items, page.pairs.rows)
+    render_browser(folder, reader, items, page.pairs.rows, page.texts)
     origins = origins_in(page)
     answers = add_query_answers(folder, reader, origins)
     if copy:
@@ -137,7 +138,7 @@ def read_report(reader: RunReader) -> ReportContext:
         samples=read_samples(reader),
         decodes=ask(reader, DecodeFinish, "decode_finish"),
         marks=ask(reader, MarkCount, "answer_marks"),
-        explanations=ask(reader, query_rows.ExplanationFacts, "explanation_facts"),
+        texts=read_text_looks(reader),
         unscored=ask(reader, query_rows.UnscoredReason, "unscored_reasons"),
         alignment=ask(reader, query_rows.AlignmentExtremes, "alignment_extremes"),
         skipped=ask(reader, query_rows.SkippedDocuments, "skipped_documents"),

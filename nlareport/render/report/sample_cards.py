@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from nlareport.ports import RunReader
+from nlareport.render.marked_words import held_spans
 from nlareport.render.origins import Answer, ask
 from nlareport.render.readable import readable, readable_end
 from nlareport.render.report.query_rows import SampleCard, SampleExplanation, SampleScore
+from nlareport.render.report.text_looks import read_text_looks
 from nlareport.render.shared_phrases import share_phrases
 from nlareport.rows.run_rows import PairId
 
@@ -39,7 +41,7 @@ class Sample:
     explanations: Answer[SampleExplanation]
     scores: Answer[SampleScore]
     marked: dict[PairId, Markup]
-    """Every known explanation by source, its phrases that another source shares marked."""
+    """Every known explanation by source: phrases that another source shares marked, words of the context underlined."""
     n_shared_phrases: int
 
     @property
@@ -74,16 +76,18 @@ class Samples:
 
 def read_samples(reader: RunReader) -> Samples:
     """The run's sample cards."""
+    marks_words = read_text_looks(reader).marks_words
     chosen = ask(reader, SampleCard, "sample_cards")
-    cards = [_read_sample(reader, card) for card in chosen.rows]
+    cards = [_read_sample(reader, card, marks_words) for card in chosen.rows]
     shown = {card.kind for card in chosen.rows}
     return Samples(chosen, cards, [(kind, reason) for kind, reason in KINDS.items() if kind not in shown])
 
 
-def _read_sample(reader: RunReader, card: SampleCard) -> Sample:
+def _read_sample(reader: RunReader, card: SampleCard, marks_words: bool) -> Sample:
     explanations = ask(reader, SampleExplanation, "sample_explanations", item_id=card.item_id)
     texts = {row.source: readable(row.text) for row in explanations.rows if row.text is not None}
-    shared = share_phrases(list(texts.values()))
+    context = card.context if marks_words else None
+    shared = share_phrases(list(texts.values()), [held_spans(text, context) for text in texts.values()])
     return Sample(
         card=card,
         context=mark_token(card.context, card.token),

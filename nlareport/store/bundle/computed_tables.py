@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, cast
 
-from nlareport.rows.cell_rows import AblationCell, Baseline, Cell, Effect, Measure, SubsetRange
+from nlareport.rows.cell_rows import AblationCell, Baseline, Cell
 from nlareport.rows.declaration import TABLES
 from nlareport.rows.item_rows import (
     Ablation,
@@ -18,14 +18,12 @@ from nlareport.rows.item_rows import (
     Explanation,
     Item,
     NullScore,
-    Outlier,
     PlainReading,
     Resemblance,
     Score,
     Tag,
 )
 from nlareport.rows.run_rows import Pair
-from nlareport.rows.tag_rows import TagDifference
 from nlareport.statistics.ablation_cells import AblatedTexts
 from nlareport.statistics.document_draws import DocumentDraws
 from nlareport.statistics.row_baselines import mean_norm_of, row_baselines
@@ -69,7 +67,7 @@ def compute_tables(rows: RunRows, bootstrap: Bootstrap | None = None) -> RunRows
     tables: dict[type, Sequence[object]] = {Pair: pairs, Score: scores}
     if rows.of(Item):
         tables[Item] = known.judged_items
-    for row_type in (Outlier, SubsetRange, Cell, Baseline, AblationCell, Measure, Effect, TagDifference):
+    for row_type in (row_type for row_type in TABLES if row_type in summary and row_type is not Item):
         given, computed = rows.tables[row_type], _with_content(summary[row_type], known)
         tables[row_type] = _merged(given, computed)
         if _is_stated(given, computed):

@@ -7,6 +7,12 @@ WITH
 chosen AS (
     SELECT * FROM item WHERE item_id BETWEEN $first AND $last
 ),
+signed AS (
+    SELECT source, item_id, list(DISTINCT sign ORDER BY sign) AS signs
+    FROM text_sign
+    JOIN chosen USING (item_id)
+    GROUP BY source, item_id
+),
 written AS (
     SELECT
         i.item_id,
@@ -14,11 +20,13 @@ written AS (
         list(e.completion ORDER BY p.ordinal, p.pair_id) AS completion,
         list(e.finish ORDER BY p.ordinal, p.pair_id) AS finish,
         list(e.is_clean ORDER BY p.ordinal, p.pair_id) AS is_clean,
-        list(j.mark ORDER BY p.ordinal, p.pair_id) AS mark
+        list(j.mark ORDER BY p.ordinal, p.pair_id) AS mark,
+        list(coalesce(g.signs, []) ORDER BY p.ordinal, p.pair_id) AS signs
     FROM chosen AS i
     CROSS JOIN pair AS p
     LEFT JOIN explanation AS e ON e.item_id = i.item_id AND e.source = p.pair_id AND e.draw = 0
     LEFT JOIN judged_answer AS j ON j.item_id = i.item_id AND j.source = p.pair_id AND j.draw = 0
+    LEFT JOIN signed AS g ON g.item_id = i.item_id AND g.source = p.pair_id
     GROUP BY i.item_id
 ),
 placed AS (
@@ -67,6 +75,7 @@ SELECT
     written.finish,
     written.is_clean,
     written.mark,
+    written.signs,
     placed.token_index,
     placed.char_error,
     placed.activation_norm,

@@ -90,6 +90,13 @@ UNION ALL
 SELECT 'no_marks', NOT says_why, 'the run says why answers are not clean, so that the sentence answers tells more'
 FROM marked
 UNION ALL
+SELECT 'text_signs', EXISTS (FROM text_summary),
+    'no explanation was looked at for signs of a text that went wrong; a bundle brings text in its explanations table'
+UNION ALL
+SELECT 'context_words', EXISTS (FROM text_summary WHERE excess_low IS NOT NULL),
+    'no words of explanations were compared with contexts of several documents; a bundle brings doc_id and context in its '
+    || 'items table, and text in its explanations table'
+UNION ALL
 SELECT 'alignments', EXISTS (FROM alignment)
         OR (SELECT bool_or(TRY_CAST(environment ->> '$.alignment_notes.lowest_aligned_position' AS BIGINT) IS NOT NULL) FROM run),
     'where items stand in each tokenization is not known; a bundle brings it in its alignments table'

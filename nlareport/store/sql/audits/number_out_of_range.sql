@@ -127,5 +127,13 @@ FROM (
     SELECT 'activation.atypicality' AS place, item_id || ' ' || pair_id AS row_key, atypicality AS value
     FROM activation
     WHERE atypicality < -1e-9 OR atypicality > 2 + 1e-9
+    UNION ALL
+    SELECT 'context_overlap.n_found' AS place, item_id || ' ' || source AS row_key, n_found AS value
+    FROM context_overlap
+    WHERE n_found > n_words
+    UNION ALL
+    SELECT 'context_overlap.n_found_elsewhere' AS place, item_id || ' ' || source AS row_key, n_found_elsewhere AS value
+    FROM context_overlap
+    WHERE n_found_elsewhere > n_words
 )
 ORDER BY place, row_key, value;
