@@ -8,11 +8,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from nlareport.errors import EngineUnfit
+from nlareport.experiment.corpus_section import VectorsCorpus
 from nlareport.experiment.decoding_section import Stream
 from nlareport.experiment.experiment_file import Experiment
 from nlareport.rows.run_rows import CheckpointRole
 
 ROLES: tuple[CheckpointRole, ...] = ("base_model", "verbalizer", "reconstructor")
+
+
+def roles_of(experiment: Experiment) -> tuple[CheckpointRole, ...]:
+    """The checkpoints that a run opens: where vectors are given, no base model."""
+    return ROLES[1:] if isinstance(experiment.corpus, VectorsCorpus) else ROLES
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,5 +123,6 @@ class ModelOptions:
             max_new_tokens=decoding.max_new_tokens,
             stream=decoding.stream,
             moment=moment,
+            roles=roles_of(experiment),
             reads_chats=experiment.reads_chats,
         )

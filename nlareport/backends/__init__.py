@@ -39,7 +39,7 @@ def load_engines(choice: EngineChoice, settings: EngineSettings) -> Engines:
     opened: dict[ChosenEngine, EngineFacts] = {}
     for chosen in (choice.of(role) for role in ROLES):
         if chosen not in opened:
-            roles = tuple(role for role in ROLES if choice.of(role) == chosen)
+            roles = tuple(role for role in settings.roles if choice.of(role) == chosen)
             _refuse_unfit(chosen, roles)
             opened[chosen] = _engine_class(chosen.name)(replace(settings, address=chosen.address, roles=roles))
     by_role: dict[str, Any] = {role: opened[choice.of(role)] for role in ROLES}

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float
 
 from nlareport.batches import ChatMessage, Completion, ReadingLimits, TokenDraws, Tokenization
-from nlareport.checkpoints.conversations import answer_span, content_spans, conversation_text, covered
+from nlareport.checkpoints.conversations import answer_span, content_spans, conversation_text, covered, with_spans
 from nlareport.engine_options import EngineSettings
 from nlareport.experiment.pair_section import PairSpec
 from nlareport.rows.run_rows import CheckpointRole, Choice, MakingKind
@@ -70,14 +70,11 @@ class ScriptedTokenizer:
         text = conversation_text(messages)[:end]
         found = self.tokenize(text, None)
         places = [(begins, ends, begins) for begins, ends in content_spans(messages)]
-        starts, ends, reached = [], [], 0
+        spans, reached = [], 0
         for token in zip(found.char_starts, found.char_ends, strict=True):
             start, reached = covered(*token, places) or (reached, reached)
-            starts.append(start)
-            ends.append(reached)
-        if is_asked:
-            starts[-1], ends[-1] = answer_span(messages)
-        return Tokenization(found.token_ids, starts, ends)
+            spans.append((start, reached))
+        return with_spans(found.token_ids, spans, answer_span(messages) if is_asked else None)
 
 
 _Half = TypeVar("_Half", bound="_Scripted")

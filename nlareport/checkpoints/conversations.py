@@ -76,9 +76,17 @@ def tokenize_rendered(tokenizer: Any, messages: Sequence[ChatMessage], *, is_ask
         span = covered(start, end, places) or (reached, reached)
         reached = max(reached, span[1])
         spans.append(span)
-    if is_asked and spans:
-        spans[-1] = answer_span(messages)
-    return Tokenization(list(encoding["input_ids"]), [start for start, _ in spans], [end for _, end in spans])
+    return with_spans(list(encoding["input_ids"]), spans, answer_span(messages) if is_asked else None)
+
+
+def with_spans(token_ids: list[int], spans: Sequence[Span], answer: Span | None) -> Tokenization:
+    """The tokens with their characters; the last of a generation prompt covers where the answer begins."""
+    if answer is None:
+        return Tokenization(token_ids, [start for start, _ in spans], [end for _, end in spans])
+    # The prompt's other tokens are there too, so that the blank line before it is no part of the last one.
+    reached = max(end for _, end in spans)
+    placed = [(answer[0], answer[0]) if span == (reached, reached) else span for span in spans[:-1]]
+    return with_spans(token_ids, [*placed, answer], None)
 
 
 def covered(start: int, end: int, places: Sequence[Place]) -> Span | None:

@@ -110,6 +110,9 @@ class Experiment(Section):
             raise ValueError("; ".join(faults))
         if self.plain_words and isinstance(self.corpus, VectorsCorpus):
             raise ValueError("plain_words: there are no words before given vectors; leave it out")
+        columns = [name for name, source in self.tags.items() if source.column is not None]
+        if columns and isinstance(self.corpus, VectorsCorpus):
+            raise ValueError(f"tags.{columns[0]}.column: given vectors have no rows of a corpus; give a query")
         if not isinstance(self.corpus, Tabular) and (named := [name for name, tag in self.tags.items() if tag.column]):
             raise ValueError(f"tags.{named[0]}: a corpus of kind {self.corpus.kind} has no columns; give a query")
         return self

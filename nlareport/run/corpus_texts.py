@@ -4,8 +4,6 @@ A run file keeps a digest of every document that was looked at. Files of version
 of each document and the context stored with its items, and gain the digests.
 """
 
-import hashlib
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -14,26 +12,16 @@ from pathlib import Path
 
 from nlareport.batches import SourceDocument
 from nlareport.errors import CorpusChanged, CorpusUnreadable
-from nlareport.experiment.corpus_section import Corpus, LocalCorpus
+from nlareport.experiment.corpus_section import Corpus, LocalCorpus, VectorsCorpus
 from nlareport.pairs.packages import held_out_articles
 from nlareport.rows.item_rows import Item
 from nlareport.rows.run_rows import Document, DocumentDigest
 from nlareport.run.checkpoint_changes import START_OVER, beginning
 from nlareport.run.context import Work
+from nlareport.run.document_digests import text_digest
+from nlareport.run.given_vectors import given_documents, read_given
 from nlareport.stages import corpus
 from nlareport.store.run_file import RunFile
-
-
-def text_digest(document: SourceDocument) -> DocumentDigest:
-    """The digest of a document's text that a run file keeps."""
-    said = document.text
-    if document.messages or document.listed:
-        # Two chats may be shown as the same text.
-        messages = [(message.role, message.content) for message in document.messages]
-        said = json.dumps([document.text, messages, document.listed])
-    # A lone surrogate, which JSON can spell, has no UTF-8 of its own.
-    text = said.encode("utf-8", errors="surrogatepass")
-    return DocumentDigest(document.doc_id, hashlib.sha256(text).hexdigest())
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +57,9 @@ class KnownTexts:
         said = "is not in it at all"
         if first in given and first in self.digests:
             now = text_digest(given[first]).text_sha256
-            said = f"has another text (sha256 {beginning(self.digests[first])} then, {beginning(now)} now)"
+            # Given vectors have no text, and so no length of one.
+            what = "another text" if self.documents[first].n_chars is not None else "other vectors"
+            said = f"has {what} (sha256 {beginning(self.digests[first])} then, {beginning(now)} now)"
         elif first in given:
             said = "has another text"
         raise CorpusChanged(
@@ -100,11 +90,11 @@ def refuse_changed_corpus(run_file: RunFile, section: Corpus, folder: Path) -> N
         CorpusChanged: it does not.
     """
     known = read_known_texts(run_file)
-    if not isinstance(section, LocalCorpus) or not known.documents:
+    if not isinstance(section, LocalCorpus | VectorsCorpus) or not known.documents:
         return
     with suppress(CorpusUnreadable):
-        given = _given(known, corpus.read_documents(section, folder, held_out_articles))
-        last = section.last_index
+        given = _given(known, _documents(section, folder))
+        last = section.last_index if isinstance(section, LocalCorpus) else None
         # A document beyond a last_index that was lowered is not asked for, and so not missed.
         asked = {
             doc_id
@@ -151,10 +141,17 @@ def document_texts(work: Work) -> dict[str, SourceDocument]:
 
 
 def _read_again(work: Work, known: KnownTexts, doc_ids: set[str]) -> dict[str, SourceDocument]:
-    documents = corpus.read_documents(work.experiment.corpus, work.folder, held_out_articles)
+    documents = _documents(work.experiment.corpus, work.folder)
     given = _given(known, (document for document in documents if document.doc_id in doc_ids), doc_ids)
     known.refuse({doc_id for doc_id in doc_ids if not _is_kept(known, given, doc_id)}, given)
     return given
+
+
+def _documents(section: Corpus, folder: Path) -> Iterable[SourceDocument]:
+    """All that a corpus holds now."""
+    if isinstance(section, VectorsCorpus):
+        return given_documents(section, read_given(section, folder))
+    return corpus.read_documents(section, folder, held_out_articles)
 
 
 def _given(

@@ -9,6 +9,7 @@ from functools import cache
 
 from nlareport.batches import ActivationBatch, SourceDocument
 from nlareport.checks import Finding
+from nlareport.experiment.corpus_section import VectorsCorpus
 from nlareport.experiment.pair_section import PairSpec
 from nlareport.ports import Extractor
 from nlareport.rows.item_rows import Alignment, Item
@@ -16,6 +17,7 @@ from nlareport.rows.run_rows import Pair, PairId
 from nlareport.run.context import Work, item_ids, missing_batches
 from nlareport.run.corpus_texts import document_texts
 from nlareport.run.first_batch_tests import find_reading_faults
+from nlareport.run.given_vectors import keep_given_activations
 from nlareport.run.item_places import ItemPlaces
 from nlareport.run.missing_answers import READING_BATCHES, Questions, answer_missing
 from nlareport.run.stage import Stage
@@ -36,11 +38,14 @@ class Places:
 
 
 def extract_activations(work: Work) -> None:
-    """Items to activations: the same place in every pair's own tokenization, read by its base model.
+    """Items to activations: the same place in every pair's own tokenization, read by its base model, or as given.
 
     Raises:
         CorpusChanged: texts are no longer stored with the run file, and the corpus does not give them as they were.
     """
+    if isinstance(work.experiment.corpus, VectorsCorpus):
+        keep_given_activations(work, work.experiment.corpus)
+        return
     documents = cache(lambda: document_texts(work))
 
     def questions_of(pair_id: PairId, spec: PairSpec) -> Questions[Extractor, Places, ActivationBatch]:

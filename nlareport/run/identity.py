@@ -161,7 +161,9 @@ def _binding(experiment: Experiment, free: set[str]) -> dict[str, Any]:
     content["sampling"].pop("n_items")
     content["decoding"].pop("draws")
     # Every document is sampled for itself, so a corpus may grow at its end.
-    content["corpus"].pop("last_index")
+    content["corpus"].pop("last_index", None)
+    # Stated or by default, it is the same.
+    content["sampling"]["min_left_context"] = experiment.sampling.least_left_context
     # Where a file lies is no part of what it says: its texts are held to their digests.
     content["corpus"].pop("path", None)
     content["pairs"] = {

@@ -25,19 +25,29 @@ SHOWN_FROM_BYTES = 1 << 30
 MIB = 1 << 20
 
 
-def find_making(engines: Engines, pairs: Sequence[PairSpec], progress: Progress) -> list[Making]:
-    """What decides the answers of every checkpoint of these pairs that is on this machine.
+def find_making(
+    engines: Engines, pairs: Sequence[PairSpec], progress: Progress, roles: Sequence[CheckpointRole] = ROLES
+) -> list[Making]:
+    """What decides the answers of every checkpoint of these pairs, in these roles, that is on this machine.
 
     Raises:
         CheckpointChanged: somebody writes to the weights meanwhile.
     """
     counter = _Bytes(progress)
     counter.announce(pairs)
-    return [row for pair in pairs for role in ROLES for row in making_of(engines, pair, role, counter.advance)]
+    return [row for pair in pairs for role in roles for row in making_of(engines, pair, role, counter.advance)]
 
 
-def find_making_by_files(pairs: Sequence[PairSpec], progress: Progress) -> list[Making]:
+def find_making_by_files(
+    pairs: Sequence[PairSpec],
+    progress: Progress,
+    roles: Sequence[CheckpointRole] = ROLES,
+    *,
+    with_chats: bool = False,
+) -> list[Making]:
     """As `find_making`, by files alone: no engine is needed, and no prompt is rendered.
+
+    A base model's chat template counts only `with_chats`.
 
     Raises:
         CheckpointChanged: somebody writes to the weights meanwhile.
@@ -47,9 +57,9 @@ def find_making_by_files(pairs: Sequence[PairSpec], progress: Progress) -> list[
     return [
         Making(PairId(pair.pair_id), role, kind, digest)
         for pair in pairs
-        for role in ROLES
+        for role in roles
         if (shipped := find_shipped(pair, role, checkpoint_here)) is not None
-        for kind, digest in file_digests(shipped, role, counter.advance).items()
+        for kind, digest in file_digests(shipped, role, counter.advance, with_chats=with_chats).items()
     ]
 
 

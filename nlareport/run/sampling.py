@@ -6,14 +6,16 @@ from typing import Any
 
 from nlareport.batches import ReadingLimits, SourceDocument
 from nlareport.errors import ChatTemplateFails, CorpusTooShort
-from nlareport.experiment.corpus_section import Sampling
+from nlareport.experiment.corpus_section import Sampling, VectorsCorpus
 from nlareport.experiment.experiment_file import Experiment
 from nlareport.pairs.packages import held_out_articles
 from nlareport.ports import Tokenizer
 from nlareport.rows.item_rows import Item, Tag
 from nlareport.rows.run_rows import Document, PairId
 from nlareport.run.context import Work
-from nlareport.run.corpus_texts import document_texts, new_documents, text_digest
+from nlareport.run.corpus_texts import document_texts, new_documents
+from nlareport.run.document_digests import text_digest
+from nlareport.run.given_vectors import keep_given_items
 from nlareport.run.item_places import why_unreadable
 from nlareport.run.recorded_checkpoints import confirm
 from nlareport.run.skipped_documents import too_few_items
@@ -30,6 +32,8 @@ Reader = tuple[PairId, Tokenizer, ReadingLimits]
 def sample_items(work: Work) -> None:
     """Documents to items: positions drawn in the reference pair's tokenization, texts kept in the run's folder.
 
+    Where vectors are given, each of them is an item.
+
     Documents are taken whole, so that a run widened later draws the same positions: with several positions a document
     the last one may give a few items more than asked for.
 
@@ -37,6 +41,9 @@ def sample_items(work: Work) -> None:
         CorpusChanged: the corpus no longer gives a document that was drawn from before as it was.
         CorpusTooShort: the corpus gave fewer items than asked for; what it gave is stored.
     """
+    if isinstance(work.experiment.corpus, VectorsCorpus):
+        keep_given_items(work, work.experiment.corpus)
+        return
     sampling = work.experiment.sampling
     n_items = work.run_file.count(Item)
     work.progress.stage("sample positions", sampling.n_items, min(n_items, sampling.n_items))

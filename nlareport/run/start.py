@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from nlareport.backends import load_engines
-from nlareport.engine_options import EngineChoice
+from nlareport.engine_options import EngineChoice, roles_of
 from nlareport.engines import Engines
 from nlareport.errors import RunOfAnotherExperiment
 from nlareport.executors import load_executor
@@ -66,7 +66,8 @@ def summarize_finished(plan: RunPlan, progress: Progress) -> str | None:
         if not is_finished(run_file, plan.experiment):
             return None
         built = [locate_if_built(pair) for pair in plan.experiment.pairs]
-        _refuse_changed_inputs(run_file, plan, find_making_by_files(built, progress))
+        roles, with_chats = roles_of(plan.experiment), plan.experiment.reads_chats
+        _refuse_changed_inputs(run_file, plan, find_making_by_files(built, progress, roles, with_chats=with_chats))
         return describe_contents(run_file)
 
 
@@ -93,7 +94,8 @@ def open_run(plan: RunPlan, progress: Progress) -> Iterator[Work]:
     engines = load_engines(plan.models.engines, plan.models.settings(plan.experiment, moment))
     executor = load_executor(plan.models.executor)
     parts = _find_parts(plan, engines, progress)
-    special_ids = engines.base_model.tokenizer(parts.reference).special_ids
+    reads_texts = "base_model" in roles_of(plan.experiment)
+    special_ids = engines.base_model.tokenizer(parts.reference).special_ids if reads_texts else ()
     begun = identity.describe_run(plan.experiment, plan.text, SCHEMA_VERSION, engines, moment, special_ids)
     was_there = db.exists()
     if not was_there:
@@ -118,7 +120,9 @@ def _find_parts(plan: RunPlan, engines: Engines, progress: Progress) -> _Parts:
     # Before the run file is created: what was refused today must not be part of what it says tomorrow.
     for pair in located:
         engines.check(pair)
-    return _Parts(located, locate_base_model(plan.reference), find_making(engines, located, progress))
+    roles = roles_of(plan.experiment)
+    reference = locate_base_model(plan.reference) if "base_model" in roles else plan.reference
+    return _Parts(located, reference, find_making(engines, located, progress, roles))
 
 
 def _resume(run_file: RunFile, plan: RunPlan, found: list[Making]) -> None:

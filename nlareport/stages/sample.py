@@ -260,7 +260,7 @@ def _item(document: SourceDocument, tokenization: Tokenization, position: int, i
         doc_id=document.doc_id,
         char_end=char_end,
         token=token,
-        context=_context(document.text, token_start, char_end),
+        context=context_of(document.text, token_start, char_end),
         stratum=stratum_of(token),
     )
 
@@ -276,7 +276,7 @@ def _token_start(text: str, tokenization: Tokenization, position: int) -> int:
     return min(start, max(end - 1, 0))
 
 
-def _context(text: str, token_start: int, char_end: int) -> str:
+def context_of(text: str, token_start: int, char_end: int) -> str:
     """The text's tail up to `char_end`, about 400 characters, starting at a word where one starts near."""
     start = max(0, char_end - CONTEXT_CHARS)
     if start > 0 and not text[start - 1].isspace():
