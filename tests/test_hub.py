@@ -6,11 +6,13 @@ from pathlib import Path
 
 import huggingface_hub.constants
 import pytest
-from support.local_hub import Hub, open_hub
+from support.local_hub import COMMIT, Hub, open_hub
 from support.tiny_checkpoints import Architecture, TinyPair
 
+from nlareport.backends.fingerprints import checkpoint_here
 from nlareport.backends.hub import checkpoint_directory
 from nlareport.errors import CheckpointMissing
+from nlareport.models.hub_names import commit_of
 
 
 @pytest.fixture
@@ -84,3 +86,47 @@ def test_a_full_disk_is_told_as_what_it_is(hub: Hub, monkeypatch: pytest.MonkeyP
         CheckpointMissing, match=r"cannot be stored \(No space left on device\). Make room, or set HF_HOME"
     ):
         checkpoint_directory("lab/first")
+
+
+def test_a_name_may_say_the_revision_and_the_folder_inside_the_repository(hub: Hub, tmp_path: Path) -> None:
+    hub.files = {f"kl0.01/iter_200/{name}": content for name, content in hub.files.items()} | {"README.md": b"first"}
+    for name, folder in (
+        ("lab/first@main:kl0.01/iter_200", "kl0.01/iter_200"),
+        ("lab/first:kl0.01/iter_200/", "kl0.01/iter_200"),
+        (f"lab/first@{COMMIT}:kl0.01", "kl0.01"),
+    ):
+        directory = checkpoint_directory(name)
+        assert directory.parts[-len(folder.split("/")) :] == tuple(folder.split("/"))
+        assert commit_of(directory) == COMMIT
+        assert checkpoint_here(name) == directory
+    assert (checkpoint_directory("lab/first@main:kl0.01/iter_200") / "model.safetensors").is_file()
+    assert "/resolve/main/" not in " ".join(hub.asked)
+    hub.asked.clear()
+    with pytest.raises(
+        CheckpointMissing, match=r"lab/first: has no folder iter_7 with a checkpoint in it. Correct what"
+    ):
+        checkpoint_directory("lab/first:iter_7")
+    with pytest.raises(
+        CheckpointMissing, match=r"the repository has no such revision. Name a branch, a tag or a commit"
+    ):
+        checkpoint_directory("lab/first@no-such-revision")
+    assert checkpoint_here("lab/second@main:x") is None
+    assert commit_of(tmp_path) is None
+
+
+@pytest.mark.parametrize("name", ["first@main:step_2", "lab/first@v1", "lab/first:av"])
+def test_a_folder_that_is_called_like_a_revision_is_the_folder(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / name).mkdir(parents=True)
+    assert checkpoint_directory(name) == Path(name)
+    assert checkpoint_here(name) == Path(name)
+
+
+@pytest.mark.parametrize("name", ["lab/first:../other", "lab/first:/etc", "lab/first@", "lab/first:", "lab:first", "x"])
+def test_what_is_no_name_of_the_hub_is_refused(name: str) -> None:
+    with pytest.raises(
+        CheckpointMissing, match=r"is neither a directory nor a hub id \(owner/name, owner/name@revision"
+    ):
+        checkpoint_directory(name)

@@ -20,7 +20,7 @@ from nlareport.files.user_cache import file_sha256
 from nlareport.models.adapter_files import Adapter
 from nlareport.models.checkpoint_files import named_stop_ids
 from nlareport.models.head_names import own_files
-from nlareport.models.hub_names import hub_name
+from nlareport.models.hub_names import LEFT_OUT, hub_name
 from nlareport.rows.run_rows import CheckpointRole, MakingKind
 
 TOKENIZER_FILES = (
@@ -56,10 +56,19 @@ def checkpoint_here(checkpoint: str) -> Path | None:
         return None
     if (name := hub_name(checkpoint)) is None:
         return None
-    # The hub's client raises a ValueError for what is no repository name, an OSError for what is not here.
-    with suppress(OSError, ValueError, CheckpointMissing):
-        snapshot = snapshot_download(name.repository, revision=name.revision, local_files_only=True)
-        return name.inside(Path(snapshot))
+    for with_weights in (True, False):
+        patterns = name.patterns(with_weights=with_weights)
+        # The hub's client raises a ValueError for what is no repository name, an OSError for what is not here, also
+        # where a part of what is asked for is missing.
+        with suppress(OSError, ValueError, CheckpointMissing):
+            snapshot = snapshot_download(
+                name.repository,
+                revision=name.revision,
+                allow_patterns=patterns,
+                ignore_patterns=LEFT_OUT,
+                local_files_only=True,
+            )
+            return name.inside(Path(snapshot))
     return None
 
 

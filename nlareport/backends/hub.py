@@ -15,16 +15,12 @@ from huggingface_hub import get_session, snapshot_download
 from huggingface_hub.utils import logging as hub_logging
 
 from nlareport.errors import CheckpointMissing
-from nlareport.models.hub_names import HubName, hub_name
+from nlareport.models.hub_names import LEFT_OUT, HubName, hub_name
 from nlareport.models.wall import is_an_end, named_line
 from nlareport.shown import shown
 
 SILENT_SECONDS = 60.0
 """How long the hub may stay silent."""
-
-_TOKENIZER_FILES = ["*.json", "*.yaml", "*.jinja", "*.model", "*.txt"]
-# Of pickles only a head's own file: it is opened without running code, and whole models are never read so.
-_WEIGHTS = ["*.safetensors", "*head*.pt", "*head*.pth", "*head*.bin"]
 
 
 def checkpoint_directory(checkpoint: str | Path, *, with_weights: bool = True) -> Path:
@@ -44,11 +40,10 @@ def checkpoint_directory(checkpoint: str | Path, *, with_weights: bool = True) -
             f"{shown(str(checkpoint))}: is neither a directory nor a hub id (owner/name, owner/name@revision, "
             "owner/name:folder). Give one of them."
         )
-    patterns = [*_TOKENIZER_FILES, *_WEIGHTS] if with_weights else _TOKENIZER_FILES
     try:
         _refuse_silence()
         with _without_warnings():
-            snapshot = Path(_download(name, patterns))
+            snapshot = Path(_download(name, with_weights=with_weights))
     except BaseException as error:
         # The hub's client lets through errors of its HTTP library and of the JSON parser.
         if is_an_end(error):
@@ -59,12 +54,11 @@ def checkpoint_directory(checkpoint: str | Path, *, with_weights: bool = True) -
     return name.inside(snapshot)
 
 
-def _download(name: HubName, patterns: list[str]) -> str:
-    """The folder of a snapshot that holds the files of these kinds."""
+def _download(name: HubName, *, with_weights: bool) -> str:
+    """The folder of the repository's snapshot, once it holds the checkpoint's files."""
     named: dict[str, Any] = {} if name.revision is None else {"revision": name.revision}
-    within = [f"{name.folder}/{pattern}" for pattern in patterns] if name.folder else patterns
-    # `original/` holds the same weights a second time.
-    folder: str = snapshot_download(name.repository, allow_patterns=within, ignore_patterns=["original/*"], **named)
+    patterns = name.patterns(with_weights=with_weights)
+    folder: str = snapshot_download(name.repository, allow_patterns=patterns, ignore_patterns=LEFT_OUT, **named)
     return folder
 
 

@@ -13,6 +13,12 @@ _NAME = re.compile(
     r"(?P<repository>[\w-][\w.-]*/[\w-][\w.-]*)(?:@(?P<revision>\w[\w./-]*))?(?::(?P<folder>[\w.-][\w./ @-]*))?"
 )
 
+_FILES = ["*.json", "*.yaml", "*.jinja", "*.model", "*.txt"]
+# Of pickles only a head's own file: it is opened without running code, and whole models are never read so.
+_WEIGHTS = ["*.safetensors", "*head*.pt", "*head*.pth", "*head*.bin"]
+LEFT_OUT = ["original/*"]
+"""Files that hold the same weights a second time."""
+
 
 @dataclass(frozen=True, slots=True)
 class HubName:
@@ -23,6 +29,11 @@ class HubName:
     """A branch, a tag or a commit. None: the default branch."""
     folder: str | None
     """Inside the repository. None: the repository itself."""
+
+    def patterns(self, *, with_weights: bool) -> list[str]:
+        """The files of a checkpoint that are downloaded."""
+        named = [*_FILES, *_WEIGHTS] if with_weights else _FILES
+        return [f"{self.folder}/{pattern}" for pattern in named] if self.folder else named
 
     def inside(self, snapshot: Path) -> Path:
         """The checkpoint's own folder in a snapshot of its repository.

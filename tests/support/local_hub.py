@@ -8,6 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
+from urllib.parse import unquote
 
 COMMIT = "a" * 40
 
@@ -18,6 +19,7 @@ class Hub:
 
     files: dict[str, bytes]
     manner: str = "sound"
+    unknown_revision: str = "no-such-revision"
     address: str = ""
     is_over: Event = field(default_factory=Event)
     """Set when the test ends: until then a silent hub says nothing."""
@@ -67,10 +69,11 @@ class _Handler(BaseHTTPRequestHandler):
             return None
         if self.hub.manner in refusals:
             return self._send(*refusals[self.hub.manner])
-        name = self.path.rsplit("/", 1)[-1]
+        if any(f"/{part}/{self.hub.unknown_revision}" in self.path for part in ("revision", "resolve", "tree")):
+            return self._send(404, b'{"error": "Invalid rev id"}', {"X-Error-Code": "RevisionNotFound"})
         if "/resolve/" not in self.path:
             return self._send(200, json.dumps(self._listing()).encode(), {"Content-Type": "application/json"})
-        return self._hand_over(self.hub.files[name])
+        return self._hand_over(self.hub.files[unquote(self.path.partition("/resolve/")[2].partition("/")[2])])
 
     def _listing(self) -> Any:
         names = sorted(self.hub.files)
