@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from support.guide_pages import Step, follow, is_as_shown, sections
+from support.shipped_pairs import give_adapters
 
 SECTIONS = sections("bring-your-own.md")
 
@@ -13,7 +14,10 @@ def nothing(_folder: Path) -> None:
     """The section shows every file it needs."""
 
 
-READERS_HAVE: dict[str, Callable[[Path], None]] = dict.fromkeys(SECTIONS, nothing)
+READERS_HAVE: dict[str, Callable[[Path], None]] = {
+    **dict.fromkeys(SECTIONS, nothing),
+    "Adapters, added vectors and other heads": give_adapters,
+}
 """What is made in a reader's folder before the steps of a section, where it speaks of more than it shows."""
 
 

@@ -1,5 +1,6 @@
 """Gives tiny pairs the layouts that checkpoints are shipped in: as LoRA adapters over their base model, as Gemma 4."""
 
+import json
 import shutil
 import warnings
 from collections.abc import Mapping
@@ -12,11 +13,13 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, Gemma4ForCausalLM, Gemma4TextConfig
 
 from nlareport.models.quiet import quiet
+from support.scripted_runs import write_corpus
 from support.tiny_checkpoints import (
     D_MODEL,
     N_BLOCKS,
     TinyPair,
     _metaspace_tokenizer,
+    build_tiny_pair,
 )
 
 FILES_OF_A_TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "special_tokens_map.json")
@@ -98,3 +101,16 @@ def build_gemma4_base(directory: Path) -> Any:
         Gemma4ForCausalLM(config).eval().save_pretrained(directory)
         tokenizer.save_pretrained(directory)
     return tokenizer
+
+
+def give_adapters(folder: Path) -> None:
+    """Fills a reader's folder: a base model, two adapters over it without sidecars, a biased head, a corpus."""
+    pair = as_adapters(build_tiny_pair(folder, "qwen2"))
+    head = load_file(pair.reconstructor / "value_head.safetensors")["weight"]
+    torch.save({"weight": head, "bias": torch.linspace(-1, 1, D_MODEL)}, pair.reconstructor / "linear_head.pt")
+    for path in (*folder.glob("a?/nla_meta.yaml"), pair.reconstructor / "value_head.safetensors"):
+        path.unlink()
+    for adapter in (pair.verbalizer, pair.reconstructor):
+        path = adapter / "adapter_config.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"base_model_name_or_path": "/somewhere/base"}))
+    write_corpus(folder, 12)
