@@ -21,6 +21,7 @@ from nlareport.publish import publish_run
 from nlareport.rows.cell_rows import AblationCell, Baseline, Cell, Effect, LearningCurve, Measure, SubsetRange
 from nlareport.rows.item_rows import Ablation, Activation, Alignment, Explanation, Item, NullScore, Resemblance, Score
 from nlareport.rows.run_rows import Claim, Document, Pair
+from nlareport.rows.text_rows import TextSummary
 from nlareport.statistics.geometry import best_constant_mse, centre, unit_rows
 from nlareport.statistics.resampling import bootstrap_columns, bootstrap_variances, document_codes, percentile_interval
 from nlareport.store.reader import DuckDBReader
@@ -64,6 +65,7 @@ def test_a_run_fills_every_table(scripted_run: Path) -> None:
     assert methods == {"best_constant": 4, "nearest_neighbour": 4, "ridge": 2}
     assert {(row.source, row.target) for row in rows.of(LearningCurve)} == {("small", "large"), ("large", "small")}
     assert rows.of(Claim)
+    assert [(row.source, row.n_texts) for row in rows.of(TextSummary)] == [("large", 9), ("small", 9)]
     assert {document.skipped_reason is None for document in rows.of(Document)} == {True, False}
     assert all(pair.variance_nrm is not None for pair in rows.of(Pair))
 

@@ -127,13 +127,15 @@ def test_the_page_counts_the_signs_and_the_browser_finds_their_items(
     assert "Explanations are guesses" in table
     item = (tmp_path / "items" / "30.html").read_text(encoding="utf-8")
     assert f'the <u class="held">{TOPICS[0]}</u> of a <u class="held">town</u>' in item
-    assert "Signs: an explanation tag stands inside; " not in item
+    assert "Signs:" not in item
     tagged = (tmp_path / "items" / "24.html").read_text(encoding="utf-8")
     assert "Signs: a token of a chat format, such as &lt;|im_end|&gt;; an explanation tag stands inside." in tagged
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     tab = context.new_page()
     tab.goto(f"{(tmp_path / 'browse.html').as_uri()}#sign=loop~qwen7-L20")
     expect(tab.locator("#found-count")).to_have_text("6 of 40 items")
+    loops = "Signs: at least a third of the sequences of four words stood in the text before."
+    expect(tab.locator(".chosen .explanation .note", has_text=loops)).to_have_count(1)
     tab.get_by_label("Signs of a text that went wrong").select_option("cjk")
     expect(tab.locator("#found-count")).to_have_text("16 of 40 items")
     tab.goto("about:blank")

@@ -68,6 +68,8 @@
     }
     const note = browser.run.answer_notes[browser.run.states[row][item]];
     if (note !== undefined) box.append(make("p", { className: "note" }, note));
+    const signs = [...browser.run.signs].filter(([, columns]) => columns[row].has(item)).map(([sign]) => browser.run.sign_words[sign]);
+    if (signs.length > 0) box.append(make("p", { className: "note" }, `Signs: ${signs.join("; ")}.`));
     return box;
   }
 

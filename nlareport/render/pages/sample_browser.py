@@ -17,7 +17,7 @@ from nlareport.render.links import cell_name, family_name, pair_name
 from nlareport.render.pages.item_pages import ITEMS_PER_PAGE, ItemDetail, ItemPages, ItemWriter, item_details
 from nlareport.render.readable import isolated, readable
 from nlareport.render.report.answer_notes import CLEAN_LETTERS, LETTERS, answer_letter, letter_notes
-from nlareport.render.report.text_looks import TextLooks
+from nlareport.render.report.text_looks import SIGN_MEANINGS, TextLooks
 from nlareport.render.report_folder import ReportFolder
 from nlareport.render.text_tables import script_literal
 from nlareport.rows.item_rows import Stratum
@@ -120,6 +120,7 @@ class ItemColumns:
             "tokens": list(self._tokens),
             "ids": list(self.pages.item_ids),
             "signs": self._signs,
+            "sign_words": {sign: SIGN_MEANINGS[sign] for sign in self._signs},
             **self._columns,
         }  # fmt: skip
         content["outlier"] = "".join(self._columns["outlier"])
