@@ -1,6 +1,7 @@
 """LoRA adapters over a base model: read as the merged model they mean, and refused by name where they cannot be."""
 
 import json
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -171,6 +172,20 @@ def test_the_experiment_may_say_which_model_an_adapter_belongs_to(pair: TinyPair
     stated = type(pair.pair_spec)(**spec | {"sidecars": {"reconstructor": {"base_model": str(pair.base)}}})
     with load_engine("transformers", SETTINGS).reconstructor(stated) as reconstructor:
         assert reconstructor.reconstruct(TEXTS).shape == (2, D_MODEL)
+
+
+def test_an_adapter_over_quantized_weights_or_over_an_adapter_is_refused(pair: TinyPair, tmp_path: Path) -> None:
+    quantized = Path(shutil.copytree(pair.base, tmp_path / "quantized"))
+    config = json.loads((pair.base / "config.json").read_text())
+    (quantized / "config.json").write_text(json.dumps(config | {"quantization_config": {"quant_method": "gptq"}}))
+    path = pair.reconstructor / "adapter_config.json"
+    for base, error, said in (
+        (quantized, AdapterUnsupported, r"whose weights are quantized, so merging would round them once more"),
+        (pair.verbalizer, CheckpointMissing, r"/av: is an adapter \(adapter_config.json\), not a whole checkpoint"),
+    ):
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"base_model_name_or_path": str(base)}))
+        with pytest.raises(error, match=said):
+            load_engine("transformers", SETTINGS).check(pair.pair_spec)
 
 
 def test_without_peft_an_adapter_says_what_to_install(pair: TinyPair, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,9 @@ from support.tiny_checkpoints import (
 )
 
 from nlareport.backends import EngineSettings, load_engine
+from nlareport.backends.contract import check_width
 from nlareport.backends.transformers_local import TransformersReconstructor
+from nlareport.checkpoints.sidecar import read_sidecar
 from nlareport.errors import CheckpointChanged, CheckpointDamaged, CheckpointDrift, CheckpointInvalid, CheckpointMissing
 from nlareport.experiment.pair_section import PairSpec
 from nlareport.models.value_head import load_value_head
@@ -329,3 +332,10 @@ def test_a_prompt_is_the_template_alone_where_the_sidecar_says_so_or_there_is_no
         CheckpointMissing, match=r"has no chat template, and its sidecar says that it is prompted through"
     ):
         load_engine("transformers", engine._settings).check(stated_pair(pair, prompt_format="chat"))
+
+
+def test_a_vector_of_several_blocks_joined_is_refused_as_that(pair: TinyPair) -> None:
+    with pytest.raises(
+        CheckpointDrift, match=r"2 times its config.json's hidden_size 16; vectors of several blocks joined"
+    ):
+        check_width(read_sidecar(pair.verbalizer), SimpleNamespace(hidden_size=16), pair.verbalizer)

@@ -1,13 +1,16 @@
 import copy
 import hashlib
 import math
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from nlareport.checkpoints.injection_rule import Injection
 from nlareport.checkpoints.sidecar import Sidecar, checkpoint_sha256, parse_sidecar, read_sidecar, sidecar_content
+from nlareport.checkpoints.sidecar_values import Role
 from nlareport.errors import CheckpointInvalid, CheckpointMissing
 
 SIDECARS = sorted((Path(__file__).parent / "fixtures" / "sidecars").glob("*.yaml"))
@@ -497,3 +500,76 @@ def test_the_digest_covers_every_weight_file_by_name(tmp_path: Path) -> None:
     assert checkpoint_sha256(tmp_path) == hashlib.sha256("".join(lines).encode()).hexdigest()
     with pytest.raises(CheckpointMissing, match=r"holds no \*\.safetensors"):
         checkpoint_sha256(tmp_path / "config.json")
+
+
+@pytest.mark.parametrize(
+    ("said", "rule"),
+    [
+        ({"injection": {"mode": "add"}}, Injection("add")),
+        ({"injection": {"mode": "add", "block": 1, "norm_match": True}}, Injection("add", 1, norm_match=True)),
+        ({"injection_mode": "additive, norm-matched", "injection_layer": 1}, Injection("add", 1, norm_match=True)),
+        ({"injection_mode": "norm_matched_add", "hook_onto_layer": 1}, Injection("add", 1, norm_match=True)),
+        ({"injection_mode": "Karvonen", "injection_layer": 1}, Injection("add", 1, norm_match=True)),
+        (
+            {"injection": {"mode": "replace", "layer": 0}, "steering_coefficient": 2},
+            Injection("replace", 0, False, 2.0),
+        ),
+        ({"injection_mode": "add", "injection_layer": "embedding"}, Injection("add")),
+    ],
+)
+def test_how_a_vector_enters_is_read_in_the_fields_spellings(said: dict[str, Any], rule: Injection) -> None:
+    sidecar = parsed(released("qwen-av") | said)
+    assert sidecar.injection == rule
+    assert parsed(sidecar_content(sidecar)) == sidecar
+
+
+@pytest.mark.parametrize(
+    ("said", "sentence"),
+    [
+        (
+            {"injection": {"mode": "add", "block": 1}, "injection_layer": 2},
+            "injection.block: says 1, injection_layer says 2",
+        ),
+        (
+            {"injection": {"norm_match": False}, "injection_mode": "additive_norm_matched"},
+            "injection.norm_match: says false, injection_mode says 'additive_norm_matched'; both must be the same",
+        ),
+        ({"injection": {"mode": "add", "position": "last"}}, "'injection.position': asks for something"),
+    ],
+)
+def test_what_two_keys_say_of_an_injection_must_be_the_same(said: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(CheckpointInvalid, match=rf"^nla_meta.yaml: {re.escape(sentence)}"):
+        parsed(released("qwen-av") | said)
+
+
+def test_a_scale_is_needed_unless_norms_are_matched() -> None:
+    content = released("qwen-av")
+    del content["extraction"]["injection_scale"]
+    with pytest.raises(CheckpointInvalid, match=r"extraction.injection_scale: is missing"):
+        parsed(content)
+    assert parsed(content | {"injection": {"mode": "add", "norm_match": True}}).injection_scale is None
+
+
+def test_a_datasets_sidecar_is_read_as_that_of_the_half_it_is_used_as() -> None:
+    content = released("qwen-ar") | {"kind": "nla_dataset", "schema_version": 1}
+    content["extraction"] |= {"layer_index": content.pop("extraction_layer_index"), "d_model": content.pop("d_model")}
+    del content["role"], content["critic"]
+    roles: tuple[Role, ...] = ("av", "ar")
+    for role in roles:
+        content["extraction"]["injection_scale"] = 150.0
+        sidecar = parse_sidecar(content, Path("nla_meta.yaml"), role)
+        assert (sidecar.role, sidecar.block_index, sidecar.d_model) == (role, 20, 3584)
+    with pytest.raises(CheckpointInvalid, match=r"role: is missing; it must be `av` or `ar`"):
+        parsed(content)
+
+
+def test_a_reconstructor_may_say_nothing_of_a_marker_and_which_block_it_reads() -> None:
+    content = released("qwen-ar")
+    content["tokens"] = {"critic_suffix_ids": [1, 2]}
+    content["critic"] = {"reads_block": 17, "extraction_layer_index": 20}
+    sidecar = parsed(content)
+    assert (sidecar.injection_char, sidecar.reads_block, sidecar.block_index) == ("", 17, 20)
+    assert parsed(sidecar_content(sidecar)) == sidecar
+    content["tokens"]["injection_token_id"] = 5
+    with pytest.raises(CheckpointInvalid, match=r"tokens.injection_char: is missing; it must be a text"):
+        parsed(content)

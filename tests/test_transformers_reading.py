@@ -288,8 +288,8 @@ def test_a_reconstructor_keeps_one_block_more_than_its_index(
 
 def test_the_width_of_sidecar_and_model_must_agree(tiny_pairs: dict[Architecture, TinyPair], tmp_path: Path) -> None:
     directory = copied(tiny_pairs["llama"].reconstructor, tmp_path)
-    write_sidecar(directory, replace(read_sidecar(directory), d_model=64))
-    with pytest.raises(CheckpointDrift, match=r"hidden_size 32, its sidecar d_model 64"):
+    write_sidecar(directory, replace(read_sidecar(directory), d_model=48))
+    with pytest.raises(CheckpointDrift, match=r"hidden_size 32, its sidecar d_model 48"):
         TransformersReconstructor(directory)
 
 

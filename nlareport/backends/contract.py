@@ -240,6 +240,13 @@ def check_width(sidecar: Sidecar, config: Any, directory: Path) -> None:
     Raises:
         CheckpointDrift: it is not.
     """
+    n_joined, rest = divmod(sidecar.d_model, config.hidden_size)
+    if n_joined > 1 and rest == 0:
+        raise CheckpointDrift(
+            f"{directory}: its sidecar has d_model {sidecar.d_model}, {n_joined} times its config.json's hidden_size "
+            f"{config.hidden_size}; vectors of several blocks joined into one are not read here. "
+            "Give a checkpoint for one block."
+        )
     if config.hidden_size != sidecar.d_model:
         raise CheckpointDrift(
             f"{directory}: its config.json has hidden_size {config.hidden_size}, its sidecar d_model "

@@ -10,9 +10,10 @@ from pathlib import Path
 
 from nlareport.checkpoints.sidecar import Sidecar, Stated, read_sidecar
 from nlareport.checkpoints.sidecar_values import Role
-from nlareport.errors import CheckpointMissing
+from nlareport.errors import AdapterUnsupported, CheckpointMissing
 from nlareport.experiment.pair_section import PairSpec
 from nlareport.models.adapter_files import Adapter, read_adapter
+from nlareport.models.checkpoint_files import json_object
 from nlareport.models.hub_names import hub_name
 from nlareport.rows.run_rows import CheckpointRole
 
@@ -96,6 +97,11 @@ def shipped_in(
         ) from error
     if model is None:
         return None
+    if "quantization_config" in (json_object(model / "config.json") or {}):
+        raise AdapterUnsupported(
+            f"{directory}: is an adapter over {name}, whose weights are quantized, so merging would round them once "
+            "more. Give that model as it was before, as base_model under sidecars in the experiment file."
+        )
     return Shipped(directory, model, name, adapter, stated)
 
 

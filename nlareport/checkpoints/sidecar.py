@@ -99,7 +99,8 @@ def read_sidecar(directory: Path, stated: Stated | None = None) -> Sidecar:
     if said and not os.path.lexists(path):
         return parse_sidecar(said, Path(stated.where), stated.role)
     refusal = CheckpointInvalid if os.path.exists(path) else CheckpointMissing
-    text = yaml_text(path, refusal, f"Give a checkpoint directory that holds its {SIDECAR_NAME}.")
+    advice = f"Give a checkpoint directory that holds its {SIDECAR_NAME}, or say what it would under sidecars in the "
+    text = yaml_text(path, refusal, f"{advice}experiment file.")
     content = mapping_in(text, path, CheckpointInvalid, "sidecar", "`role` and `d_model`")
     faults: list[str] = []
     content = _completed(content, said, f"{path}: ", stated.where, faults)
@@ -195,9 +196,9 @@ def sidecar_content(sidecar: Sidecar) -> dict[str, Any]:
         "prompt_templates": {"av": sidecar.verbalizer_template, "ar": sidecar.reconstructor_template},
     }
     if not sidecar.injection_char:
-        del content["tokens"]
+        content["tokens"] = {key: value for key, value in content["tokens"].items() if key not in _MARKER}
     if sidecar.adds_bos is not None:
-        content.setdefault("tokens", {})["adds_bos"] = sidecar.adds_bos
+        content["tokens"]["adds_bos"] = sidecar.adds_bos
     if injection := sidecar.injection.content():
         content["injection"] = injection
     if sidecar.block_indexes:

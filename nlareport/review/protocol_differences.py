@@ -78,7 +78,11 @@ def _of_experiment(run: Run, shared: Collection[PairId]) -> dict[str, str]:
     content = experiment.model_dump(mode="json", exclude={"experiment", "title", "series", "pairs"})
     content["decoding"] = _of_decoding(experiment.decoding)
     content["pairs"] = {
-        pair.pair_id: {"verbalizer": pair.verbalizer, "reconstructor": pair.reconstructor}
+        pair.pair_id: {
+            "verbalizer": pair.verbalizer,
+            "reconstructor": pair.reconstructor,
+            "sidecars": pair.sidecars.model_dump(mode="json"),
+        }
         for pair in experiment.pairs
         if pair.pair_id in shared
     }
