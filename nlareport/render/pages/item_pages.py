@@ -5,13 +5,14 @@ of an item's page.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from nlareport.claims.answer_marks import ShownMark
 from nlareport.ports import RunReader, in_batches
 from nlareport.render.readable import readable
 from nlareport.render.report.answer_notes import answer_note
+from nlareport.render.report.draw_tables import TextsOfItem
 from nlareport.render.report.sample_cards import MarkedContext, mark_token
 from nlareport.render.report.text_looks import SIGN_MEANINGS
 from nlareport.render.report_folder import ReportFolder
@@ -28,6 +29,7 @@ ITEMS_AT_ONCE = 1_000
 """Read by one query: a few megabytes of texts."""
 TAIL = 110
 """Characters of context in a list."""
+NO_DRAWS: Mapping[int, TextsOfItem] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,11 +155,11 @@ class ItemWriter:
     """Whether content words that stand in the item's context are underlined."""
     _entries: list[ListEntry] = field(default_factory=list)
 
-    def write(self, details: Sequence[ItemDetail]) -> None:
-        """The pages of these items, which fill whole pages unless they are the last."""
+    def write(self, details: Sequence[ItemDetail], draws: Mapping[int, TextsOfItem] = NO_DRAWS) -> None:
+        """The pages of these items, which fill whole pages unless they are the last; with those of several `draws`."""
         size = ITEMS_PER_PAGE if self.pages.are_shared else 1
         for shown in in_batches(details, size):
-            self._write_page(shown)
+            self._write_page(shown, draws)
         for item in details:
             href = self.pages.href(item.item_id).removeprefix("items/")
             self._entries.append(ListEntry(href, item.item_id, item.tail(TAIL), item.is_outlier, item.mean_fve))
@@ -179,7 +181,7 @@ class ItemWriter:
                 n_items=len(self._entries),
             )
 
-    def _write_page(self, shown: Sequence[ItemDetail]) -> None:
+    def _write_page(self, shown: Sequence[ItemDetail], draws: Mapping[int, TextsOfItem]) -> None:
         first, last = shown[0].item_id, shown[-1].item_id
         self.folder.page(
             self.pages.href(first).partition("#")[0],
@@ -188,6 +190,7 @@ class ItemWriter:
             items=shown,
             pairs=self.pairs,
             marks_words=self.marks_words,
+            draws=draws,
             earlier=self._neighbour(first, -1),
             later=self._neighbour(last, 1),
         )

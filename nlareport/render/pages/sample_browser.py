@@ -14,9 +14,10 @@ from nlareport.claims.answer_marks import PHRASES
 from nlareport.ports import RunReader, in_batches
 from nlareport.render.content_security import BROWSER_POLICY
 from nlareport.render.links import cell_name, family_name, pair_name
-from nlareport.render.pages.item_pages import ITEMS_PER_PAGE, ItemDetail, ItemPages, ItemWriter, item_details
+from nlareport.render.pages.item_pages import ITEMS_PER_PAGE, NO_DRAWS, ItemDetail, ItemPages, ItemWriter, item_details
 from nlareport.render.readable import isolated, readable
 from nlareport.render.report.answer_notes import CLEAN_LETTERS, LETTERS, answer_letter, letter_notes
+from nlareport.render.report.draw_tables import read_texts
 from nlareport.render.report.text_looks import SIGN_MEANINGS, TextLooks
 from nlareport.render.report_folder import ReportFolder
 from nlareport.render.text_tables import script_literal
@@ -38,15 +39,24 @@ SCRIPTS = ("data", "texts", "searcher", "worker", "search", "state", "filter", "
 
 
 def render_browser(
-    folder: ReportFolder, reader: RunReader, pages: ItemPages, pairs: list[Pair], texts: TextLooks
+    folder: ReportFolder,
+    reader: RunReader,
+    pages: ItemPages,
+    pairs: list[Pair],
+    texts: TextLooks,
+    n_draws: int = 1,
 ) -> None:
-    """The browser and the static pages of all items, written into the report's folder; nothing without an item."""
+    """The browser and the static pages of all items, written into the report's folder; nothing without an item.
+
+    Of up to `n_draws` explanations by one source the browser shows the first, a static page all.
+    """
     if not pages.item_ids:
         return
     writer = ItemWriter(folder, pages, pairs, reader.sql("item_details").strip(), texts.marks_words)
     columns = ItemColumns(folder, pages, pairs)
     for details in item_details(reader, pages):
-        writer.write(details)
+        first, last = details[0].item_id, details[-1].item_id
+        writer.write(details, read_texts(reader, first, last) if n_draws > 1 else NO_DRAWS)
         columns.add(details)
     writer.finish()
     scripts = [folder.script(f"report/browse_{name}.js") for name in SCRIPTS]
@@ -66,6 +76,7 @@ def render_browser(
         answers=[(letter, PHRASES[mark]) for mark, letter in LETTERS.items() if letter in letters],
         signs=texts,
         n_items=len(pages.item_ids),
+        n_draws=n_draws,
     )
 
 

@@ -24,6 +24,7 @@ from nlareport.render.report.ablation_tables import Ablations, read_ablations
 from nlareport.render.report.answer_notes import DecodeFinish, MarkCount
 from nlareport.render.report.baseline_tables import Baselines, read_baselines
 from nlareport.render.report.downloads import add_downloads, add_query_answers, origins_in
+from nlareport.render.report.draw_tables import Draws, read_draws
 from nlareport.render.report.heat_views import Heat, read_heat
 from nlareport.render.report.measure_tables import Measures, read_measures
 from nlareport.render.report.protocol_strip import Fact, answer_rule, read_protocol, unclean_choice
@@ -58,6 +59,8 @@ class ReportContext:
     baselines: Baselines
     ablations: Ablations
     measures: Measures
+    draws: Draws | None
+    """None where no item has several explanations by one source."""
     lead: list[tuple[Claim, Origin]]
     """Sentences for the top of the page. Only those that hold, here and below."""
     claims: list[tuple[Claim, Origin]]
@@ -92,7 +95,8 @@ def render_report(
     values = {field.name: getattr(page, field.name) for field in fields(page)}
     values |= {"chart_files": write_charts(folder, page.heat.all_items.rows, page.ablations), "item_pages": items}
     index = folder.page("index.html", "report/page.html", title=page.head.only.title, **values)
-    render_browser(folder, reader, items, page.pairs.rows, page.texts)
+    n_draws = page.draws.n_draws if page.draws else 1
+    render_browser(folder, reader, items, page.pairs.rows, page.texts, n_draws)
     origins = origins_in(page)
     answers = add_query_answers(folder, reader, origins)
     if copy:
@@ -114,6 +118,7 @@ def read_report(reader: RunReader) -> ReportContext:
     counts = ask(reader, query_rows.Counts, "report_counts")
     heat = read_heat(reader, counts.only)
     lead, claims = _claims_that_hold(reader)
+    draws = read_draws(reader)
     return ReportContext(
         head=head,
         counts=counts,
@@ -133,9 +138,10 @@ def read_report(reader: RunReader) -> ReportContext:
         baselines=read_baselines(reader),
         ablations=read_ablations(reader),
         measures=read_measures(reader),
+        draws=draws,
         lead=lead,
         claims=claims,
-        samples=read_samples(reader),
+        samples=read_samples(reader, has_draws=draws is not None),
         decodes=ask(reader, DecodeFinish, "decode_finish"),
         marks=ask(reader, MarkCount, "answer_marks"),
         texts=read_text_looks(reader),

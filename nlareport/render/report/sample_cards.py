@@ -8,6 +8,7 @@ from nlareport.ports import RunReader
 from nlareport.render.marked_words import held_spans
 from nlareport.render.origins import Answer, ask
 from nlareport.render.readable import readable, readable_end
+from nlareport.render.report.draw_tables import TextsOfItem, read_texts
 from nlareport.render.report.query_rows import SampleCard, SampleExplanation, SampleScore
 from nlareport.render.report.text_looks import read_text_looks
 from nlareport.render.shared_phrases import share_phrases
@@ -43,6 +44,8 @@ class Sample:
     marked: dict[PairId, Markup]
     """Every known explanation by source: phrases that another source shares marked, words of the context underlined."""
     n_shared_phrases: int
+    draws: TextsOfItem
+    """The draws of the item by source; empty where each source wrote of it once."""
 
     @property
     def anchor(self) -> str:
@@ -74,16 +77,16 @@ class Samples:
     missing: list[tuple[str, str]]
 
 
-def read_samples(reader: RunReader) -> Samples:
-    """The run's sample cards."""
+def read_samples(reader: RunReader, *, has_draws: bool = False) -> Samples:
+    """The run's sample cards; with all the draws of their items, where items have several."""
     marks_words = read_text_looks(reader).marks_words
     chosen = ask(reader, SampleCard, "sample_cards")
-    cards = [_read_sample(reader, card, marks_words) for card in chosen.rows]
+    cards = [_read_sample(reader, card, marks_words, has_draws) for card in chosen.rows]
     shown = {card.kind for card in chosen.rows}
     return Samples(chosen, cards, [(kind, reason) for kind, reason in KINDS.items() if kind not in shown])
 
 
-def _read_sample(reader: RunReader, card: SampleCard, marks_words: bool) -> Sample:
+def _read_sample(reader: RunReader, card: SampleCard, marks_words: bool, has_draws: bool) -> Sample:
     explanations = ask(reader, SampleExplanation, "sample_explanations", item_id=card.item_id)
     texts = {row.source: readable(row.text) for row in explanations.rows if row.text is not None}
     context = card.context if marks_words else None
@@ -95,6 +98,7 @@ def _read_sample(reader: RunReader, card: SampleCard, marks_words: bool) -> Samp
         scores=ask(reader, SampleScore, "sample_scores", item_id=card.item_id),
         marked=dict(zip(texts, shared.marked, strict=True)),
         n_shared_phrases=shared.n_phrases,
+        draws=read_texts(reader, card.item_id, card.item_id).get(card.item_id, {}) if has_draws else {},
     )
 
 

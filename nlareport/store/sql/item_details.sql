@@ -11,6 +11,7 @@ signed AS (
     SELECT source, item_id, list(DISTINCT sign ORDER BY sign) AS signs
     FROM text_sign
     JOIN chosen USING (item_id)
+    WHERE draw = 0
     GROUP BY source, item_id
 ),
 written AS (
