@@ -61,7 +61,7 @@ def test_nothing_is_drawn_by_chance_where_one_document_holds_most_items() -> Non
 
 
 def test_a_source_whose_items_have_no_context_is_only_counted() -> None:
-    items = [an_item(k, context=None) for k in range(3)]
+    items = [an_item(k, context=context) for k, context in enumerate([None, "", None])]
     explanations = [an_explanation(k, source=GEMMA, text="wheat") for k in range(3)]
     draws = DocumentDraws.of(items, 10, seed=3)
     assert summarize_texts([QWEN, GEMMA], explanations, [], draws) == [TextSummary(GEMMA, 3, 0)]

@@ -31,7 +31,7 @@ def compare_with_contexts(
     The other context is that of an item of another document, drawn by a seeded derangement as for the nulls of scores:
     one exchange among the items that have a context, the same for all sources and draws.
     """
-    keys = {item.item_id: _keys(item.context) for item in items if item.context is not None}
+    keys = {item.item_id: _keys(item.context) for item in items if item.context}
     others = _others(sorted(keys), draws)
     rows = []
     for row in explanations:

@@ -163,7 +163,7 @@ def _ablation_cells(rows: ItemRows) -> dict[type, Sequence[object]]:
 
 
 def _texts(rows: ItemRows) -> dict[type, Sequence[object]]:
-    contexts = {item.item_id: item.context for item in rows.items if item.context is not None}
+    contexts = {item.item_id: item.context for item in rows.items if item.context}
     overlaps = compare_with_contexts(rows.explanations, rows.items, rows.draws)
     sources = [pair.pair_id for pair in rows.pairs]
     return {
