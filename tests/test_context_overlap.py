@@ -22,6 +22,7 @@ def test_content_words_are_told_from_words_of_grammar() -> None:
     ]
     assert keys("Cities and boxes, the Senate’s buses; classes") == ["city", "boxe", "senate", "buse", "classe"]
     assert keys("well-known x 7") == ["well-known"]
+    assert keys("<think>ends</think> a turn<|im_end|> <explanation>x < y > z") == ["end", "turn"]
 
 
 def test_a_word_is_found_in_any_case_in_singular_or_plural() -> None:

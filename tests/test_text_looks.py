@@ -123,7 +123,7 @@ def test_the_page_counts_the_signs_and_the_browser_finds_their_items(
         (f"browse.html#sign={sign}~qwen7-L20", str(n))
         for sign, n in [("cjk", 16), ("loop", 6), ("empty", 1), ("tag", 1), ("special_token", 1)]
     ]
-    assert "1 as in the context" in table
+    assert "context too: 1" in table
     assert "Explanations are guesses" in table
     item = (tmp_path / "items" / "30.html").read_text(encoding="utf-8")
     assert f'the <u class="held">{TOPICS[0]}</u> of a <u class="held">town</u>' in item
@@ -156,10 +156,10 @@ def test_a_report_of_an_older_run_has_no_word_of_it(tmp_path: Path) -> None:
 
 
 def test_underlined_words_of_a_hostile_text_stay_text() -> None:
-    text = "<script>alert(1)</script> “wheat” & \u202ebarley <b>wheat-field</b>"
+    text = "<script src=x>alert(1)</script> “wheat” & \u202ebarley <b>wheat-field</b>"
     marked = underlined(text, "alert, script; WHEATS and barley <b>")
     assert marked == (
-        '&lt;<u class="held">script</u>&gt;<u class="held">alert</u>(1)&lt;/<u class="held">script</u>&gt; '
+        '&lt;<u class="held">script</u> src=x&gt;<u class="held">alert</u>(1)&lt;/script&gt; '
         '“<u class="held">wheat</u>” &amp; \\u202ebarley &lt;b&gt;wheat-field&lt;/b&gt;'
     )
     assert underlined("<b>", None) == "&lt;b&gt;"

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from nlareport.statistics.letter_scripts import CJK, letter_script
 
 _WORD = re.compile(r"[^\W_]+(?:['’\-][^\W_]+)*")
+_TAG = re.compile(r"<[^<>\s]{1,40}>")
 _APOSTROPHE = "’"
 
 _BY_CLASS = {
@@ -59,8 +60,9 @@ def words_in(text: str) -> Iterator[Word]:
 
 
 def content_words(text: str) -> list[Word]:
-    """The words of a text that are neither function words nor single characters, in order."""
-    return [word for word in words_in(text) if len(word.key) >= SHORTEST and word.key not in FUNCTION_WORDS]
+    """The words of a text that are neither function words, single characters nor tags such as ``<|im_end|>``."""
+    untagged = _TAG.sub(lambda found: " " * len(found.group()), text)
+    return [word for word in words_in(untagged) if len(word.key) >= SHORTEST and word.key not in FUNCTION_WORDS]
 
 
 def words_found(text: str, context: str) -> list[Word]:
