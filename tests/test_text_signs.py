@@ -100,6 +100,8 @@ def test_a_whole_answer_is_looked_at_without_its_own_tags() -> None:
 def test_a_word_is_cut_where_the_run_has_the_whole_of_it() -> None:
     assert found(written("A report about agricul"), "on agriculture in the north") == {"cut": None}
     assert found(written("A report about agriculture"), "on agriculture in the north") == {}
+    texts = [replace(written("A report about agricul"), draw=draw) for draw in range(3)]
+    assert [row.draw for row in find_text_signs(texts, {0: "on agriculture"})] == [0, 1, 2]
     # A plural, an end by a mark and an answer that says it ended by itself are no cut.
     assert found(written("A report about the Republican"), "the Republicans said") == {}
     assert found(written("A report about agricul."), "on agriculture in the north") == {}

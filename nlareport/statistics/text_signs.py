@@ -39,12 +39,10 @@ _SPECIAL_TOKEN = re.compile(
     r"|<0x[0-9A-Fa-f]{2}>"
     r"|<</?SYS>>|\[/?INST\]|\[(?:CLS|SEP|PAD|MASK|UNK)\]"
 )
-_DRAFT = re.compile(
-    r"<(think|thinking|thought|reasoning|scratchpad)>(?!\s*</\1>)|(?<!<think>)</(think|thinking|reasoning)>",
-    re.IGNORECASE,
-)
-"""An opened or closed part for thoughts; an empty one, which templates write to have none, is no draft."""
-_EMPTY_DRAFT = re.compile(r"<(think|thinking|thought|reasoning|scratchpad)>\s*</\1>", re.IGNORECASE)
+_THOUGHTS = "think|thinking|thought|reasoning|scratchpad"
+_DRAFT = re.compile(rf"</?(?:{_THOUGHTS})>", re.IGNORECASE)
+_EMPTY_DRAFT = re.compile(rf"<({_THOUGHTS})>\s*</\1>", re.IGNORECASE)
+"""Templates write it so that there is no draft."""
 
 _UNSEEN_LETTERS = "\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0\ufffc\ufffd"
 """Characters of other categories that show nothing, or stand for one that could not be decoded."""
@@ -57,34 +55,30 @@ _LAST_WORD = re.compile(r"([^\W\d_]+)\Z")
 LEAST_MISSING = 2
 """Letters that a word is short of, for it to be cut: `Republican` is not the beginning of `Republicans`."""
 
-OF_TEXTS: tuple[Sign, ...] = ("cjk", "other_script", "loop", "tag", "special_token", "draft", "unseen")
+SHOWN_BY_CONTEXTS: tuple[Sign, ...] = ("cjk", "other_script", "loop", "tag", "special_token", "draft", "unseen")
 """The signs that a context can show as well."""
 
 
 def find_text_signs(explanations: Sequence[Explanation], contexts: Mapping[int, str]) -> list[TextSign]:
     """The signs of every explanation that has a text or an answer; `contexts` by item, where they are known."""
-    vocabulary = _Vocabulary.of([row.text or row.completion or "" for row in explanations], contexts.values())
-    in_contexts: dict[int, set[Sign]] = {}
+    # Each text once: a word that is cut in several draws alike is one all the same.
+    vocabulary = _Vocabulary.of({row.text or row.completion or "" for row in explanations}, contexts.values())
     rows = []
     for row in explanations:
-        written = written_text(row)
+        written, context = written_text(row), contexts.get(row.item_id)
         if written is None:
             continue
-        context = contexts.get(row.item_id)
         signs = {*_signs_of_form(row), *signs_in(written)}
-        if row.completion is not None and _DRAFT.search(_EMPTY_DRAFT.sub("", row.completion)):
+        if row.completion is not None and has_draft(row.completion):
             signs.add("draft")
         if row.finish is None and row.text is not None and vocabulary.is_cut(row.text):
             signs.add("cut")
-        if signs and context is not None and row.item_id not in in_contexts:
-            in_contexts[row.item_id] = set(signs_in(context))
+        shown = set(signs_in(context)) if signs and context is not None else set[Sign]()
+        if context is not None and _other_script(context) != _other_script(written):
+            shown.discard("other_script")
         for sign in sorted(signs):
-            shown = None
-            if context is not None and sign in OF_TEXTS:
-                shown = sign in in_contexts[row.item_id] and (
-                    sign != "other_script" or _other_script(context) == _other_script(written)
-                )
-            rows.append(TextSign(row.source, row.item_id, sign, shown, row.draw))
+            in_context = sign in shown if context is not None and sign in SHOWN_BY_CONTEXTS else None
+            rows.append(TextSign(row.source, row.item_id, sign, in_context, row.draw))
     return rows
 
 
@@ -110,7 +104,7 @@ def signs_in(text: str) -> Iterator[Sign]:
         yield "tag"
     if _SPECIAL_TOKEN.search(text):
         yield "special_token"
-    if _DRAFT.search(_EMPTY_DRAFT.sub("", text)):
+    if has_draft(text):
         yield "draft"
     if has_unseen(text):
         yield "unseen"
@@ -123,6 +117,11 @@ def is_loop(text: str) -> bool:
         return False
     grams = Counter(zip(*(units[shift:] for shift in range(NGRAM)), strict=False))
     return 1 - len(grams) / grams.total() >= LEAST_REPEATED
+
+
+def has_draft(text: str) -> bool:
+    """Whether a part for thoughts opens or closes in the text, other than an empty one."""
+    return _DRAFT.search(_EMPTY_DRAFT.sub("", text)) is not None
 
 
 def has_unseen(text: str) -> bool:
