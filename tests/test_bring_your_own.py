@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from support.guide_pages import Step, follow, is_as_shown, sections
+from support.scripted_runs import write_corpus
 from support.shipped_pairs import give_adapters
 
 SECTIONS = sections("bring-your-own.md")
@@ -14,8 +15,14 @@ def nothing(_folder: Path) -> None:
     """The section shows every file it needs."""
 
 
+def give_documents(folder: Path) -> None:
+    """The texts of an experiment."""
+    write_corpus(folder, 12)
+
+
 READERS_HAVE: dict[str, Callable[[Path], None]] = {
     **dict.fromkeys(SECTIONS, nothing),
+    "Several draws of an explanation": give_documents,
     "Adapters, added vectors and other heads": give_adapters,
 }
 """What is made in a reader's folder before the steps of a section, where it speaks of more than it shows."""

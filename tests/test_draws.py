@@ -151,6 +151,21 @@ def test_a_bundle_that_names_no_draw_holds_the_first_of_each_item(tmp_path: Path
         bundle_rows(tmp_path)
 
 
+def test_draws_under_another_name_or_without_a_number_are_refused_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "run.yaml").write_text(yaml.safe_dump({"title": "x", "pairs": [a_pair_of_yaml(QWEN)]}))
+    scores, row = tmp_path / "scores.csv", f"0,{QWEN},{QWEN},0.5"
+    scores.write_text(f"item_id,source,target,mse_nrm,rollout\n{row},0\n{row},1\n")
+    with pytest.raises(
+        BundleInvalid, match=r"'rollout' is not known; .*, or call it draw if it numbers the explanations"
+    ):
+        bundle_rows(tmp_path)
+    scores.write_text(f"item_id,source,target,mse_nrm\n{row}\n{row}\n")
+    with pytest.raises(
+        BundleInvalid, match="keep one of each, or number several explanations of an item in a column draw"
+    ):
+        bundle_rows(tmp_path)
+
+
 def a_pair_of_yaml(pair_id: str) -> dict[str, object]:
     return {"pair_id": pair_id, "label": pair_id, "family": "q", "base_model": "Org/q", "block_index": 1, "d_model": 3}
 

@@ -30,6 +30,12 @@ MAY_BE_ABSENT: dict[type, set[str]] = {Item: {"doc_id", "stratum", "token"}}
 """Columns that must hold a value in a run file but can be derived from the others on import."""
 
 
+DRAW_NAMES = {
+    *("sample", "sample_id", "sample_idx", "sample_index", "k", "rollout", "attempt", "repeat", "replicate"),
+    *("generation", "generation_id", "completion_id", "completion_index", "draw_id", "draw_index"),
+}
+"""What others call the number of an explanation among several of an item."""
+
 MOST_FAULTS = 40
 
 _UNREADABLE = (
@@ -118,6 +124,8 @@ def files_of(folder: Path, row_type: type) -> list[Path]:
 def _check_names(path: Path, row_type: type, raw: pl.DataFrame, unknown: list[str], faults: Faults) -> None:
     if unknown:
         advice = f", or name it {TAG_COLUMN}NAME to make it a tag of the items" if row_type is Item else ""
+        if "draw" in TABLES[row_type].key and DRAW_NAMES.intersection(unknown):
+            advice = ", or call it draw if it numbers the explanations of an item"
         faults.add(path, f"column {listed(unknown)} is not known; remove it or correct its spelling{advice}.")
     lacking = [name for name in _must_hold(row_type) if name not in raw.columns]
     if lacking:
@@ -145,7 +153,9 @@ def _check_values(path: Path, row_type: type, frame: pl.DataFrame, columns: list
         named = [name for name in keys if name in columns]
         values = zip(named, repeated.select(named).row(0), strict=True)
         first = ", ".join(f"{name} {value if isinstance(value, int) else shown(value)}" for name, value in values)
-        faults.add(path, f"{len(repeated)} rows repeat a key, such as {first}; keep one of each.")
+        are_draws = "draw" in keys and "draw" not in columns
+        advice = ", or number several explanations of an item in a column draw, from 0" if are_draws else ""
+        faults.add(path, f"{len(repeated)} rows repeat a key, such as {first}; keep one of each{advice}.")
 
 
 def _must_hold(row_type: type) -> list[str]:
