@@ -13,6 +13,7 @@ from nlareport import __version__
 from nlareport.checkpoints.answers import ANSWER_RULE
 from nlareport.checkpoints.sidecar import Sidecar
 from nlareport.engines import Engines
+from nlareport.experiment.corpus_section import MIN_LEFT_CONTEXT, VectorsCorpus
 from nlareport.experiment.experiment_file import Experiment
 from nlareport.rows.run_rows import Pair, PairId, Run
 
@@ -73,6 +74,7 @@ def describe_run(
         "engine": str(engines.choice),
         **conditions(experiment, engines),
         "answer_rule": ANSWER_RULE,
+        **_unlike_the_protocol(experiment),
         # In one text: a list would become one fact for each.
         "special_ids": ", ".join(map(str, sorted(special_ids))),
     }
@@ -89,6 +91,14 @@ def describe_run(
         created_at=moment,
         environment=environment,
     )
+
+
+def _unlike_the_protocol(experiment: Experiment) -> dict[str, Any]:
+    """What the report's queries need to know of items that are not drawn as the protocol says."""
+    if isinstance(experiment.corpus, VectorsCorpus):
+        return {"vectors": "given"}
+    least = experiment.sampling.least_left_context
+    return {} if least == MIN_LEFT_CONTEXT else {"min_left_context": least}
 
 
 def describe_pairs(

@@ -31,6 +31,7 @@
   function contextOf(texts, places) {
     if (texts === undefined) return make("p", { className: "absent" }, "Reading the texts of this item");
     if (texts === null) return make("p", { className: "absent" }, "The file with this item's texts could not be read.");
+    if (texts.context === null && browser.run.given) return make("p", { className: "absent" }, "A given vector: no text.");
     if (texts.context === null) return make("p", { className: "absent" }, "The run file does not hold this item's text.");
     const [before, token] = texts.context;
     return make("blockquote", { className: "context" }, make("p", {},
@@ -123,9 +124,10 @@
 
   function facts(item, texts) {
     const run = browser.run;
-    const token = make("span", {}, "token ", make("code", {}, run.tokens[run.token[item]]));
-    const found = [texts ? make("span", {}, texts.document) : null, token,
-      make("span", {}, run.strata[run.stratum[item]]),
+    const said = run.tokens[run.token[item]];
+    const token = make("span", {}, run.given ? "label " : "token ", make("code", {}, said));
+    const found = [texts ? make("span", {}, texts.document) : null, run.given && !said ? null : token,
+      run.given ? null : make("span", {}, run.strata[run.stratum[item]]),
       run.outlier[item] === "y" ? make("span", {}, "flagged as an outlier") : null];
     // The rule between two facts stands in the style sheet; the space is for those who copy them.
     return make("p", { className: "meta" }, ...found.filter((fact) => fact !== null).flatMap((fact) => [fact, " "]));

@@ -8,7 +8,7 @@
 
   function row(place, state, values, isDiagonal) {
     const run = browser.run;
-    const facts = [`item ${run.ids[place]}`, run.strata[run.stratum[place]]];
+    const facts = run.given ? [`item ${run.ids[place]}`] : [`item ${run.ids[place]}`, run.strata[run.stratum[place]]];
     if (run.outlier[place] === "y") facts.push("outlier");
     if (run.states.some((states) => browser.isUnclean(states[place]))) facts.push("not all clean");
     const token = run.tokens[run.marked[place]];

@@ -125,6 +125,7 @@ class ItemColumns:
             "items_per_shard": ITEMS_PER_SHARD,
             "score_scale": SCORE_SCALE,
             "strata": STRATA,
+            **({"given": True} if self.folder.run.has_given_vectors else {}),
             "answer_notes": letter_notes(),
             "clean_letters": CLEAN_LETTERS,
             "shards": self._shards,

@@ -3,6 +3,7 @@
 Absence is always None; what it means is said at the field or in the query's head.
 """
 
+import json
 from dataclasses import dataclass
 
 from nlareport.claims.answer_marks import ShownMark
@@ -27,6 +28,11 @@ class RunHead:
     seed: int | None
     created_at: str
     environment: str
+
+    @property
+    def has_given_vectors(self) -> bool:
+        """Whether its vectors were given, and read from no text."""
+        return bool(json.loads(self.environment).get("vectors") == "given")
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +257,7 @@ class AlignmentExtremes:
     mean_char_error: float
     worst_char_error: int
     lowest_left_context: int
+    least_left_context: int
     n_below_minimum: int
     median_norm: float
     largest_norm: float

@@ -1,4 +1,5 @@
 -- How well positions were carried into each pair's tokenization, and the norms found there.
+-- The least left context is what positions are drawn with: 50 unless the run says otherwise.
 -- Parameters: none.
 -- Rows: render.report.query_rows.AlignmentExtremes.
 SELECT
@@ -8,7 +9,8 @@ SELECT
     avg(abs(a.char_error::BIGINT)) AS mean_char_error,
     max(abs(a.char_error::BIGINT)) AS worst_char_error,
     min(a.token_index) AS lowest_left_context,
-    count(*) FILTER (WHERE a.token_index < 50) AS n_below_minimum,
+    any_value(asked.least) AS least_left_context,
+    count(*) FILTER (WHERE a.token_index < asked.least) AS n_below_minimum,
     median(a.activation_norm) AS median_norm,
     max(a.activation_norm) AS largest_norm,
     CASE WHEN median(a.activation_norm) > 0
@@ -16,5 +18,6 @@ SELECT
     END AS largest_over_median
 FROM alignment AS a
 JOIN pair AS p ON p.pair_id = a.pair_id
+CROSS JOIN (SELECT coalesce(TRY_CAST(environment ->> '$.min_left_context' AS BIGINT), 50) AS least FROM run) AS asked
 GROUP BY a.pair_id
 ORDER BY any_value(p.ordinal);

@@ -10,7 +10,10 @@ place AS (
     FROM pair AS t
     CROSS JOIN (VALUES ('context', 1), ('norm', 2), ('atypical', 3)) AS p (property, ordinal)
     CROSS JOIN (VALUES (1), (2), (3), (4)) AS n (place)
-    WHERE t.pair_id IN (SELECT target FROM subset_range)
+    WHERE
+        t.pair_id IN (SELECT target FROM subset_range)
+        -- Given vectors come after no tokens.
+        AND (p.property <> 'context' OR NOT EXISTS (FROM run WHERE (environment ->> '$.vectors') = 'given'))
 )
 SELECT
     p.property,

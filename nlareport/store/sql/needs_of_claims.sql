@@ -98,6 +98,7 @@ SELECT 'context_words', EXISTS (FROM text_summary WHERE excess_low IS NOT NULL),
     || 'items table, and text in its explanations table'
 UNION ALL
 SELECT 'alignments', EXISTS (FROM alignment)
+        AND NOT (SELECT coalesce(bool_or((environment ->> '$.vectors') = 'given'), false) FROM run)
         OR (SELECT bool_or(TRY_CAST(environment ->> '$.alignment_notes.lowest_aligned_position' AS BIGINT) IS NOT NULL) FROM run),
     'where items stand in each tokenization is not known; a bundle brings it in its alignments table'
 UNION ALL
