@@ -20,10 +20,18 @@ def give_documents(folder: Path) -> None:
     write_corpus(folder, 12)
 
 
+def a_pair_in_mine(folder: Path) -> None:
+    """A tiny pair whose halves are in `mine/`."""
+    from support.tiny_checkpoints import build_tiny_pair
+
+    build_tiny_pair(folder / "mine", "qwen2")
+
+
 READERS_HAVE: dict[str, Callable[[Path], None]] = {
     **dict.fromkeys(SECTIONS, nothing),
     "Several draws of an explanation": give_documents,
     "Adapters, added vectors and other heads": give_adapters,
+    "Chats, chosen positions and given vectors": a_pair_in_mine,
 }
 """What is made in a reader's folder before the steps of a section, where it speaks of more than it shows."""
 

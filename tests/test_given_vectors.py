@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 from safetensors.numpy import save_file
+from support.reports import write_report
 from support.scripted_runs import run, scripted_content, write_experiment
 
 from nlareport.errors import (
@@ -21,7 +22,7 @@ from nlareport.errors import (
 from nlareport.rows.item_rows import Alignment, Item, Score
 from nlareport.rows.run_rows import Document, Making
 from nlareport.store.run_file import RunFile
-from nlareport.store.vectors.given_vectors import read_given_vectors
+from nlareport.store.vectors.vector_files import read_given_vectors
 
 WIDTHS = {"small": 16, "large": 24}
 
@@ -59,6 +60,29 @@ def test_given_vectors_are_measured_as_they_are_without_text_or_base_model(tmp_p
         assert norms[5] == pytest.approx(float(np.linalg.norm(vectors_of(24)[0])))
         assert all(row.mse_nrm is not None for row in run_file.rows(Score))
     assert run(experiment, db).endswith("nothing was missing")
+
+
+def test_the_pages_say_once_that_vectors_were_given_and_speak_of_no_text(tmp_path: Path) -> None:
+    for name, width in WIDTHS.items():
+        write_vectors(tmp_path / f"{name}.parquet", width, label=["anger", "calm", "French", "code", "<b>9", None])
+    run(an_experiment(tmp_path), tmp_path / "run.duckdb")
+    report = tmp_path / "report"
+    write_report(tmp_path / "run.duckdb", report)
+    page = (report / "index.html").read_text(encoding="utf-8")
+    assert page.count("vectors that were given, not read from text") == 1
+    assert "label <code>" in page
+    for absent in (
+        "left context</th>",
+        "does not hold this item's text",
+        ">Punctuation<",
+        "token <code>",
+        "mapped to the",
+    ):
+        assert absent not in page
+    item = (report / "items/4.html").read_text(encoding="utf-8")
+    assert "label <code>&lt;b&gt;9</code>" in item
+    assert "Off by" not in item
+    assert "label <code>" not in (report / "items/5.html").read_text(encoding="utf-8")
 
 
 def test_vectors_of_one_document_move_together_and_more_can_be_asked_for_later(tmp_path: Path) -> None:

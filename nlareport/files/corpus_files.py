@@ -4,7 +4,6 @@ Takes a path and the columns wanted, returns records with the place of each for 
 said in one sentence with the file and the line or row.
 """
 
-import csv
 import gzip
 import io
 import zlib
@@ -17,6 +16,7 @@ from typing import Any, BinaryIO, cast
 import pyarrow.parquet as pq
 
 from nlareport.errors import CorpusUnreadable
+from nlareport.files.csv_rows import csv_rows
 from nlareport.files.given_files import GZIP, N_SIGNATURE_BYTES, PARQUET, not_utf8, open_given, what_it_is
 from nlareport.files.json_lines import MOST_LINE_CHARS, list_in, record_in
 from nlareport.shown import brief, listed, shown
@@ -35,9 +35,6 @@ _PARQUET_ROWS_AT_ONCE = 1000
 _SEPARATORS = {".csv": ",", ".tsv": "\t"}
 _ENDINGS = (".parquet", ".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".txt", ".text", ".md")
 
-# The module's own limit is 131,072, which is less than a long document.
-csv.field_size_limit(MOST_LINE_CHARS)
-
 
 def rows_of(path: Path, wanted: Wanted, first: int, last: int | None) -> Rows:
     """The rows from index `first` to `last`, both included and counted from 0; fewer where the file ends.
@@ -53,7 +50,7 @@ def rows_of(path: Path, wanted: Wanted, first: int, last: int | None) -> Rows:
     if ending == ".parquet":
         return _parquet_rows(path, wanted, first, last)
     if ending in _SEPARATORS:
-        rows = _csv_rows(path, _SEPARATORS[ending])
+        rows = csv_rows(path, _lines(path), _SEPARATORS[ending])
     elif ending == ".json":
         rows = _json_rows(path)
     elif ending in {".jsonl", ".ndjson"}:
@@ -125,51 +122,6 @@ def _whole(path: Path) -> bytes:
             "Give it as JSON Lines or as Parquet, not gzipped."
         )
     return content
-
-
-def _csv_rows(path: Path, separator: str) -> Rows:
-    lines = _lines(path)
-    numbers = [0]
-
-    def texts() -> Iterator[str]:
-        for number, line in lines:
-            numbers[0] = number
-            yield line
-
-    reader = csv.reader(texts(), delimiter=separator, strict=True)
-    header: list[str] = []
-    while True:
-        begins = numbers[0] + 1
-        try:
-            row = next(reader, None)
-        except csv.Error as error:
-            raise CorpusUnreadable(
-                f"{path}, line {begins}: the row that begins there is not CSV ({error}). Put fields in double "
-                "quotation marks and double those within."
-            ) from error
-        if row is None:
-            return
-        if not row:
-            continue
-        if not header:
-            header = _header(path, row, separator)
-        elif len(row) != len(header):
-            raise CorpusUnreadable(
-                f"{path}, line {begins}: has {len(row)} fields, the header {len(header)}. Put fields that hold "
-                "separators or line ends in double quotation marks."
-            )
-        else:
-            yield f"{path}, line {begins}", dict(zip(header, row, strict=True))
-
-
-def _header(path: Path, names: list[str], separator: str) -> list[str]:
-    for other, said in ((";", "semicolons"), ("\t", "tabs"), (",", "commas")):
-        if len(names) == 1 and other != separator and other in names[0]:
-            ours = "commas" if separator == "," else "tabs"
-            raise CorpusUnreadable(f"{path}: its columns are separated by {said}; separate them by {ours}.")
-    if repeated := sorted({name for name in names if names.count(name) > 1}):
-        raise CorpusUnreadable(f"{path}, line 1: there is more than one column {listed(repeated)}; rename all but one.")
-    return names
 
 
 def _json_rows(path: Path) -> Rows:

@@ -21,8 +21,8 @@ from nlareport.run.vector_origins import ActivationKeeper, extracted_ids
 from nlareport.shown import listed, shown
 from nlareport.stages import extract
 from nlareport.stages.sample import context_of
-from nlareport.store.vectors.given_vectors import GivenVectors, read_given_vectors
 from nlareport.store.vectors.stage0 import ActivationOrigin
+from nlareport.store.vectors.vector_files import GivenVectors, read_given_vectors
 
 GivenByPair = Mapping[str, GivenVectors]
 

@@ -129,12 +129,13 @@ def _corpus(experiment: Experiment) -> str:
     corpus = experiment.corpus
     if isinstance(corpus, VectorsCorpus):
         return f"{corpus.name}: vectors that were given, not read from text by a base model"
+    what = "chats" if experiment.reads_chats else "documents"
     if isinstance(corpus, HuggingFaceCorpus):
         config = f"{corpus.config}, " if corpus.config else ""
-        return f"{corpus.name}, {config}split {corpus.split}, documents {corpus.first_index}–{corpus.last_index}"
+        return f"{corpus.name}, {config}split {corpus.split}, {what} {corpus.first_index}–{corpus.last_index}"
     name = corpus.name if isinstance(corpus, LocalCorpus) else "pocket: news articles no pocket pair was trained on"
     last = "the last" if corpus.last_index is None else str(corpus.last_index)
-    return f"{name}, documents {corpus.first_index} to {last}"
+    return f"{name}, {what} {corpus.first_index} to {last}"
 
 
 def _of_published(environment: dict[str, Any]) -> list[Fact]:
