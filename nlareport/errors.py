@@ -149,6 +149,10 @@ class RunFileLogRefused(NlareportError):
     """The write-ahead log of a run file belongs to another file, or is damaged."""
 
 
+class TextsUnfit(NlareportError):
+    """A file of texts cannot be read, contradicts itself, or speaks of no item of the run."""
+
+
 class RunOfAnotherExperiment(NlareportError):
     """The run file belongs to an experiment that differs in something that was already computed."""
 

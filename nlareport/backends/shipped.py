@@ -69,7 +69,7 @@ def find_shipped(pair: PairSpec, role: CheckpointRole, find: Find) -> Shipped | 
         CheckpointMissing: it or its base model cannot be found.
         AdapterUnsupported: it is an adapter of a kind that is not merged.
     """
-    directory = find(getattr(pair, role))
+    directory = find(pair.checkpoint(role))
     return None if directory is None else shipped_in(directory, find, stated_of(pair, role), pair.base_model)
 
 

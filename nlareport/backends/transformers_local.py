@@ -73,7 +73,7 @@ class TransformersEngine:
         Raises:
             NlareportError: one of them is not; any error that opening it would raise before a block is read.
         """
-        roles = self._settings.roles
+        roles = self._roles(pair)
         if "base_model" in roles:
             self._check_base(pair)
         if "verbalizer" in roles:
@@ -81,9 +81,9 @@ class TransformersEngine:
         contract = self._reconstructor(pair) if "reconstructor" in roles else None
         # A checkpoint on the hub is downloaded when it is used: a run needs room for one at a time.
         for role in roles:
-            if Path(getattr(pair, role)).is_dir():
+            if Path(pair.checkpoint(role)).is_dir():
                 _refuse_damaged(_shipped(pair, role))
-        if contract is not None and Path(pair.reconstructor).is_dir():
+        if contract is not None and Path(pair.checkpoint("reconstructor")).is_dir():
             load_value_head(contract.directory, contract.sidecar.d_model, contract.head_layer)
 
     def prompt_ids(self, pair: PairSpec) -> tuple[int, ...]:
@@ -124,7 +124,7 @@ class TransformersEngine:
         """
         settings = self._settings
         return TransformersVerbalizer(
-            pair.verbalizer,
+            pair.checkpoint("verbalizer"),
             device=settings.device,
             dtype=settings.dtype,
             batch_size=settings.batch_size,
@@ -142,7 +142,7 @@ class TransformersEngine:
         """
         settings = self._settings
         return TransformersReconstructor(
-            pair.reconstructor,
+            pair.checkpoint("reconstructor"),
             device=settings.device,
             dtype=settings.dtype,
             batch_size=settings.batch_size,
@@ -163,12 +163,13 @@ class TransformersEngine:
     def choices(self, pair: PairSpec) -> list[Choice]:
         """What is done where the pair's checkpoints leave it open; errors are those of `check`."""
         topics: dict[CheckpointRole, Topics] = {}
-        if "base_model" in self._settings.roles:
+        roles = self._roles(pair)
+        if "base_model" in roles:
             directory = checkpoint_directory(pair.base_model, with_weights=False)
             topics["base_model"] = base_choices(directory, *self._base(pair))
-        if "verbalizer" in self._settings.roles:
+        if "verbalizer" in roles:
             topics["verbalizer"] = self._verbalizer_choices(pair)
-        if "reconstructor" in self._settings.roles:
+        if "reconstructor" in roles:
             topics["reconstructor"] = reconstructor_choices(self._reconstructor(pair), pair.block_index)
         return [
             Choice(PairId(pair.pair_id), role, topic, text)
@@ -212,12 +213,16 @@ class TransformersEngine:
             )
         refuse_unknown_block(directory, config, pair.block_index)
         # Nothing of a base model says how the pair was trained, but its two halves do.
-        halves = [_shipped(pair, role).sidecar() for role in self._settings.roles if role != "base_model"]
+        halves = [_shipped(pair, role).sidecar() for role in self._roles(pair) if role != "base_model"]
         said = False if halves and all(sidecar.adds_bos is False for sidecar in halves) else None
         what = f"Pair {pair.pair_id}: the base model {pair.base_model}"
         where = "the nla_meta.yaml of its verbalizer and of its reconstructor"
         TransformersTokenizer(pair.base_model)
         refuse_missing_bos(self._base(pair)[0], said, what, where)
+
+    def _roles(self, pair: PairSpec) -> list[CheckpointRole]:
+        """The roles that are run here, of those the pair has."""
+        return [role for role in self._settings.roles if pair.has(role)]
 
     def _base(self, pair: PairSpec) -> tuple[Any, Any]:
         """The tokenizer and the configuration of a base model."""

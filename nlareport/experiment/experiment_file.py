@@ -3,6 +3,7 @@
 Returns an `Experiment`, or raises one error that lists every fault with file, key and what would be right.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -11,12 +12,12 @@ from pydantic import AfterValidator, Field, PositiveInt, ValidationError, model_
 from nlareport.errors import ExperimentInvalid
 from nlareport.experiment.corpus_section import Corpus, Sampling, Tabular, VectorsCorpus, sampling_faults
 from nlareport.experiment.decoding_section import Decoding
-from nlareport.experiment.pair_section import PairSpec
+from nlareport.experiment.pair_section import KINDS, Entry, PairSpec, TextsSpec
 from nlareport.experiment.section import MOST_WHOLE, Name, Section
 from nlareport.experiment.tag_section import Tags
 from nlareport.files.yaml_files import mapping_in, validation_faults, yaml_text
 from nlareport.rows.ablation_methods import WHOLE_TEXT_METHODS, AblationMethod, cut_of
-from nlareport.rows.run_rows import Reducer
+from nlareport.rows.run_rows import PairId, Reducer
 
 FOLDERS_OF_A_RUN = {"documents", "reconstructions"}
 """Folders in ``<run>.activations/`` other than the pairs' own."""
@@ -82,7 +83,37 @@ class Experiment(Section):
     """How many of the last words before an item are read instead of an explanation; none unless asked for."""
     tags: Tags = Field(default_factory=dict)
     """What is said of items by name; nothing but what the corpus itself says unless asked for."""
-    pairs: list[PairSpec] = Field(min_length=1)
+    entries: list[Entry] = Field(alias="pairs", min_length=1)
+    """Pairs, halves of pairs and sources of texts, in the order of rows and columns."""
+
+    @property
+    def pairs(self) -> list[PairSpec]:
+        """The entries with a base model: pairs and halves of pairs."""
+        return [entry for entry in self.entries if isinstance(entry, PairSpec)]
+
+    @property
+    def texts(self) -> list[TextsSpec]:
+        """The sources of texts."""
+        return [entry for entry in self.entries if isinstance(entry, TextsSpec)]
+
+    @property
+    def sources(self) -> list[PairId]:
+        """What writes: a row of the matrix each."""
+        return [PairId(entry.pair_id) for entry in self.entries if entry.writes]
+
+    @property
+    def targets(self) -> list[PairId]:
+        """What reads: a column of the matrix each."""
+        return [PairId(entry.pair_id) for entry in self.entries if entry.reads]
+
+    def n_draws(self, source: str) -> int:
+        """How many texts a source writes of an item; one where they are given."""
+        return 1 if source in {entry.pair_id for entry in self.texts} else self.decoding.draws
+
+    def with_pairs(self, pairs: Sequence[PairSpec]) -> "Experiment":
+        """The same experiment with other checkpoints under the ids that it has."""
+        other = {pair.pair_id: pair for pair in pairs}
+        return self.model_copy(update={"entries": [other.get(entry.pair_id, entry) for entry in self.entries]})
 
     @property
     def reads_chats(self) -> bool:
@@ -91,7 +122,7 @@ class Experiment(Section):
 
     @model_validator(mode="after")
     def _names_agree(self) -> "Experiment":
-        pair_ids = [pair.pair_id for pair in self.pairs]
+        pair_ids = [entry.pair_id for entry in self.entries]
         twice = sorted({name for name in pair_ids if pair_ids.count(name) > 1})
         if twice:
             raise ValueError(f"pairs: pair_id {', '.join(twice)} is used twice; ids must be unique")
@@ -101,12 +132,16 @@ class Experiment(Section):
             raise ValueError(f"plain_words: {', '.join(map(str, repeated))} is listed twice; name every number once")
         if taken := sorted(FOLDERS_OF_A_RUN & set(pair_ids)):
             raise ValueError(f"pairs: {', '.join(taken)} is a folder that every run has; choose another pair_id")
-        if self.sampling.reference_pair not in pair_ids:
+        with_models = [pair.pair_id for pair in self.pairs]
+        if self.sampling.reference_pair not in with_models:
             raise ValueError(
                 f"sampling.reference_pair: {self.sampling.reference_pair!r} is none of the pairs "
-                f"({', '.join(pair_ids)}); name one of them"
+                f"({', '.join(with_models)}); name one of them"
             )
-        if faults := list(sampling_faults(self.corpus, self.sampling, pair_ids)):
+        if not self.sources or not self.targets:
+            lacking = "verbalizer" if self.targets else "reconstructor"
+            raise ValueError(f"pairs: none has a {lacking}, so there would be no cell; add a pair that has one")
+        if faults := list(sampling_faults(self.corpus, self.sampling, with_models)):
             raise ValueError("; ".join(faults))
         if self.plain_words and isinstance(self.corpus, VectorsCorpus):
             raise ValueError("plain_words: there are no words before given vectors; leave it out")
@@ -146,4 +181,4 @@ def parse_experiment(text: str, path: Path) -> Experiment:
     try:
         return Experiment.model_validate(content)
     except ValidationError as error:
-        raise ExperimentInvalid("\n".join(validation_faults(error, path))) from error
+        raise ExperimentInvalid("\n".join(validation_faults(error, path, kinds=KINDS))) from error

@@ -3,6 +3,7 @@
 Takes a path or a text; returns a mapping of plain values, or the text of one. How texts are parsed is in `strict_yaml`.
 """
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -68,17 +69,24 @@ def mapping_in(text: str, path: Path, refusal: type[NlareportError], what: str, 
     return content
 
 
-def validation_faults(error: ValidationError, path: Path) -> list[str]:
-    """One line per fault, the first 20: file, key, what would be right, and what the file says."""
+def validation_faults(error: ValidationError, path: Path, kinds: Collection[str] = ()) -> list[str]:
+    """One line per fault, the first 20: file, key, what would be right, and what the file says.
+
+    `kinds` are names of what an entry of a list may be, which are no keys of the file.
+    """
     found = error.errors(include_url=False)
-    lines = [_fault_line(fault, path) for fault in found[:MOST_FAULTS]]
+    lines = [_fault_line(fault, path, kinds) for fault in found[:MOST_FAULTS]]
     if len(found) > MOST_FAULTS:
         lines.append(f"{path}: and {len(found) - MOST_FAULTS:,} more faults.")
     return lines
 
 
-def _fault_line(fault: Any, path: Path) -> str:
-    key = _bounded(".".join(str(part) for part in fault["loc"])) or "the file"
+def _fault_line(fault: Any, path: Path, kinds: Collection[str]) -> str:
+    place = fault["loc"]
+    parts = [
+        part for number, part in enumerate(place) if part not in kinds or not isinstance(place[max(number - 1, 0)], int)
+    ]
+    key = _bounded(".".join(map(str, parts))) or "the file"
     said = _bounded(fault["msg"].removeprefix("Value error, "))
     match fault["type"]:
         case "extra_forbidden":

@@ -83,7 +83,7 @@ def _pocket_names(spec: PairSpec) -> dict[str, tuple[str, str]]:
     Raises:
         CheckpointMissing: a name has another ending.
     """
-    names = {key: getattr(spec, key) for key in ("base_model", "verbalizer", "reconstructor")}
+    names = {key: getattr(spec, key) or "" for key in ("base_model", "verbalizer", "reconstructor")}
     pocket = {key: name.removeprefix(POCKET).partition("/") for key, name in names.items() if name.startswith(POCKET)}
     for pair_id, _, part in pocket.values():
         if part not in PARTS:

@@ -75,7 +75,7 @@ def cases_by_pair(
 def _recorded_pair(specs: Mapping[str, PairSpec], recorder: Recorder, asked: str | None, path: Path) -> PairSpec:
     """The pair that a transcript is of."""
     wanted = PurePath(recorder.reconstructor).name
-    named = [spec for spec in specs.values() if asked is None and PurePath(spec.reconstructor).name == wanted]
+    named = [spec for spec in specs.values() if asked is None and PurePath(spec.reconstructor or "").name == wanted]
     spec = specs[asked] if asked is not None else named[0] if named else None
     if spec is None:
         raise GoldenInvalid(

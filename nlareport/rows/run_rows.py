@@ -99,8 +99,11 @@ class Document:
 
 CheckpointRole = Literal["base_model", "verbalizer", "reconstructor"]
 """Which checkpoint of a pair; also the key it has in an experiment file."""
-MakingKind = Literal["weights", "config", "tokenizer", "chat_template", "prompt", "sidecar", "stop_ids", "script"]
-"""What of a checkpoint decides its answers. `script` is all there is of a pair without checkpoints."""
+MakingKind = Literal[
+    "weights", "config", "tokenizer", "chat_template", "prompt", "sidecar", "stop_ids", "script", "texts"
+]
+"""What of a checkpoint decides its answers. `script` is all there is of a pair without checkpoints, `texts` the file of
+a source of texts, which is kept under the role that writes."""
 
 
 @table(key=("pair_id", "role", "kind"), bundle="makings")

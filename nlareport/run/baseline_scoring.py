@@ -33,6 +33,21 @@ class _Measured:
     centred: Mapping[PairId, Centred]
     grams: Mapping[PairId, Gram]
 
+    @property
+    def sources(self) -> list[Pair]:
+        """What writes."""
+        return [pair for pair in self.pairs if pair.writes]
+
+    @property
+    def targets(self) -> list[Pair]:
+        """What reads and has its activations here."""
+        return [pair for pair in self.pairs if pair.reads and pair.pair_id in self.grams]
+
+    @property
+    def seen_sources(self) -> list[Pair]:
+        """What writes of activations that are here, which a map can start from."""
+        return [pair for pair in self.sources if pair.pair_id in self.grams]
+
 
 def score_baselines(
     work: Work,
@@ -63,8 +78,8 @@ def score_baselines(
     columns += [
         answers(source.pair_id, target.pair_id, f"last_{n_words}_words", plain[target.pair_id, n_words])
         for n_words in work.experiment.plain_words
-        for source in pairs
-        for target in pairs
+        for source in measured.sources
+        for target in measured.targets
     ]
     curve = list(_ridge(measured, answers))
     return _rows(columns, curve, draws)
@@ -90,9 +105,9 @@ def _rows(
 
 def _constants(measured: _Measured, answers: AnswersOf) -> Iterator[Answers]:
     """The mean direction for every item."""
-    for target in measured.pairs:
+    for target in measured.targets:
         errors = best_constant_mse(measured.centred[target.pair_id])
-        for source in measured.pairs:
+        for source in measured.sources:
             yield answers(source.pair_id, target.pair_id, "best_constant", errors)
 
 
@@ -100,9 +115,9 @@ def _neighbours(measured: _Measured, answers: AnswersOf) -> Iterator[Answers]:
     """The activation at the item of another document that the source's activation finds most alike."""
     if measured.draws.documents.max(initial=0) == 0:
         return
-    for source in measured.pairs:
+    for source in measured.seen_sources:
         nearest = nearest_of_others(measured.grams[source.pair_id], measured.draws.documents)
-        for target in measured.pairs:
+        for target in measured.targets:
             errors = neighbour_errors(measured.grams[target.pair_id], nearest)
             yield answers(source.pair_id, target.pair_id, "nearest_neighbour", errors)
 
@@ -113,8 +128,8 @@ def _ridge(measured: _Measured, answers: AnswersOf) -> Iterator[tuple[int, bool,
     From a pair to itself the map is the identity and says nothing.
     """
     sizes = ridge.training_sizes(measured.draws.documents)
-    for source in measured.pairs:
-        targets = [pair.pair_id for pair in measured.pairs if pair is not source]
+    for source in measured.seen_sources:
+        targets = [pair.pair_id for pair in measured.targets if pair is not source]
         for size in sizes:
             parts = ridge.folds(measured.draws.documents, size, measured.draws.seed)
             target_grams = [measured.grams[target] for target in targets]

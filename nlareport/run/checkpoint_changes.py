@@ -22,6 +22,7 @@ KIND_NAMES: dict[MakingKind, str] = {
     "sidecar": "sidecar (nla_meta.yaml)",
     "stop_ids": "stop ids (generation_config.json)",
     "script": "script",
+    "texts": "file of texts",
 }
 DIGEST_BEGINNING = 12
 N_NAMED = 3
@@ -41,7 +42,8 @@ class Change:
         return self.then.digest != self.now.digest
 
     def __str__(self) -> str:
-        place = f"{KIND_NAMES[self.then.kind]} of the {ROLE_NAMES[self.then.role]} of pair {self.then.pair_id}"
+        of_role = "" if self.then.kind == "texts" else f" of the {ROLE_NAMES[self.then.role]}"
+        place = f"{KIND_NAMES[self.then.kind]}{of_role} of pair {self.then.pair_id}"
         return f"the {place} (sha256 {beginning(self.then.digest)} then, {beginning(self.now.digest)} now)"
 
 

@@ -49,7 +49,12 @@ def scores_stamp(run_file: RunFile, experiment: Experiment) -> dict[str, Any]:
     # A run scored before there was a reducer took what is now called the mean, and is not scored again.
     stamp["scoring"] = scoring.model_dump(exclude={"reducer"} if scoring.reducer == "mean" else None)
     # Claims name pairs and ask for families.
-    stamp["pairs"] = [[pair.pair_id, pair.label, pair.family] for pair in experiment.pairs]
+    stamp["pairs"] = [[pair.pair_id, pair.label, pair.family] for pair in experiment.entries]
+    # Half a pair may get the other half later; a run of whole pairs is stamped as it always was.
+    if halves := {
+        entry.pair_id: [entry.writes, entry.reads] for entry in experiment.entries if not (entry.writes and entry.reads)
+    }:
+        stamp["halves"] = halves
     # Only where some are asked for, so that a run scored before there was such a stage is not scored again.
     for stage in BEFORE_SCORES:
         stamp |= stage.asked_for(experiment)

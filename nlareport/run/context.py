@@ -52,7 +52,7 @@ class Work:
 
     @cached_property
     def pairs(self) -> list[tuple[PairId, PairSpec]]:
-        """The experiment's pairs in its order."""
+        """What has a base model, and so activations, in the experiment's order."""
         return [(PairId(pair.pair_id), pair) for pair in self.experiment.pairs]
 
     def unscore(self) -> None:
@@ -68,8 +68,11 @@ class Work:
 
     def writings(self) -> list[Writing]:
         """What every source wrote in every draw: source by source in the pairs' order, also where it wrote nothing."""
-        n_draws = self.experiment.decoding.draws
-        found = {(source, draw): Writing(source, draw) for source, _ in self.pairs for draw in range(n_draws)}
+        found = {
+            (source, draw): Writing(source, draw)
+            for source in self.experiment.sources
+            for draw in range(self.experiment.n_draws(source))
+        }
         for row in self.run_file.rows(Explanation):
             if (writing := found.get((row.source, row.draw))) is not None:
                 writing.explanations.append(row)

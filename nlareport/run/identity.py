@@ -15,12 +15,14 @@ from nlareport.checkpoints.sidecar import Sidecar
 from nlareport.engines import Engines
 from nlareport.experiment.corpus_section import MIN_LEFT_CONTEXT, VectorsCorpus
 from nlareport.experiment.experiment_file import Experiment
+from nlareport.experiment.pair_section import TextsSpec
 from nlareport.rows.run_rows import Pair, PairId, Run
 
 RECORDED_LIBRARIES = ("numpy", "polars")
 """Libraries that every run computes with; the engines name theirs."""
 N_LATER = 20
 """How many later conditions a run remembers."""
+HALVES = ("verbalizer", "reconstructor")
 FREE_TO_CHANGE = ("title", "series", "scoring", "compute")
 """Sections that may change between two calls: what was computed stays right, or is only arithmetic to redo."""
 
@@ -106,8 +108,11 @@ def describe_pairs(
 ) -> list[Pair]:
     """One row per pair, in the experiment's order; scales as the verbalizer's sidecar says, geometry still unknown."""
     rows = []
-    for ordinal, pair in enumerate(experiment.pairs):
+    for ordinal, pair in enumerate(experiment.entries):
         pair_id = PairId(pair.pair_id)
+        if isinstance(pair, TextsSpec):
+            rows.append(_describe_texts(pair, ordinal))
+            continue
         sidecar = sidecars[pair_id]
         rows.append(
             Pair(
@@ -123,9 +128,30 @@ def describe_pairs(
                 mean_norm=None,
                 sidecar_variance_nrm=pair.sidecar_variance_nrm,
                 ordinal=ordinal,
+                writes=pair.writes,
+                reads=pair.reads,
             )
         )
     return rows
+
+
+def _describe_texts(texts: TextsSpec, ordinal: int) -> Pair:
+    """A source of texts, of which there is nothing to measure but what its texts are worth."""
+    return Pair(
+        pair_id=PairId(texts.pair_id),
+        label=texts.label,
+        family=texts.family,
+        base_model=None,
+        block_index=None,
+        d_model=None,
+        injection_scale=None,
+        mse_scale=None,
+        variance_nrm=None,
+        mean_norm=None,
+        sidecar_variance_nrm=None,
+        ordinal=ordinal,
+        reads=False,
+    )
 
 
 def with_geometry_of(stored: Pair | None, described: Pair) -> Pair:
@@ -138,7 +164,7 @@ def with_geometry_of(stored: Pair | None, described: Pair) -> Pair:
 def restate_pairs(stored: Sequence[Pair], experiment: Experiment) -> list[Pair]:
     """The pairs with what their experiment, and no checkpoint, may say differently of them now."""
     published = {pair.pair_id: pair.sidecar_variance_nrm for pair in experiment.pairs}
-    return [replace(pair, sidecar_variance_nrm=published[pair.pair_id]) for pair in stored]
+    return [replace(pair, sidecar_variance_nrm=published.get(pair.pair_id)) for pair in stored]
 
 
 def reword_run(run: Run, experiment: Experiment, text: str) -> Run:
@@ -156,10 +182,12 @@ def reword_run(run: Run, experiment: Experiment, text: str) -> Run:
 def differences(stored: Experiment, asked: Experiment, optional: Collection[str]) -> list[str]:
     """Keys that cannot change under what was already computed; more items or draws, a longer corpus, new scoring can.
 
-    So can the `optional` keys, those of stages that not every run has.
+    So can the `optional` keys, those of stages that not every run has. Pairs can be added and put in another order, and
+    half a pair can get the half it lacks; none can be taken out.
     """
     free = {*FREE_TO_CHANGE, *optional}
-    found = _differing(_binding(stored, free), _binding(asked, free), "")
+    before = _binding(stored, free)
+    found = _differing(before, _without_additions(_binding(asked, free), before), "")
     # What is written stays written: a run of fewer draws would be another one.
     fewer = ["decoding.draws"] if asked.decoding.draws < stored.decoding.draws else []
     return sorted([*found, *fewer])
@@ -176,11 +204,22 @@ def _binding(experiment: Experiment, free: set[str]) -> dict[str, Any]:
     content["sampling"]["min_left_context"] = experiment.sampling.least_left_context
     # Where a file lies is no part of what it says: its texts are held to their digests.
     content["corpus"].pop("path", None)
+    worded = {"label", "family", "sidecar_variance_nrm"}
+    content.pop("entries")
     content["pairs"] = {
-        pair.pair_id: pair.model_dump(mode="json", exclude={"label", "family", "sidecar_variance_nrm"})
-        for pair in experiment.pairs
+        entry.pair_id: entry.model_dump(mode="json", exclude=worded | ({"path"} if entry.kind == "texts" else set()))
+        for entry in experiment.entries
     }
     return content
+
+
+def _without_additions(asked: dict[str, Any], stored: dict[str, Any]) -> dict[str, Any]:
+    """What is asked without the pairs, and the halves of pairs, that the stored experiment does not have yet."""
+    pairs = {}
+    for name, known in stored["pairs"].items():
+        if (pair := asked["pairs"].get(name)) is not None:
+            pairs[name] = {key: None if known.get(key, "") is None and key in HALVES else pair[key] for key in pair}
+    return {**asked, "pairs": pairs}
 
 
 def _differing(stored: Any, asked: Any, key: str) -> list[str]:

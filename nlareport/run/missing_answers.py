@@ -54,8 +54,7 @@ def answer_missing(work: Work, questions_of: QuestionsOf) -> None:
         CheckpointChanged: a checkpoint is not the one the run was begun with, or changed while it was used.
         SelfTestFailed: a model's numbers would be wrong; none of them is stored.
     """
-    for pair_id, spec in work.pairs:
-        asked = questions_of(pair_id, spec)
+    for pair_id, spec, asked in _asked(work, questions_of):
         work.progress.stage(asked.title, asked.n_total, asked.n_total - asked.n_missing)
         if asked.n_missing:
             _answer_batches(work, pair_id, spec, asked)
@@ -63,7 +62,15 @@ def answer_missing(work: Work, questions_of: QuestionsOf) -> None:
 
 def count_missing(work: Work, questions_of: QuestionsOf) -> int:
     """How many rows are missing, all pairs together."""
-    return sum(questions_of(pair_id, spec).n_missing for pair_id, spec in work.pairs)
+    return sum(asked.n_missing for _, _, asked in _asked(work, questions_of))
+
+
+def _asked(work: Work, questions_of: QuestionsOf) -> Iterator[tuple[PairId, PairSpec, Questions[Any, Any, Any]]]:
+    """Every pair that has a checkpoint of the role that is asked, with its questions."""
+    for pair_id, spec in work.pairs:
+        asked = questions_of(pair_id, spec)
+        if spec.has(asked.role):
+            yield pair_id, spec, asked
 
 
 def _answer_batches(work: Work, pair_id: PairId, spec: PairSpec, asked: Questions[Any, Any, Any]) -> None:

@@ -35,7 +35,13 @@ def find_making(
     """
     counter = _Bytes(progress)
     counter.announce(pairs)
-    return [row for pair in pairs for role in roles for row in making_of(engines, pair, role, counter.advance)]
+    return [
+        row
+        for pair in pairs
+        for role in roles
+        if pair.has(role)
+        for row in making_of(engines, pair, role, counter.advance)
+    ]
 
 
 def find_making_by_files(
@@ -58,7 +64,7 @@ def find_making_by_files(
         Making(PairId(pair.pair_id), role, kind, digest)
         for pair in pairs
         for role in roles
-        if (shipped := find_shipped(pair, role, checkpoint_here)) is not None
+        if pair.has(role) and (shipped := find_shipped(pair, role, checkpoint_here)) is not None
         for kind, digest in file_digests(shipped, role, counter.advance, with_chats=with_chats).items()
     ]
 
@@ -142,7 +148,7 @@ class _Bytes:
 
     def announce(self, pairs: Sequence[PairSpec]) -> None:
         """Begins the stage if reading the pairs' checkpoints will take a while."""
-        found = (find_shipped(pair, role, checkpoint_here) for pair in pairs for role in ROLES)
+        found = (find_shipped(pair, role, checkpoint_here) for pair in pairs for role in ROLES if pair.has(role))
         n_bytes = unread_bytes({file for shipped in found if shipped is not None for file in weight_files_of(shipped)})
         self._is_shown = n_bytes >= SHOWN_FROM_BYTES
         if self._is_shown:

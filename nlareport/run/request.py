@@ -75,4 +75,4 @@ def narrow_to_pairs(experiment: Experiment, pair_ids: Sequence[str]) -> Experime
     if unknown := [pair_id for pair_id in pair_ids if pair_id not in known]:
         raise PairUnknown(f"The experiment has no pair {', '.join(unknown)}; it has {', '.join(known)}.")
     pairs = [pair for pair in experiment.pairs if pair.pair_id in pair_ids]
-    return without_optional_stages(experiment).model_copy(update={"pairs": pairs})
+    return without_optional_stages(experiment).model_copy(update={"entries": pairs})

@@ -37,7 +37,7 @@ def score_run(work: Work) -> None:
         RunIncomplete: an earlier stage has not finished.
     """
     items = work.items()
-    n_cells = len(work.pairs) ** 2
+    n_cells = len(work.experiment.sources) * len(work.experiment.targets)
     is_done = is_scored(work.run_file, work.experiment)
     work.progress.stage("score", n_cells, n_cells if is_done else 0)
     if is_done:
@@ -58,7 +58,7 @@ def score_run(work: Work) -> None:
 
 def _score(work: Work, items: list[Item]) -> None:
     golds = {pair_id: rows_at(activations_of(work, pair_id), items) for pair_id, _ in work.pairs}
-    pairs = [_measured(pair, golds[pair.pair_id]) for pair in work.run_file.rows(Pair)]
+    pairs = [_measured(pair, golds.get(pair.pair_id)) for pair in work.run_file.rows(Pair)]
     pairs.sort(key=lambda pair: pair.ordinal)
     centred = {pair_id: centre(gold.vectors) for pair_id, gold in golds.items()}
     draws = _draws(work, pairs, items, golds)
@@ -105,7 +105,9 @@ def _score(work: Work, items: list[Item]) -> None:
         work.run_file.replace({Tag: tags, **summarize_tags(replace(rows, tags=tags))})
 
 
-def _measured(pair: Pair, gold: ActivationBatch) -> Pair:
+def _measured(pair: Pair, gold: ActivationBatch | None) -> Pair:
+    if gold is None:
+        return pair
     geometry = measure_pair(gold)
     return replace(pair, variance_nrm=geometry.variance_nrm, mean_norm=geometry.mean_norm)
 
@@ -139,7 +141,7 @@ def _read_cells(
     scoring = work.experiment.scoring
     offering = [_offering(written, scoring.unclean) for written in writings]
     read, floors = _ReadCells(), defaultdict[CellKey, list[float]](list)
-    for target in pairs:
+    for target in (pair for pair in pairs if pair.reads):
         gold = golds[target.pair_id]
         others = CentredGolds(target.pair_id, gold.item_ids, draws.documents, centred[target.pair_id])
         for written, offered in zip(writings, offering, strict=True):

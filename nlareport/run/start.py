@@ -27,6 +27,7 @@ from nlareport.run.checkpoint_changes import START_OVER
 from nlareport.run.completion import is_finished
 from nlareport.run.context import Work
 from nlareport.run.corpus_texts import refuse_changed_corpus
+from nlareport.run.given_texts import texts_making
 from nlareport.run.recorded_checkpoints import (
     find_making,
     find_making_by_files,
@@ -67,7 +68,8 @@ def summarize_finished(plan: RunPlan, progress: Progress) -> str | None:
             return None
         built = [locate_if_built(pair) for pair in plan.experiment.pairs]
         roles, with_chats = roles_of(plan.experiment), plan.experiment.reads_chats
-        _refuse_changed_inputs(run_file, plan, find_making_by_files(built, progress, roles, with_chats=with_chats))
+        found = find_making_by_files(built, progress, roles, with_chats=with_chats)
+        _refuse_changed_inputs(run_file, plan, found + texts_making(plan.experiment, plan.folder))
         return describe_contents(run_file)
 
 
@@ -122,7 +124,8 @@ def _find_parts(plan: RunPlan, engines: Engines, progress: Progress) -> _Parts:
         engines.check(pair)
     roles = roles_of(plan.experiment)
     reference = locate_base_model(plan.reference) if "base_model" in roles else plan.reference
-    return _Parts(located, reference, find_making(engines, located, progress, roles))
+    making = find_making(engines, located, progress, roles) + texts_making(plan.experiment, plan.folder)
+    return _Parts(located, reference, making)
 
 
 def _resume(run_file: RunFile, plan: RunPlan, found: list[Making]) -> None:
@@ -140,7 +143,7 @@ def _make_work(
     plan: RunPlan, parts: _Parts, run_file: RunFile, engines: Engines, executor: Executor, progress: Progress
 ) -> Work:
     """What stages are given, once the run file describes its pairs and carries the experiment's wording."""
-    ready = plan.experiment.model_copy(update={"pairs": parts.pairs})
+    ready = plan.experiment.with_pairs(parts.pairs)
     store = ActivationStore(plan.db)
     work = Work(ready, parts.reference, plan.folder, run_file, store, engines, executor, progress)
     clear_left_over(plan.db)
@@ -213,16 +216,15 @@ def _refuse_changed_inputs(run_file: RunFile, plan: RunPlan, found: list[Making]
 def _hold_vectors(plan: RunPlan, found: list[Making], *, is_older: bool) -> None:
     """Pass when the vectors of a run file are of its making; those of a file older than that notion become so."""
     store, making = ActivationStore(plan.db), VectorMaking(plan.experiment, plan.models.engines, found)
-    pair_ids = [PairId(pair.pair_id) for pair in plan.experiment.pairs]
     if is_older:
-        adopt_vectors(store, making, pair_ids)
-    refuse_other_vectors(store, making, pair_ids)
+        adopt_vectors(store, making)
+    refuse_other_vectors(store, making)
 
 
 def _describe_pairs(work: Work, experiment: Experiment) -> None:
     """Fills in what the run file has not said yet of its pairs; in `experiment` they have their public names."""
     names = {PairId(pair.pair_id): public_name(pair.base_model) for pair in experiment.pairs}
-    sidecars = {pair_id: work.engines.verbalizer.sidecar(spec) for pair_id, spec in work.pairs}
+    sidecars = {pair_id: work.engines.verbalizer.sidecar(spec) if spec.writes else None for pair_id, spec in work.pairs}
     known = {pair.pair_id: pair for pair in work.run_file.rows(Pair)}
     described = identity.describe_pairs(experiment, sidecars, names)
     pairs = [identity.with_geometry_of(known.get(pair.pair_id), pair) for pair in described]

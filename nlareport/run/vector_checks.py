@@ -34,7 +34,7 @@ class Expected:
 
     @property
     def pair_ids(self) -> list[PairId]:
-        """The pairs that were measured."""
+        """The pairs that have activations."""
         return [PairId(pair.pair_id) for pair in self.experiment.pairs]
 
     @property
@@ -56,9 +56,9 @@ class Expected:
         for pair_id in self.pair_ids:
             if n := len(self.item_ids - store.stored_item_ids(pair_id, wanted)):
                 yield f"{n} activations of pair {pair_id}"
-        for source in self.pair_ids:
-            texts = [self._texts(source, draw) for draw in range(self.experiment.decoding.draws)]
-            for target in self.pair_ids:
+        for source in self.experiment.sources:
+            texts = [self._texts(source, draw) for draw in range(self.experiment.n_draws(source))]
+            for target in self.experiment.targets:
                 if n := sum(
                     len(wanted.keys() - store.reconstructed_item_ids(source, target, wanted, draw=draw))
                     for draw, wanted in enumerate(texts)
@@ -141,7 +141,7 @@ def _faults_together(store: ActivationStore, reader: DuckDBReader) -> list[str]:
         faults = list(expected.strange(store))
         # Of a part with items of another run, nothing more need be said.
         if making.is_known and not faults:
-            faults += other_vectors(store, making, expected.pair_ids)
+            faults += other_vectors(store, making)
         # A run that is just being widened lacks vectors, and nothing is wrong with it.
         if scored.get("n_items") == len(expected.items):
             faults += [

@@ -32,6 +32,21 @@ class VectorMaking:
         self._digests = {(row.pair_id, row.role, row.kind): row.digest for row in checkpoints}
 
     @property
+    def pair_ids(self) -> list[PairId]:
+        """What has activations."""
+        return [PairId(pair.pair_id) for pair in self._experiment.pairs]
+
+    @property
+    def sources(self) -> list[PairId]:
+        """What writes."""
+        return self._experiment.sources
+
+    @property
+    def targets(self) -> list[PairId]:
+        """What reads."""
+        return self._experiment.targets
+
+    @property
     def is_known(self) -> bool:
         """False for a run file of an earlier version, which says nothing of its checkpoints."""
         return bool(self._digests)
@@ -126,30 +141,30 @@ def reconstructions_of(work: Work, written: Writing, target: PairId) -> Activati
     return work.activations.read_reconstructions(written.source, target, readings, draw=written.draw)
 
 
-def refuse_other_vectors(store: ActivationStore, making: VectorMaking, pair_ids: Sequence[PairId]) -> None:
+def refuse_other_vectors(store: ActivationStore, making: VectorMaking) -> None:
     """Pass when all vectors in a run's folder are of this making.
 
     Raises:
         VectorsOfAnotherMaking: some are not; what differs is named.
         ActivationsDamaged: a part is not what was written.
     """
-    for path, _ in _parts(store, making, pair_ids):
+    for path, _ in _parts(store, making):
         if noted_making(path) is None:
             raise VectorsOfAnotherMaking(
                 f"{path}: does not say what made its vectors, so they cannot be used for this run. Move that file "
                 f"elsewhere and run again, or {START_OVER}."
             )
-    for sentence in other_vectors(store, making, pair_ids):
+    for sentence in other_vectors(store, making):
         raise VectorsOfAnotherMaking(sentence)
 
 
-def other_vectors(store: ActivationStore, making: VectorMaking, pair_ids: Sequence[PairId]) -> Iterator[str]:
+def other_vectors(store: ActivationStore, making: VectorMaking) -> Iterator[str]:
     """A sentence for every part whose notes say that its vectors are of another making.
 
     Raises:
         ActivationsDamaged: a part is not what was written.
     """
-    for path, expected in _parts(store, making, pair_ids):
+    for path, expected in _parts(store, making):
         noted = noted_making(path) or {}
         if differing := [name for name in expected if name in noted and noted[name] != expected[name]]:
             said = "; ".join(_difference(name, noted[name], expected[name]) for name in differing)
@@ -159,27 +174,25 @@ def other_vectors(store: ActivationStore, making: VectorMaking, pair_ids: Sequen
             )
 
 
-def adopt_vectors(store: ActivationStore, making: VectorMaking, pair_ids: Sequence[PairId]) -> None:
+def adopt_vectors(store: ActivationStore, making: VectorMaking) -> None:
     """Writes into parts of an earlier version what their vectors were made from, as far as the run file says.
 
     Raises:
         ActivationsDamaged: a part is not what was written.
         FileUnwritable: the disk forbids it.
     """
-    for path, expected in _parts(store, making, pair_ids):
+    for path, expected in _parts(store, making):
         if noted_making(path) is None:
             write_part(path, read_whole_part(path), {**part_notes(path), **vector_notes(expected, NOTHING_KNOWN)})
 
 
-def _parts(
-    store: ActivationStore, making: VectorMaking, pair_ids: Sequence[PairId]
-) -> Iterator[tuple[Path, dict[str, str]]]:
-    """Every part of these pairs, with what its vectors should have been made from."""
-    for pair_id in pair_ids:
+def _parts(store: ActivationStore, making: VectorMaking) -> Iterator[tuple[Path, dict[str, str]]]:
+    """Every part of the experiment's pairs, with what its vectors should have been made from."""
+    for pair_id in making.pair_ids:
         facts = making.of_activations(pair_id)
         yield from ((path, facts) for path in store.activation_parts(pair_id))
-    for source in pair_ids:
-        for target in pair_ids:
+    for source in making.sources:
+        for target in making.targets:
             facts = making.of_reconstructions(source, target)
             yield from ((path, facts) for path in store.reconstruction_parts(source, target))
 

@@ -91,7 +91,8 @@ def _examine(model: Verbalizer, asked: Asked, _said: Verbalized) -> list[Finding
 
 def _outstanding(work: Work) -> str | None:
     n_items, n_written = work.run_file.count(Item), _n_explanations(work.run_file, work.experiment)
-    is_whole = n_items and n_written >= n_items * len(work.pairs) * work.experiment.decoding.draws
+    experiment = work.experiment
+    is_whole = n_items and n_written >= n_items * sum(map(experiment.n_draws, experiment.sources))
     return None if is_whole else "not every item has its explanations yet"
 
 
@@ -102,7 +103,7 @@ def _stamp(run_file: RunFile, experiment: Experiment) -> dict[str, Any]:
 
 
 def _n_explanations(run_file: RunFile, experiment: Experiment) -> int:
-    sources = {pair.pair_id for pair in experiment.pairs}
+    sources = set(experiment.sources)
     return sum(row.source in sources for row in run_file.rows(Explanation))
 
 

@@ -178,6 +178,8 @@ def _unscored_reason(
         return "no explanation was written"
     if explanation.is_clean is False:
         return f"not clean: {unclean_words(mark, explanation.finish)}"
+    if explanation.text is None and explanation.completion is None:
+        return "no text was given"
     if not explanation.text:
         return "the explanation is empty"
     return f"{target} returned no reconstruction"

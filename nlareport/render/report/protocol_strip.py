@@ -68,7 +68,7 @@ def unclean_choice(head: RunHead) -> str | None:
 
 def _of_experiment(experiment: Experiment) -> list[Fact]:
     sampling, scoring, decoding = experiment.sampling, experiment.scoring, experiment.decoding
-    labels = {pair.pair_id: pair.label for pair in experiment.pairs}
+    labels = {pair.pair_id: pair.label for pair in experiment.entries}
     given = isinstance(experiment.corpus, VectorsCorpus)
     return [
         Fact("Corpus", _corpus(experiment)),

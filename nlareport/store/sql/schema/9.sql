@@ -18,6 +18,25 @@ COMMENT ON COLUMN pair.d_model IS 'Width of the hidden vector; NULL without a ba
 COMMENT ON COLUMN pair.writes IS 'Whether it is a source: it has a verbalizer, or texts.';
 COMMENT ON COLUMN pair.reads IS 'Whether it is a target: it has a reconstructor.';
 
+-- A file of texts has a digest too.
+ALTER TABLE making RENAME TO making_of_checkpoints;
+CREATE TABLE making (
+    pair_id VARCHAR NOT NULL,
+    role VARCHAR NOT NULL CHECK (role IN ('base_model', 'verbalizer', 'reconstructor')),
+    kind VARCHAR NOT NULL CHECK (
+        kind IN ('weights', 'config', 'tokenizer', 'chat_template', 'prompt', 'sidecar', 'stop_ids', 'script', 'texts')
+    ),
+    digest VARCHAR NOT NULL,
+    PRIMARY KEY (pair_id, role, kind)
+);
+INSERT INTO making BY NAME FROM making_of_checkpoints;
+DROP TABLE making_of_checkpoints;
+COMMENT ON TABLE making IS 'What decides the answers of every checkpoint, as digests taken before its first batch; a run goes on with the same alone.';
+COMMENT ON COLUMN making.pair_id IS 'Pair.';
+COMMENT ON COLUMN making.role IS 'Which of its checkpoints: base_model, verbalizer or reconstructor.';
+COMMENT ON COLUMN making.kind IS 'weights: all *.safetensors; config, tokenizer, chat_template, sidecar: what those files say; prompt: its token ids as sent; stop_ids: where answers end; script: a pair without checkpoints; texts: the file of a source of texts.';
+COMMENT ON COLUMN making.digest IS 'SHA-256 in hex.';
+
 -- The cells there are, and how source and target stand to each other. A row or a column without any cell is left out
 -- once the run has cells, unless its texts are there.
 CREATE VIEW cell_kind AS
