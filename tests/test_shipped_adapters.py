@@ -70,6 +70,23 @@ def test_a_verbalizer_writes_from_the_merged_weights_and_the_base_model_stays_as
         np.testing.assert_allclose(extractor.extract(ids.tolist())[0], plain.numpy(), rtol=0, atol=2e-5)
 
 
+def test_an_adapter_of_one_side_of_tied_embeddings_leaves_the_other_as_it_was(
+    tiny_pairs: dict[Architecture, TinyPair], tmp_path: Path
+) -> None:
+    for number, options in enumerate(
+        (
+            {"target_modules": ["embed_tokens"]},
+            {"target_modules": ["lm_head", "q_proj"]},
+            {"modules_to_save": ["lm_head"]},
+        )
+    ):
+        (tmp_path / str(number)).mkdir()
+        pair = as_adapters(copied_pair(tiny_pairs["gemma3"], tmp_path / str(number)), **options)
+        ids, model = torch.tensor([[5, 6, 7, 8]]), tuned(pair.base, 0, **options)
+        with load_engine("transformers", SETTINGS).verbalizer(pair.pair_spec) as verbalizer, torch.inference_mode():
+            torch.testing.assert_close(verbalizer._model(ids).logits, model(ids).logits, rtol=0, atol=1e-4)
+
+
 def test_names_of_another_wrapping_class_and_weights_that_are_not_needed_are_understood(pair: TinyPair) -> None:
     expected, path = reconstructed(pair), pair.reconstructor / "adapter_model.safetensors"
     renamed(path, {"model.model.": "model.model.language_model."})

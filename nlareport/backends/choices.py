@@ -71,9 +71,11 @@ def reconstructor_choices(contract: ReconstructorContract, block_index: int) -> 
         "as it was trained (adds_bos: false in its sidecar)",
     )
     if sidecar.block_index is None:
+        keeps = f"its config.json keeps {contract.block_index + 1} blocks, so it"
+        is_cut = contract.config.num_hidden_layers == contract.block_index + 1
         topics["block_index"] = (
-            f"Its sidecar names no block; its config.json keeps {contract.config.num_hidden_layers} blocks, so it "
-            f"reads the output of block {contract.block_index}, as the experiment says."
+            f"Its sidecar names no block; {keeps if is_cut else 'it'} reads the output of block "
+            f"{contract.block_index}, as the experiment says."
         )
     topics |= of_reading(contract, block_index)
     if sidecar.mse_scale is None:

@@ -49,6 +49,14 @@ class Shipped:
         """The directory whose files name the stop ids."""
         return self.directory if (self.directory / "generation_config.json").exists() else self.model
 
+    def model_with_weights(self, directory: Path, find: Callable[[str], Path]) -> Path:
+        """The model's directory once its weights are there: `directory` of a whole checkpoint, else the base model's.
+
+        Raises:
+            CheckpointMissing: the base model's weights cannot be had.
+        """
+        return directory if self.adapter is None else find(self.model_name)
+
     def sidecar(self) -> Sidecar:
         """What it says of itself; errors as `read_sidecar`."""
         return read_sidecar(self.directory, self.stated)

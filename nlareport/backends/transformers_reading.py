@@ -225,7 +225,7 @@ class TransformersReconstructor(_OpenBlocks):
         self._head_layer = contract.head_layer
         self._head = load_value_head(self.directory, self.sidecar.d_model, self._head_layer)
         super().__init__(
-            checkpoint_directory(contract.shipped.model_name),
+            contract.shipped.model_with_weights(self.directory, checkpoint_directory),
             contract.config,
             contract.block_index,
             device=device,

@@ -87,7 +87,7 @@ class TransformersVerbalizer(OpenModel):
         self.sidecar, self._tokenizer = contract.sidecar, contract.tokenizer
         self._prompt_ids, self._marker_index = torch.tensor([list(contract.prompt_ids)]), contract.marker_index
         self._config = contract.config
-        super().__init__(_open_writer(contract, device, dtype))
+        super().__init__(_open_writer(contract, self.directory, device, dtype))
         self._batch = BatchSize(batch_size, f"Pair {contract.name}: its verbalizer")
         self._dtype, self._generation_config = dtype, self._model.generation_config
         self._generation_config.max_new_tokens = max_new_tokens
@@ -214,10 +214,10 @@ class TransformersVerbalizer(OpenModel):
         return text
 
 
-def _open_writer(contract: VerbalizerContract, device: str, dtype: str) -> Any:
-    """The model that writes, with its adapter merged; weights that are still missing are downloaded."""
-    model, adapter = checkpoint_directory(contract.shipped.model_name), contract.shipped.adapter
-    stop_ids = list(contract.stop_ids)
+def _open_writer(contract: VerbalizerContract, directory: Path, device: str, dtype: str) -> Any:
+    """The model that writes, with its adapter merged; `directory` is the checkpoint with its weights."""
+    adapter, stop_ids = contract.shipped.adapter, list(contract.stop_ids)
+    model = contract.shipped.model_with_weights(directory, checkpoint_directory)
     return load_writer(model, contract.config, stop_ids, device=device, dtype=dtype, adapter=adapter)
 
 

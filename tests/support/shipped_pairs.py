@@ -57,7 +57,7 @@ def tuned(base: Path, seed: int, **options: Any) -> PeftModel:
     for name, weight in wrapped.named_parameters():
         if "lora_B" in name or "lora_embedding_A" in name:
             weight.data = torch.randn(weight.shape, generator=numbers) * 0.2
-        elif "lora_" in name:
+        elif "lora_" in name or "modules_to_save" in name:
             weight.data = weight.data + torch.randn(weight.shape, generator=numbers) * 0.01
     return wrapped.eval()
 

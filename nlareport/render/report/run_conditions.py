@@ -55,6 +55,11 @@ class Conditions:
         rows = groupby(self.choices.rows, key=lambda row: (row.pair_id, row.label))
         return [(label, list(group)) for (_, label), group in rows]
 
+    @property
+    def injected_otherwise(self) -> set[PairId]:
+        """The pairs whose vectors enter in another way than in the marker's place at a norm of their own."""
+        return {row.pair_id for row in self.choices.rows if row.topic == "injection"}
+
 
 def read_conditions(reader: RunReader, head: RunHead) -> Conditions:
     """What a run says of its choices and conditions."""
