@@ -115,13 +115,15 @@ def verify_pairs(request: VerifyRequest, progress: Progress) -> list[Agreement]:
     start.refuse_another(asked, experiment, request.against, "or give the run file that was computed with them")
     items = recorded.of(Item)[:N_ITEMS]
     # What an unclean answer costs may change without another run; here both sides must count it alike.
-    experiment = limit_items(experiment.model_copy(update={"scoring": stored.scoring}), len(items))
+    # One explanation of an item is enough to tell whether the pair writes as it did.
+    once = experiment.decoding.model_copy(update={"draws": 1})
+    experiment = limit_items(experiment.model_copy(update={"scoring": stored.scoring, "decoding": once}), len(items))
     with TemporaryDirectory() as scratch:
         db = Path(scratch) / "again.duckdb"
         again = _measure_again(
             replace(plan, experiment=experiment, db=db, rebuilds_pairs=True), items, request, progress
         )
-    before = Answers(recorded.of(Explanation), recorded.of(Score))
+    before = _first_draws(recorded.of(Explanation), recorded.of(Score))
     rows = {pair.pair_id: pair for pair in recorded.of(Pair)}
     return [compare(rows[pair_id], items, before, again) for pair_id in pair_ids]
 
@@ -134,7 +136,11 @@ def _measure_again(plan: RunPlan, items: Sequence[Item], request: VerifyRequest,
             compute(work, "sample")
         refuse_moved(items, work.items(), request.against)
         compute(work)
-        return Answers(work.run_file.rows(Explanation), work.run_file.rows(Score))
+        return _first_draws(work.run_file.rows(Explanation), work.run_file.rows(Score))
+
+
+def _first_draws(explanations: Sequence[Explanation], scores: Sequence[Score]) -> Answers:
+    return Answers([row for row in explanations if row.draw == 0], [row for row in scores if row.draw == 0])
 
 
 def refuse_unrecorded(pairs: Sequence[Pair], asked: Collection[PairId], file: Path) -> None:

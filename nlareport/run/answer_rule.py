@@ -20,15 +20,15 @@ def judge_by_rule(run_file: RunFile, experiment: Experiment) -> None:
     run = run_file.run()
     if run.environment.get("answer_rule") == ANSWER_RULE:
         return
-    stored = {(row.source, row.item_id): row for row in run_file.rows(Explanation)}
+    stored = {(row.source, row.draw, row.item_id): row for row in run_file.rows(Explanation)}
     said = judge_again(list(stored.values()), experiment.decoding.max_new_tokens)
-    changed = {(row.source, row.item_id): row for row in said.explanations}
+    changed = {(row.source, row.draw, row.item_id): row for row in said.explanations}
     changed = {key: row for key, row in changed.items() if row != stored[key]}
     environment = {**run.environment, "answer_rule": ANSWER_RULE}
     with run_file.transaction():
         if changed:
             environment.pop("scored", None)
-            kept = [row for row in run_file.rows(Ablation) if (row.source, row.item_id) not in changed]
+            kept = [row for row in run_file.rows(Ablation) if (row.source, row.draw, row.item_id) not in changed]
             run_file.replace({Ablation: kept})
             run_file.put(list(changed.values()))
         run_file.replace({AnswerMark: said.marks})

@@ -10,7 +10,17 @@ from statistics import fmean
 from nlareport.batches import ActivationBatch
 from nlareport.claims.reading import read_claims
 from nlareport.rows.cell_rows import Baseline, CellKey, LearningCurve
-from nlareport.rows.item_rows import Ablation, Activation, Alignment, Item, NullScore, Resemblance, Score, Tag
+from nlareport.rows.item_rows import (
+    Ablation,
+    Activation,
+    Alignment,
+    Explanation,
+    Item,
+    NullScore,
+    Resemblance,
+    Score,
+    Tag,
+)
 from nlareport.rows.run_rows import Claim, Pair, PairId
 from nlareport.run.ablation import find_ablated
 from nlareport.run.baseline_scoring import score_baselines
@@ -58,12 +68,11 @@ def score_run(work: Work) -> None:
 
 def _score(work: Work, items: list[Item]) -> None:
     golds = {pair_id: rows_at(activations_of(work, pair_id), items) for pair_id, _ in work.pairs}
-    pairs = [_measured(pair, golds.get(pair.pair_id)) for pair in work.run_file.rows(Pair)]
-    pairs.sort(key=lambda pair: pair.ordinal)
+    measured = [_measured(pair, golds.get(pair.pair_id)) for pair in work.run_file.rows(Pair)]
+    pairs = sorted(measured, key=lambda pair: pair.ordinal)
     centred = {pair_id: centre(gold.vectors) for pair_id, gold in golds.items()}
     draws = _draws(work, pairs, items, golds)
-    writings = work.writings()
-    read = _read_cells(work, pairs, writings, golds, centred, draws)
+    read = _read_cells(work, pairs, golds, centred, draws)
     activations = [row for pair_id, gold in golds.items() for row in atypicalities(gold, centred[pair_id])]
     rows = ItemRows(
         pairs,
@@ -72,7 +81,7 @@ def _score(work: Work, items: list[Item]) -> None:
         scores=read.scores,
         null_scores=read.null_scores,
         resemblances=read.resemblances,
-        explanations=[row for written in writings for row in written.explanations],
+        explanations=read.explanations,
         alignments=work.run_file.rows(Alignment),
         activations=activations,
         tags=tags_not_asked(work),
@@ -85,8 +94,7 @@ def _score(work: Work, items: list[Item]) -> None:
     baselines, curves = score_baselines(work, pairs, items, rows.item_scores, centred, draws)
     with work.run_file.transaction():
         if has_queries(work):
-            # Until what they say of this scoring is in the cells too.
-            work.unscore()
+            work.unscore()  # until what they say of this scoring is in the cells too
         work.run_file.put([replace(work.run_file.run(), reducer=rows.reducer)], pairs, rows.judged_items)
         work.run_file.replace(
             {
@@ -121,8 +129,9 @@ def _draws(work: Work, pairs: list[Pair], items: list[Item], golds: dict[PairId,
 
 @dataclass(frozen=True, slots=True)
 class _ReadCells:
-    """What is measured of reconstructions, cell by cell."""
+    """What is measured of reconstructions, cell by cell, and the explanations that were reconstructed."""
 
+    explanations: list[Explanation]
     scores: list[Score] = field(default_factory=list)
     null_scores: list[NullScore] = field(default_factory=list)
     resemblances: list[Resemblance] = field(default_factory=list)
@@ -132,15 +141,15 @@ class _ReadCells:
 def _read_cells(
     work: Work,
     pairs: list[Pair],
-    writings: list[Writing],
     golds: dict[PairId, ActivationBatch],
     centred: dict[PairId, Centred],
     draws: DocumentDraws,
 ) -> _ReadCells:
     """All that needs a cell's reconstructions, which are read once, one draw of one cell at a time."""
-    scoring = work.experiment.scoring
+    scoring, writings = work.experiment.scoring, work.writings()
     offering = [_offering(written, scoring.unclean) for written in writings]
-    read, floors = _ReadCells(), defaultdict[CellKey, list[float]](list)
+    read = _ReadCells([row for written in writings for row in written.explanations])
+    floors = defaultdict[CellKey, list[float]](list)
     for target in (pair for pair in pairs if pair.reads):
         gold = golds[target.pair_id]
         others = CentredGolds(target.pair_id, gold.item_ids, draws.documents, centred[target.pair_id])

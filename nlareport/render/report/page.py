@@ -111,14 +111,10 @@ def read_report(reader: RunReader) -> ReportContext:
     Raises:
         RunIncomplete: the file holds no run, or no pair.
     """
-    head = ask(reader, query_rows.RunHead, "report_run")
-    pairs = ask(reader, Pair, "pair_table")
-    if not head or not pairs:
-        raise RunIncomplete("names no pair yet, so there is nothing to show; run its experiment first.")
+    head, pairs = _run_and_pairs(reader)
     counts = ask(reader, query_rows.Counts, "report_counts")
     heat = read_heat(reader, counts.only)
     lead, claims = _claims_that_hold(reader)
-    draws = read_draws(reader)
     return ReportContext(
         head=head,
         counts=counts,
@@ -138,10 +134,10 @@ def read_report(reader: RunReader) -> ReportContext:
         baselines=read_baselines(reader),
         ablations=read_ablations(reader),
         measures=read_measures(reader),
-        draws=draws,
+        draws=read_draws(reader),
         lead=lead,
         claims=claims,
-        samples=read_samples(reader, has_draws=draws is not None),
+        samples=read_samples(reader),
         decodes=ask(reader, DecodeFinish, "decode_finish"),
         marks=ask(reader, MarkCount, "answer_marks"),
         texts=read_text_looks(reader),
@@ -152,6 +148,14 @@ def read_report(reader: RunReader) -> ReportContext:
         self_tests=ask(reader, SelfTestRow, "self_tests"),
         facts=ask(reader, EnvironmentFact, "environment_facts"),
     )
+
+
+def _run_and_pairs(reader: RunReader) -> tuple[Answer[query_rows.RunHead], Answer[Pair]]:
+    head = ask(reader, query_rows.RunHead, "report_run")
+    pairs = ask(reader, Pair, "pair_table")
+    if not head or not pairs:
+        raise RunIncomplete("names no pair yet, so there is nothing to show; run its experiment first.")
+    return head, pairs
 
 
 def _interval_charts(heat: Heat) -> dict[str, Markup | None]:

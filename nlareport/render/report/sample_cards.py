@@ -77,16 +77,16 @@ class Samples:
     missing: list[tuple[str, str]]
 
 
-def read_samples(reader: RunReader, *, has_draws: bool = False) -> Samples:
-    """The run's sample cards; with all the draws of their items, where items have several."""
+def read_samples(reader: RunReader) -> Samples:
+    """The run's sample cards."""
     marks_words = read_text_looks(reader).marks_words
     chosen = ask(reader, SampleCard, "sample_cards")
-    cards = [_read_sample(reader, card, marks_words, has_draws) for card in chosen.rows]
+    cards = [_read_sample(reader, card, marks_words) for card in chosen.rows]
     shown = {card.kind for card in chosen.rows}
     return Samples(chosen, cards, [(kind, reason) for kind, reason in KINDS.items() if kind not in shown])
 
 
-def _read_sample(reader: RunReader, card: SampleCard, marks_words: bool, has_draws: bool) -> Sample:
+def _read_sample(reader: RunReader, card: SampleCard, marks_words: bool) -> Sample:
     explanations = ask(reader, SampleExplanation, "sample_explanations", item_id=card.item_id)
     texts = {row.source: readable(row.text) for row in explanations.rows if row.text is not None}
     context = card.context if marks_words else None
@@ -98,7 +98,7 @@ def _read_sample(reader: RunReader, card: SampleCard, marks_words: bool, has_dra
         scores=ask(reader, SampleScore, "sample_scores", item_id=card.item_id),
         marked=dict(zip(texts, shared.marked, strict=True)),
         n_shared_phrases=shared.n_phrases,
-        draws=read_texts(reader, card.item_id, card.item_id).get(card.item_id, {}) if has_draws else {},
+        draws=read_texts(reader, card.item_id, card.item_id).get(card.item_id, {}),
     )
 
 
