@@ -27,9 +27,19 @@ def a_pair_in_mine(folder: Path) -> None:
     build_tiny_pair(folder / "mine", "qwen2")
 
 
+def three_pairs(folder: Path) -> None:
+    """Documents, two tiny pairs of one architecture and one of another."""
+    from support.tiny_checkpoints import build_tiny_pair
+
+    write_corpus(folder, 12)
+    for number, (name, architecture) in enumerate({"mine": "qwen2", "newer": "qwen2", "other": "llama"}.items()):
+        build_tiny_pair(folder / name, architecture, seed=number)
+
+
 READERS_HAVE: dict[str, Callable[[Path], None]] = {
     **dict.fromkeys(SECTIONS, nothing),
     "Several draws of an explanation": give_documents,
+    "Texts without a reconstructor, and a pair more": three_pairs,
     "Adapters, added vectors and other heads": give_adapters,
     "Chats, chosen positions and given vectors": a_pair_in_mine,
 }
