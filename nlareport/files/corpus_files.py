@@ -61,10 +61,7 @@ def rows_of(path: Path, wanted: Wanted, first: int, last: int | None) -> Rows:
 
 
 def no_such_column(place: str, key: str, column: str, columns: Sequence[str]) -> CorpusUnreadable:
-    """The error for a column that is not there exactly once; `key` is what names it in the experiment file.
-
-    A key of the section `corpus` unless it says another.
-    """
+    """The error for a column that is not there exactly once; `key` names it, in the section `corpus` or in another."""
     how = "more than one column" if column in columns else "no column"
     there = listed(columns) or "none at all"
     where = key if "." in key else f"corpus.{key}"

@@ -4,6 +4,7 @@ The last step. It is arithmetic only, so it is done whole, in one transaction, w
 """
 
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import fmean
 
@@ -90,27 +91,32 @@ def _score(work: Work, items: list[Item]) -> None:
         others_cosines=read.others_cosines,
         reducer=work.experiment.scoring.reducer,
     )
-    summary = summarize_run(rows)
     baselines, curves = score_baselines(work, pairs, items, rows.item_scores, centred, draws)
-    with work.run_file.transaction():
-        if has_queries(work):
-            work.unscore()  # until what they say of this scoring is in the cells too
-        work.run_file.put([replace(work.run_file.run(), reducer=rows.reducer)], pairs, rows.judged_items)
-        work.run_file.replace(
-            {
-                Score: read.scores,
-                NullScore: read.null_scores,
-                Resemblance: read.resemblances,
-                Activation: activations,
-                Baseline: baselines,
-                LearningCurve: curves,
-                Tag: rows.tags,
-                **{row_type: found for row_type, found in summary.items() if row_type is not Item},
-            }
-        )
+    _store(work, rows, {Baseline: baselines, LearningCurve: curves})
     if has_queries(work):
         tags = [*rows.tags, *ask_tags(work)]
         work.run_file.replace({Tag: tags, **summarize_tags(replace(rows, tags=tags))})
+
+
+def _store(work: Work, rows: ItemRows, others: Mapping[type, Sequence[object]]) -> None:
+    """Stores the rows that were scored, what follows from them, and `others`."""
+    summary = summarize_run(rows)
+    with work.run_file.transaction():
+        if has_queries(work):
+            # Until what they say of this scoring is in the cells too.
+            work.unscore()
+        work.run_file.put([replace(work.run_file.run(), reducer=rows.reducer)], rows.pairs, rows.judged_items)
+        work.run_file.replace(
+            {
+                Score: rows.scores,
+                NullScore: rows.null_scores,
+                Resemblance: rows.resemblances,
+                Activation: rows.activations,
+                Tag: rows.tags,
+                **others,
+                **{row_type: found for row_type, found in summary.items() if row_type is not Item},
+            }
+        )
 
 
 def _measured(pair: Pair, gold: ActivationBatch | None) -> Pair:

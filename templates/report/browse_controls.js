@@ -10,7 +10,13 @@
   const strata = () => Array.from(form.querySelectorAll("[name=stratum]"));
 
   browser.showControls = function (state) {
+    const asked = browser.askedTags(state);
     for (const control of form.querySelectorAll("select, input:not([type=checkbox])")) {
+      if (control.dataset.tag !== undefined) {
+        const tag = browser.run.tags[control.dataset.tag];
+        control.selectedIndex = 1 + tag.values.indexOf(asked.get(tag.name));
+        continue;
+      }
       // Letters that are about to become part of the state must not be taken back by another choice.
       if (control.value !== state[control.name] && control !== typing.waiting) control.value = state[control.name];
       // An address may hold what the form does not offer.
@@ -34,6 +40,15 @@
     const checked = strata().filter((box) => box.checked).map((box) => box.value);
     // Nothing ticked would be "none of them", which no reader wants and "" cannot say apart from "all".
     return checked.length === strata().length ? "" : checked.join(",") || "none";
+  }
+
+  function saidOfTags() {
+    const asked = new URLSearchParams();
+    for (const control of form.querySelectorAll("[data-tag]")) {
+      const tag = browser.run.tags[control.dataset.tag];
+      if (control.value !== "") asked.append(tag.name, tag.values[control.value]);
+    }
+    return asked.toString();
   }
 
   // What a choice leaves without sense goes with it: a cell that is no longer in view, a place in another list.
@@ -61,6 +76,7 @@
     form.addEventListener("change", (event) => {
       const control = event.target;
       if (TYPED.has(control.name)) type(control);
+      else if (control.dataset.tag !== undefined) browser.change(consequences({ tags: saidOfTags() }), true);
       else browser.change(consequences({ [control.name]: said(control) }), true);
       typing.name = "";
     });

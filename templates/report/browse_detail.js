@@ -128,7 +128,9 @@
     const token = make("span", {}, run.given ? "label " : "token ", make("code", {}, said));
     const found = [texts ? make("span", {}, texts.document) : null, run.given && !said ? null : token,
       run.given ? null : make("span", {}, run.strata[run.stratum[item]]),
-      run.outlier[item] === "y" ? make("span", {}, "flagged as an outlier") : null];
+      run.outlier[item] === "y" ? make("span", {}, "flagged as an outlier") : null,
+      ...run.tags.filter((tag) => tag.column[item] >= 0).map((tag) =>
+        make("span", {}, make("bdi", {}, tag.name), ": ", make("bdi", {}, tag.values[tag.column[item]])))];
     // The rule between two facts stands in the style sheet; the space is for those who copy them.
     return make("p", { className: "meta" }, ...found.filter((fact) => fact !== null).flatMap((fact) => [fact, " "]));
   }

@@ -87,6 +87,12 @@
       const allowed = browser.run.strata.map((name) => wanted.has(name));
       found.push((place) => allowed[browser.run.stratum[place]]);
     }
+    for (const [name, value] of browser.askedTags(state)) {
+      const tag = browser.run.tags.find((known) => known.name === name);
+      const wanted = tag ? tag.values.indexOf(value) : -1;
+      // Of a tag or a value that the run does not know, no item.
+      found.push((place) => wanted >= 0 && tag.column[place] === wanted);
+    }
     if (state.outlier) found.push((place) => browser.run.outlier[place] === state.outlier);
     if (hits) found.push((place) => hits[place] === 1);
     return found.filter((test) => test !== null);

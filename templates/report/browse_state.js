@@ -5,7 +5,7 @@
   // `cell` in the address is a score of its own, so that a report's link need not know more than the cell.
   const DEFAULTS = {
     score: "mean", sort: "", order: "", low: "", high: "", range: "", source_family: "", target_family: "",
-    stratum: "", outlier: "", clean: "", sign: "", query: "", place: "", regex: "", sources: "", item: "", part: "", keys: "",
+    stratum: "", tags: "", outlier: "", clean: "", sign: "", query: "", place: "", regex: "", sources: "", item: "", part: "", keys: "",
   };
 
   function read() {
@@ -27,6 +27,9 @@
     }
     return `#${parts.join("&")}`;
   }
+
+  // What is asked of tags is a query in the query: names and values may hold any character.
+  browser.askedTags = (state) => new URLSearchParams(state.tags);
 
   let current = null;
   let heard = null;

@@ -52,6 +52,8 @@ class ItemDetail:
     is_outlier: bool | None
     tags: list[str]
     """Such as `language: en`, in order of name; empty without any."""
+    tag_names: list[str]
+    tag_values: list[str]
     text: list[str | None]
     completion: list[str | None]
     finish: list[Finish | None]

@@ -18,12 +18,14 @@ from nlareport.render.pages.item_pages import ITEMS_PER_PAGE, NO_DRAWS, ItemDeta
 from nlareport.render.readable import isolated, readable
 from nlareport.render.report.answer_notes import CLEAN_LETTERS, LETTERS, answer_letter, letter_notes
 from nlareport.render.report.draw_tables import read_texts
+from nlareport.render.report.tag_tables import TagCount
 from nlareport.render.report.text_looks import SIGN_MEANINGS, TextLooks
 from nlareport.render.report_folder import ReportFolder
 from nlareport.render.text_tables import script_literal
 from nlareport.rows.item_rows import Stratum
 from nlareport.rows.run_rows import Pair
 from nlareport.rows.text_rows import Sign
+from nlareport.statistics.tag_subsets import in_order
 
 ITEMS_PER_SHARD = 100
 """Of texts: about 100 KB compressed, so that looking at one item costs little."""
@@ -33,6 +35,8 @@ SCORE_SCALE = 10_000
 MOST_SCORE = 1e9
 """Of a score in either direction, as the list of items shows it."""
 STRATA: tuple[Stratum, ...] = get_args(Stratum)
+MOST_TAGS, MOST_TAG_VALUES = 20, 100
+"""Tags to filter by, and values of each, the most frequent: what tells every item apart is no filter."""
 NORM_DIGITS = 6
 SCRIPTS = ("data", "texts", "searcher", "worker", "search", "state", "filter", "controls", "list", "detail", "main")
 """In the order they build on each other."""
@@ -53,7 +57,8 @@ def render_browser(
     if not pages.item_ids:
         return
     writer = ItemWriter(folder, pages, pairs, reader.sql("item_details").strip(), texts.marks_words)
-    columns = ItemColumns(folder, pages, pairs)
+    tags = _filters(reader.rows(TagCount, "tags"))
+    columns = ItemColumns(folder, pages, pairs, tags)
     for details in item_details(reader, pages):
         first, last = details[0].item_id, details[-1].item_id
         writer.write(details, read_texts(reader, first, last) if n_draws > 1 else NO_DRAWS)
@@ -73,11 +78,20 @@ def render_browser(
         families=sorted({pair.family for pair in pairs}),
         names={"cell": cell_name, "pair": pair_name, "family": family_name},
         strata=STRATA,
+        tags=tags,
         answers=[(letter, PHRASES[mark]) for mark, letter in LETTERS.items() if letter in letters],
         signs=texts,
         n_items=len(pages.item_ids),
         n_draws=n_draws,
     )
+
+
+def _filters(counts: Sequence[TagCount]) -> dict[str, list[str]]:
+    """The values that each tag can be filtered by, in order."""
+    values: dict[str, list[str]] = {}
+    for count in counts:
+        values.setdefault(count.name, []).append(count.value)
+    return {name: in_order(found[:MOST_TAG_VALUES]) for name, found in list(values.items())[:MOST_TAGS]}
 
 
 @dataclass(slots=True)
@@ -87,10 +101,13 @@ class ItemColumns:
     folder: ReportFolder
     pages: ItemPages
     pairs: list[Pair]
+    tags: dict[str, list[str]]
+    """The values to filter by, of each tag."""
     _tokens: dict[str, int] = field(default_factory=dict)
     _shards: list[str] = field(default_factory=list)
+    _places: dict[str, dict[str, int]] = field(default_factory=dict)
     _columns: dict[str, list[Any]] = field(default_factory=dict)
-    """Plain columns, and under `scores`, `norms` and `states` a list of columns."""
+    """Plain columns, and under `scores`, `norms`, `states` and `tags` a list of columns."""
     _signs: dict[Sign, list[list[int]]] = field(default_factory=dict)
     """The places of the items that show each sign, source by source: most show none."""
 
@@ -99,6 +116,8 @@ class ItemColumns:
         self._columns = {name: [] for name in ("token", "marked", "tail", "stratum", "outlier", "mean", "gap")}
         for name, width in (("scores", n_pairs * n_pairs), ("norms", n_pairs), ("states", n_pairs)):
             self._columns[name] = [[] for _ in range(width)]
+        self._columns["tags"] = [[] for _ in self.tags]
+        self._places = {name: {value: place for place, value in enumerate(found)} for name, found in self.tags.items()}
 
     def add(self, details: Sequence[ItemDetail]) -> None:
         """Takes these items in; they fill whole shards unless they are the last."""
@@ -135,6 +154,10 @@ class ItemColumns:
             "sign_words": {sign: SIGN_MEANINGS[sign] for sign in self._signs},
             **self._columns,
         }  # fmt: skip
+        content["tags"] = [
+            {"name": name, "values": values, "column": column}
+            for (name, values), column in zip(self.tags.items(), self._columns["tags"], strict=True)
+        ]
         content["outlier"] = "".join(self._columns["outlier"])
         content["states"] = ["".join(states) for states in self._columns["states"]]
         return self.folder.asset("items.js", _call("items", content), "data")
@@ -155,6 +178,9 @@ class ItemColumns:
             column.append(browser_score(fve))
         for column, norm in zip(columns["norms"], item.activation_norm, strict=True):
             column.append(None if norm is None or not math.isfinite(norm) else float(f"{norm:.{NORM_DIGITS}g}"))
+        said = dict(zip(item.tag_names, item.tag_values, strict=True))
+        for column, (name, places) in zip(columns["tags"], self._places.items(), strict=True):
+            column.append(places.get(said.get(name, ""), -1))
         for column, is_clean, mark in zip(columns["states"], item.is_clean, item.mark, strict=True):
             column.append(answer_letter(is_clean, mark))
 

@@ -1,4 +1,4 @@
-"""Reads the matrix for its heatmap: every cell under four views, and why a view is not available.
+"""Reads the matrix for its heatmap: every cell under four views, why a view is not available, and by values of tags.
 
 Takes a reader; returns the cells with what each view needs. Which view is seen is up to the page's CSS.
 """
@@ -11,6 +11,10 @@ from nlareport.ports import RunReader
 from nlareport.render.links import browse_href, cell_id
 from nlareport.render.origins import Answer, ask
 from nlareport.render.report.query_rows import Counts, MatrixCell
+from nlareport.render.report.tag_tables import TagCell, Tags, read_tags
+
+MOST_TAG_VIEWS = 12
+"""Values of tags that the heatmap can show; the style sheet has rules for as many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +29,7 @@ class HeatView:
     """One thing the heatmap can show in its cells."""
 
     name: str
-    """value, ceiling, null or outliers: part of class names."""
+    """value, ceiling, null, outliers, or tag-1 and so on: part of class names."""
     label: str
     absence: str | None
     """Why the run cannot be seen this way; None when it can."""
@@ -38,6 +42,8 @@ class HeatCell:
     cell: MatrixCell
     without_outliers: MatrixCell
     """The same cell over the items that carry no outlier flag."""
+    tagged: list[TagCell | None]
+    """The same cell over the items with one value of a tag, for each such view."""
     has_items: bool
     """Whether the sample browser can list this cell's items."""
 
@@ -59,12 +65,15 @@ class Heat:
     all_items: Answer[MatrixCell]
     without_outliers: Answer[MatrixCell]
     views: list[HeatView]
+    tag_views: list[HeatView]
+    """One for each value of a tag, as far as there is room."""
+    tags: Tags
     rows: list[list[HeatCell]]
     """One list a source, in the order of pairs."""
 
     @property
     def shown_views(self) -> list[HeatView]:
-        """The views the run has figures for."""
+        """The views the run has figures for, those of tags apart."""
         return [view for view in self.views if view.absence is None]
 
     @property
@@ -99,11 +108,18 @@ def read_heat(reader: RunReader, counts: Counts) -> Heat:
     all_items = ask(reader, MatrixCell, "matrix", subset="all")
     without_outliers = ask(reader, MatrixCell, "matrix", subset="without_outliers")
     has_items = reader.rows(ScoredItems, "scored_items")[0].n_items > 0
+    tags = read_tags(reader)
+    subsets = [(table.name, value) for table in tags.tables for value in table.values][:MOST_TAG_VIEWS]
+    tagged = {(cell.source, cell.target, cell.name, cell.value): cell for cell in tags.cells.rows}
     cells = [
-        HeatCell(cell, without, has_items) for cell, without in zip(all_items.rows, without_outliers.rows, strict=True)
+        HeatCell(cell, without, [tagged.get((cell.source, cell.target, *subset)) for subset in subsets], has_items)
+        for cell, without in zip(all_items.rows, without_outliers.rows, strict=True)
     ]
     rows = [list(row) for _, row in groupby(cells, lambda square: square.cell.source)]
-    return Heat(all_items, without_outliers, _views(cells, counts), rows)
+    tag_views = [
+        HeatView(f"tag-{place}", f"{name} = {value}", None) for place, (name, value) in enumerate(subsets, start=1)
+    ]
+    return Heat(all_items, without_outliers, _views(cells, counts), tag_views, tags, rows)
 
 
 def _views(cells: list[HeatCell], counts: Counts) -> list[HeatView]:

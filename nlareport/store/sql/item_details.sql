@@ -57,7 +57,11 @@ scored AS (
     GROUP BY i.item_id
 ),
 tagged AS (
-    SELECT item_id, list(name || ': ' || value ORDER BY name) AS tags
+    SELECT
+        item_id,
+        list(name || ': ' || value ORDER BY name) AS tags,
+        list(name ORDER BY name) AS tag_names,
+        list(value ORDER BY name) AS tag_values
     FROM tag
     JOIN chosen USING (item_id)
     GROUP BY item_id
@@ -71,6 +75,8 @@ SELECT
     chosen.stratum,
     chosen.is_outlier,
     coalesce(tagged.tags, []) AS tags,
+    coalesce(tagged.tag_names, []) AS tag_names,
+    coalesce(tagged.tag_values, []) AS tag_values,
     written.text,
     written.completion,
     written.finish,
