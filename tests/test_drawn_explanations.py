@@ -174,6 +174,8 @@ def test_the_page_shows_draws_where_there_are_several_and_nothing_of_them_elsewh
     )
     assert "drawn at temperature 1, 3 explanations of every item" in page
     assert "Several draws of an explanation" in page
+    assert "random numbers that tokens are drawn with follow from the seed" in page
+    assert "greedy" not in page
     assert page.count("All 3 draws") >= 2
     assert item.count("All 3 draws") == 2
     assert ", the best" in item

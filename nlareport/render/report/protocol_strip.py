@@ -58,6 +58,13 @@ def answer_rule(head: RunHead) -> str:
     return CLEAN_RULE if is_known else RULES_OF_OTHERS[head.kind]
 
 
+def is_greedy(head: RunHead) -> bool:
+    """Whether explanations were written greedily; a run that does not say counts as such."""
+    if head.kind != "computed" or head.experiment_yaml is None:
+        return True
+    return parse_experiment(head.experiment_yaml, Path(f"{head.run_id}.yaml")).decoding.is_greedy
+
+
 def unclean_choice(head: RunHead) -> str | None:
     """How answers that are not clean were treated; None when the run does not say."""
     if head.kind != "computed" or head.experiment_yaml is None:

@@ -12,7 +12,7 @@ from typing import Any
 from nlareport.checks import ROLE_WORDS
 from nlareport.ports import RunReader
 from nlareport.render.origins import Answer, ask
-from nlareport.render.report.protocol_strip import Fact
+from nlareport.render.report.protocol_strip import Fact, is_greedy
 from nlareport.render.report.query_rows import RunHead
 from nlareport.rows.run_rows import CheckpointRole, PairId
 
@@ -48,6 +48,8 @@ class Conditions:
     choices: Answer[ChoiceRow]
     facts: list[Fact]
     """What rounding, and so single texts, depend on; empty where the run does not say how many it wrote at once."""
+    is_greedy: bool = True
+    """Whether explanations were written greedily, as far as the run says."""
 
     @property
     def by_pair(self) -> list[tuple[str, list[ChoiceRow]]]:
@@ -65,7 +67,8 @@ def read_conditions(reader: RunReader, head: RunHead) -> Conditions:
     """What a run says of its choices and conditions."""
     environment = json.loads(head.environment)
     is_told = head.kind == "computed" and isinstance(environment, dict) and "batch_size" in environment
-    return Conditions(ask(reader, ChoiceRow, "choices"), list(_facts(environment)) if is_told else [])
+    facts = list(_facts(environment)) if is_told else []
+    return Conditions(ask(reader, ChoiceRow, "choices"), facts, is_greedy(head))
 
 
 def _facts(environment: Mapping[str, Any]) -> Iterator[Fact]:
