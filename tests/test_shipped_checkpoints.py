@@ -52,12 +52,15 @@ def reconstructed(directory: Path) -> np.ndarray:
         return reconstructor.reconstruct(TEXTS)
 
 
-def gemma4_pair(folder: Path) -> dict[str, Any]:
+ATTENTION_OF_TEXT = r"(?!.*vision).*layers\.\d+\.self_attn\.(q_proj|o_proj)"
+
+
+def gemma4_pair(folder: Path, *, sees: bool) -> dict[str, Any]:
     """A pair as one for Gemma-4-E2B is shipped: adapters without sidecars, a biased head in a pickle, another block."""
     base = folder / "gemma-4"
-    tokenizer = build_gemma4_base(base)
+    tokenizer = build_gemma4_base(base, sees=sees)
     for number, name in enumerate(("av", "ar")):
-        tuned(base, number, target_modules=r".*layers\.\d+\.self_attn\.(q_proj|o_proj)").save_pretrained(folder / name)
+        tuned(base, number, target_modules=ATTENTION_OF_TEXT).save_pretrained(folder / name)
     head = {"weight": torch.eye(D_MODEL) * 0.5, "bias": torch.linspace(-1, 1, D_MODEL)}
     torch.save(head, folder / "ar" / "linear_head.pt")
     ids = tokenizer.encode(VERBALIZER_TEMPLATE.replace("{injection_char}", injection_char("gemma3")))
@@ -107,7 +110,7 @@ def shipped_run(tmp_path_factory: pytest.TempPathFactory, tiny_pairs: dict[Archi
     spec = lora.pair_spec.model_dump(mode="json", exclude_none=True) | {"pair_id": "lora"}
     spec["sidecars"] = {"verbalizer": {"injection": {"mode": "add", "block": 1, "norm_match": True}}}
     spec.pop("injection_scale")
-    run(experiment_on([spec, gemma4_pair(folder)], folder), folder / "run.duckdb", engine="transformers")
+    run(experiment_on([spec, gemma4_pair(folder, sees=True)], folder), folder / "run.duckdb", engine="transformers")
     return folder
 
 
@@ -164,15 +167,16 @@ def test_a_run_is_not_continued_with_another_adapter_base_model_or_head(
             path.write_bytes(content)
 
 
-def test_gemma_4_is_asked_and_read_as_its_adapters_are_next_to_the_base_model(tmp_path: Path) -> None:
-    spec = PairSpec(**gemma4_pair(tmp_path))
+@pytest.mark.parametrize("sees", [True, False], ids=["with its eyes", "text alone"])
+def test_gemma_4_is_asked_and_read_as_its_adapters_are_next_to_the_base_model(sees: bool, tmp_path: Path) -> None:
+    spec = PairSpec(**gemma4_pair(tmp_path, sees=sees))
     engine, vector = load_engine("transformers", SETTINGS), np.linspace(-1, 1, D_MODEL, dtype=np.float32)
     with engine.verbalizer(spec) as verbalizer:
         (written,) = verbalizer.verbalize(vector[None])
         prompt, place = verbalizer._prompt_ids, verbalizer._marker_index
         (ids,) = verbalizer._written[1]
         assert prompt[0, 0] == verbalizer._tokenizer.bos_token_id
-    model = tuned(Path(spec.base_model), 0, target_modules=r".*layers\.\d+\.self_attn\.(q_proj|o_proj)")
+    model = tuned(Path(spec.base_model), 0, target_modules=ATTENTION_OF_TEXT)
     entering = torch.from_numpy(vector * (20_000 / np.linalg.norm(vector)))
 
     def put(_module: Any, _given: Any, output: torch.Tensor) -> torch.Tensor:
@@ -186,7 +190,7 @@ def test_gemma_4_is_asked_and_read_as_its_adapters_are_next_to_the_base_model(tm
     assert scores.argmax(dim=1).tolist() == ids
     assert written.n_tokens == len(ids)
 
-    model = tuned(Path(spec.base_model), 1, target_modules=r".*layers\.\d+\.self_attn\.(q_proj|o_proj)")
+    model = tuned(Path(spec.base_model), 1, target_modules=ATTENTION_OF_TEXT)
     with engine.reconstructor(spec) as reconstructor, torch.inference_mode():
         found, tokens = reconstructor.reconstruct(TEXTS), [reconstructor.prompt_ids(text) for text in TEXTS]
         states = [model(torch.tensor([ids]), output_hidden_states=True).hidden_states[2][0, -1] for ids in tokens]

@@ -23,6 +23,7 @@ from nlareport.models.adapter_files import Adapter, adapter_weights
 from nlareport.models.checkpoint_files import refuse_cut
 from nlareport.models.head_names import is_of_head
 from nlareport.models.wall import foreign_errors
+from nlareport.models.weight_faults import OTHER_SENSES
 
 _LORA = re.compile(
     r"(?P<module>.+)\.(?P<part>lora_(?:embedding_)?[AB]|lora_magnitude_vector)(?:\.(?!weight$|bias$)[^.]+)?"
@@ -30,7 +31,6 @@ _LORA = re.compile(
 )
 _WRAPPERS = frozenset({"base_model", "model", "module", "backbone", "transformer", "language_model", "text_model"})
 """What the models around a language model, and PEFT itself, put before its names."""
-_OTHER_SENSES = re.compile(r"vision|visual|image|audio|multi_modal|embed_audio")
 _TOGETHER = "Give the adapter and the base model that belong together."
 
 
@@ -164,7 +164,7 @@ def _plain(name: str) -> str:
 
 def _is_left_out(model: Any, name: str, n_blocks_left: int | None) -> bool:
     """Whether a module that the model does not have is one whose vectors or texts are not needed."""
-    if _OTHER_SENSES.search(name):
+    if OTHER_SENSES.search(name):
         return True
     if n_blocks_left is None:
         # Of a model that was not cut only the head may be missing.

@@ -19,7 +19,10 @@ from nlareport.models.block_reader import run_model
 from nlareport.models.blocks import BlockList, family_refused
 from nlareport.models.checkpoint_files import VALUE_HEAD_NAME, json_object, refuse_cut, weight_paths
 
-_VISION = re.compile(r"vision_tower|multi_modal_projector")
+OTHER_SENSES = re.compile(
+    r"(?:^|\.)(?:vision_tower|vision_model|visual|audio_tower|multi_modal_projector|embed_vision|embed_audio)\."
+)
+"""In the name of a weight or a module: it reads images or hears, and texts do not pass through it."""
 _VALUE_HEAD = VALUE_HEAD_NAME.partition(".")[0]
 
 
@@ -44,12 +47,12 @@ class WeightFaults:
 
 
 def refuse_faults(directory: Path, faults: WeightFaults) -> None:
-    """Pass when the files and the model have the same weights, but for what reads images.
+    """Pass when the files and the model have the same weights, but for what reads images or hears.
 
     Raises:
         CheckpointDrift: a weight is missing, superfluous or of another shape.
     """
-    unused = [name for name in faults.unused if not _VISION.search(name)]
+    unused = [name for name in faults.unused if not OTHER_SENSES.search(name)]
     for what, names in (
         ("its files lack the weights", faults.missing),
         ("the model its config.json describes has no place for the weights", unused),

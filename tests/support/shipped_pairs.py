@@ -10,7 +10,13 @@ from typing import Any
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file, save_file
-from transformers import AutoModelForCausalLM, Gemma4ForCausalLM, Gemma4TextConfig
+from transformers import (
+    AutoModelForCausalLM,
+    Gemma4Config,
+    Gemma4ForCausalLM,
+    Gemma4ForConditionalGeneration,
+    Gemma4TextConfig,
+)
 
 from nlareport.models.quiet import quiet
 from support.scripted_runs import write_corpus
@@ -72,8 +78,11 @@ def renamed(path: Path, names: Mapping[str, str]) -> None:
     save_file(tensors, path, metadata={"format": "pt"})
 
 
-def build_gemma4_base(directory: Path) -> Any:
-    """A tiny Gemma 4 with per-layer embeddings and shared keys and values, without a chat template; its tokenizer."""
+def build_gemma4_base(directory: Path, *, sees: bool) -> Any:
+    """A tiny Gemma 4 with per-layer embeddings and shared keys and values, without a chat template; its tokenizer.
+
+    One that `sees` is the model that is released, of which the language model is a part.
+    """
     tokenizer = _metaspace_tokenizer("gemma3")
     tokenizer.chat_template = None
     config = Gemma4TextConfig(
@@ -96,9 +105,22 @@ def build_gemma4_base(directory: Path) -> Any:
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
     )
+    vision = {
+        "hidden_size": 16,
+        "intermediate_size": 16,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 2,
+        "head_dim": 8,
+        "global_head_dim": 8,
+    }
     torch.manual_seed(5)
     with quiet():
-        Gemma4ForCausalLM(config).eval().save_pretrained(directory)
+        if sees:
+            whole = Gemma4Config(text_config=config.to_dict(), vision_config=vision, audio_config=None)
+            Gemma4ForConditionalGeneration(whole).eval().save_pretrained(directory)
+        else:
+            Gemma4ForCausalLM(config).eval().save_pretrained(directory)
         tokenizer.save_pretrained(directory)
     return tokenizer
 
