@@ -123,10 +123,13 @@ def test_what_is_no_position_is_refused_with_its_place(cell, tmp_path: Path) -> 
 def test_chats_are_lists_of_messages_or_such_lists_as_json(column, tmp_path: Path) -> None:
     name = next(iter(column.values()))
     chat = [{"role": "user", "content": "How deep?", "id": 4}]
-    (tmp_path / "c.jsonl").write_text(json.dumps({name: chat}) + "\n" + json.dumps({name: json.dumps(chat)}))
+    parts = [{"role": "user", "content": [{"type": "text", "text": "How "}, {"type": "text", "text": "deep?"}]}]
+    spellings = [chat, json.dumps(chat), parts, {"role": ["user"], "content": ["How deep?"]}]
+    (tmp_path / "c.jsonl").write_text("\n".join(json.dumps({name: cell}) for cell in spellings))
     corpus = LocalCorpus(kind="local", name="c", path=Path("c.jsonl"), **column)
-    first, second = read_documents(corpus, tmp_path, list)
-    assert first.messages == second.messages == (ChatMessage("user", "How deep?"),)
+    first, *others = read_documents(corpus, tmp_path, list)
+    assert first.messages == (ChatMessage("user", "How deep?"),)
+    assert [other.messages for other in others] == [first.messages] * 3
     assert first.text == "user: How deep?\n\nassistant:"
 
 

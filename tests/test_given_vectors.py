@@ -160,6 +160,7 @@ ROW = [1.0] * 16
         ({"activation_vector": [ROW] * 2, "item_id": [4, 4]}, CorpusUnreadable, "item_id 4 stands for more than one"),
         ({"activation_vector": [ROW] * 2, "item_id": [1, -1]}, CorpusUnreadable, "must be a whole number from 0"),
         ({"activation_vector": [ROW] * 2, "item_id": ["a", "b"]}, CorpusUnreadable, "must be a whole number from 0"),
+        ({"activation_vector": [ROW] * 2, "n_raw_tokens": [1.5, 2.0]}, CorpusUnreadable, "n_raw_tokens must be a"),
         ({"activation_vector": [ROW] * 2, "label": [1, 2]}, CorpusUnreadable, "column 'label' holds something else"),
         ({"activation_vector": [ROW] * 2, "activation_layer": [9, 9]}, CorpusUnreadable,
          "come from layer 9, pair small reads block 2. Give the vectors of that block"),
@@ -197,8 +198,8 @@ def test_files_of_two_pairs_must_be_of_the_same_items(tmp_path: Path) -> None:
         ({"corpus": {"kind": "vectors", "name": "v", "path": {"small": "v.parquet"}}}, "each of the pairs small, lar"),
         ({"sampling": {"seed": 1, "n_items": 2, "reference_pair": "small", "truncation_tokens": 99}},
          "sampling.truncation_tokens: given vectors have no positions"),
-        ({"tags": {"kind": {"column": "kind"}}}, "tags.kind.column: given vectors have no rows of a corpus"),
-        ({"plain_words": [4]}, "plain_words: there are no words before given vectors"),
+        ({"tags": {"kind": {"column": "kind"}}}, "tags.kind: a corpus of kind vectors has no columns"),
+        ({"plain_words": [4]}, "plain_words, last_words: there are no words before given"),
     ],
 )  # fmt: skip
 def test_what_makes_no_sense_without_texts_is_refused(changes: dict[str, Any], said: str, tmp_path: Path) -> None:

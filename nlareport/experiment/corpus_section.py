@@ -157,7 +157,9 @@ class Sampling(Section):
 
 def sampling_faults(corpus: Corpus, sampling: Sampling, pair_ids: Sequence[str]) -> Iterator[str]:
     """What the two sections say that does not go together."""
-    stated, is_listed = sampling.model_fields_set, isinstance(sampling.positions, Listed)
+    fields = Sampling.model_fields.items()
+    stated = {name for name, field in fields if not field.is_required() and getattr(sampling, name) != field.default}
+    is_listed = isinstance(sampling.positions, Listed)
     if isinstance(corpus, VectorsCorpus):
         yield from _vector_faults(corpus, stated, pair_ids)
         return
@@ -176,8 +178,8 @@ def sampling_faults(corpus: Corpus, sampling: Sampling, pair_ids: Sequence[str])
 
 
 def _vector_faults(corpus: VectorsCorpus, stated: set[str], pair_ids: Sequence[str]) -> Iterator[str]:
-    if unfit := sorted(stated - {"seed", "n_items", "reference_pair"}):
-        yield f"sampling.{', sampling.'.join(unfit)}: given vectors have no positions; leave it out"
+    if stated:
+        yield f"sampling.{', sampling.'.join(sorted(stated))}: given vectors have no positions; leave it out"
     if isinstance(corpus.path, dict):
         if set(corpus.path) != set(pair_ids):
             yield f"corpus.path: name one file for each of the pairs {', '.join(pair_ids)}, and for no other"

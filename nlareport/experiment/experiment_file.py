@@ -143,11 +143,11 @@ class Experiment(Section):
             raise ValueError(f"pairs: none has a {lacking}, so there would be no cell; add a pair that has one")
         if faults := list(sampling_faults(self.corpus, self.sampling, with_models)):
             raise ValueError("; ".join(faults))
-        if self.plain_words and isinstance(self.corpus, VectorsCorpus):
-            raise ValueError("plain_words: there are no words before given vectors; leave it out")
-        columns = [name for name, source in self.tags.items() if source.column is not None]
-        if columns and isinstance(self.corpus, VectorsCorpus):
-            raise ValueError(f"tags.{columns[0]}.column: given vectors have no rows of a corpus; give a query")
+        reads_words = self.plain_words or any(
+            isinstance(entry, TextsSpec) and entry.last_words for entry in self.entries
+        )
+        if reads_words and isinstance(self.corpus, VectorsCorpus):
+            raise ValueError("plain_words, last_words: there are no words before given vectors; leave them out")
         if not isinstance(self.corpus, Tabular) and (named := [name for name, tag in self.tags.items() if tag.column]):
             raise ValueError(f"tags.{named[0]}: a corpus of kind {self.corpus.kind} has no columns; give a query")
         return self

@@ -133,6 +133,10 @@ def _messages(row: dict[str, Any], column: str, place: str) -> tuple[ChatMessage
     """The chat in one row, a list or a list as JSON text; of each message, keys but role and content are left out."""
     where = f"{place}: column {shown(column)}"
     value = _from_json(row[column], where, _CHAT_ADVICE) if isinstance(row[column], str) else row[column]
+    if isinstance(value, dict) and all(isinstance(value.get(key), list) for key in ("role", "content")):
+        # Some data sets of the hub give the messages column by column.
+        turns = zip(value["role"], value["content"], strict=False)
+        value = [{"role": role, "content": content} for role, content in turns]
     if not isinstance(value, list | tuple) or not value:
         said = "an empty list" if isinstance(value, list | tuple) else f"{type(value).__name__}, not a list of messages"
         raise CorpusUnreadable(f"{where} holds {said}. {_CHAT_ADVICE}")
@@ -142,13 +146,21 @@ def _messages(row: dict[str, Any], column: str, place: str) -> tuple[ChatMessage
 def _message(entry: Any, where: str) -> ChatMessage:
     if not isinstance(entry, dict):
         raise CorpusUnreadable(f"{where}, is {type(entry).__name__}. {_CHAT_ADVICE}")
-    role, content = entry.get("role"), entry.get("content")
+    role, content = entry.get("role"), _joined(entry.get("content"))
     if not isinstance(role, str) or not isinstance(content, str) or not role:
         keys = listed(sorted(map(str, entry)))
         raise CorpusUnreadable(
             f"{where}, has role {shown(role)}, content {shown(content)} and the keys {keys}. {_CHAT_ADVICE}"
         )
     return ChatMessage(_whole_characters(role, where), _whole_characters(content, where))
+
+
+def _joined(content: Any) -> Any:
+    """The text of a content that is a list of parts, if all of them are text; else the content as it is."""
+    parts = content if isinstance(content, list) and content else [None]
+    texts = [part.get("text") for part in parts if isinstance(part, dict) and part.get("type") == "text"]
+    written = [text for text in texts if isinstance(text, str)]
+    return "".join(written) if len(written) == len(parts) else content
 
 
 def _listed(value: Any, column: str, place: str) -> tuple[Listing, ...]:

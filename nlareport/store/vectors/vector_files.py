@@ -78,7 +78,7 @@ def read_given_vectors(path: Path, label_column: str) -> GivenVectors:
         _texts_in(path, label_column, sorted_columns),
         _texts_in(path, _DOCUMENT, sorted_columns),
         _texts_in(path, _TEXT, sorted_columns),
-        sorted_columns.get(_TOKENS),
+        _token_counts(path, sorted_columns.get(_TOKENS)),
         layers,
     )
 
@@ -171,6 +171,14 @@ def _item_ids(path: Path, column: Sequence[Any] | None, n_rows: int) -> Int[np.n
         twice = next(item for item in column if list(column).count(item) > 1)
         raise CorpusUnreadable(f"{path}: {_ITEM} {twice} stands for more than one vector. Number each differently.")
     return np.array(column, dtype=np.int64)
+
+
+def _token_counts(path: Path, values: list[Any] | None) -> list[Any] | None:
+    if values is not None and not all(
+        value is None or (isinstance(value, int) and 0 < value < 2**31) for value in values
+    ):
+        raise CorpusUnreadable(f"{path}: {_TOKENS} must be a whole number from 1 or nothing. Correct or remove it.")
+    return values
 
 
 def _texts_in(path: Path, name: str, columns: dict[str, list[Any]]) -> list[Any] | None:
