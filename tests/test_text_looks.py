@@ -76,7 +76,7 @@ def test_sentences_tell_texts_in_another_script_from_a_twentieth_on(sick: Path, 
         said = {claim.claim_id: claim for claim in read_claims(reader)}
     assert said["other_scripts"].holds
     assert said["other_scripts"].text.startswith(
-        "38% of the explanations of qwen7-L20 (15 of 40) are in another script than their contexts"
+        "38% of the explanations of qwen7-L20 (15 of 40) are in a script other than Latin, with no context"
     )
     assert said["content_words"].holds
     assert "content words" in said["content_words"].text
@@ -129,7 +129,9 @@ def test_the_page_counts_the_signs_and_the_browser_finds_their_items(
     assert f'the <u class="held">{TOPICS[0]}</u> of a <u class="held">town</u>' in item
     assert "Signs:" not in item
     tagged = (tmp_path / "items" / "24.html").read_text(encoding="utf-8")
-    assert "Signs: a token of a chat format, such as &lt;|im_end|&gt;; an explanation tag stands inside." in tagged
+    assert (
+        "Signs: a special token such as &lt;|im_end|&gt;, or pieces of a tokenizer; a tag of answer or prompt" in tagged
+    )
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     tab = context.new_page()
     tab.goto(f"{(tmp_path / 'browse.html').as_uri()}#sign=loop~qwen7-L20")

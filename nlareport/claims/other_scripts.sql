@@ -1,4 +1,4 @@
--- How many explanations are in another script than their contexts: Chinese above all, when an injection failed.
+-- How many explanations are in a script that neither Latin nor their context is in: Chinese, when an injection failed.
 -- Asks whether they are at least a twentieth of some source's; below that there is nothing to tell. An explanation whose
 -- context is in the same script does not count. No answer when no text was looked at.
 -- Parameters: none.

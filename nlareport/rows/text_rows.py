@@ -14,7 +14,7 @@ Sign = Literal[
 ]  # fmt: skip
 """What a text may show, in the order of the page: letters of Chinese, Japanese or Korean; letters of another script
 that is not Latin; the same words again and again; no text; no explanation tag; broken off; a tag left over inside; a
-token of a chat format; thoughts before the answer; characters that cannot be seen."""
+special token, or pieces of a tokenizer; thoughts before the answer; characters that cannot be seen."""
 
 
 @table(key=("source", "draw", "sign", "item_id"), bundle="text_signs")

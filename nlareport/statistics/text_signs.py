@@ -9,6 +9,7 @@ import unicodedata
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from html import unescape
 from itertools import islice, takewhile
 
 from nlareport.checkpoints.answers import judge_answer
@@ -32,15 +33,16 @@ LONGEST_WORD = 40
 """Letters of a word; a longer one is taken letter by letter, so that `hahaha…` without spaces is a loop too."""
 
 _UNIT = re.compile(r"[^\W_]+|[^\w\s]|_")
-_TAG = re.compile(r"[<‹〈⟨]\s{0,3}[/\\]?\s{0,3}explanation\s{0,3}/?\s{0,3}[>›〉⟩]", re.IGNORECASE)
+_TAG = re.compile(r"[<‹〈⟨]\s{0,3}[/\\]?\s{0,3}(?:explanation|concept)\s{0,3}/?\s{0,3}[>›〉⟩]", re.IGNORECASE)
+"""Of the answer, or of the prompt, where the released prompts put the vector between concept tags."""
 _SPECIAL_TOKEN = re.compile(
-    r"<[|｜][^<>|｜\s]{1,40}[|｜]>"  # <|im_end|>, <|eot_id|>, and with full-width bars
-    r"|</?(?:start_of_turn|end_of_turn|start_of_image|end_of_image|bos|eos|pad|unk|mask|s|unused[0-9]{1,4})>"
-    r"|<0x[0-9A-Fa-f]{2}>"
-    r"|<</?SYS>>|\[/?INST\]|\[(?:CLS|SEP|PAD|MASK|UNK)\]"
+    r"<[|｜][^<>|｜\s]{1,40}[|｜]?>|<[^<>|｜\s]{1,40}[|｜]>"  # <|im_end|>, with full-width bars, <|turn>, <turn|>
+    r"|</?(?:start_of_turn|end_of_turn|start_of_image|end_of_image|bos|eos|pad|unk|mask|s)>|<(?:unused|extra_id_)[0-9]{1,4}>"
+    r"|<<?/?SYS>>?|\[/?INST\]|\[(?:CLS|SEP|PAD|MASK|UNK)\]"
+    r"|<0x[0-9A-Fa-f]{2}>|(?:[Ġ▁][^\sĠ▁]+){2}"  # pieces of a tokenizer that nobody put together
 )
 _THOUGHTS = "think|thinking|thought|reasoning|scratchpad"
-_DRAFT = re.compile(rf"</?(?:{_THOUGHTS})>", re.IGNORECASE)
+_DRAFT = re.compile(rf"</?(?:seed:)?(?:{_THOUGHTS})>|\[/?THINK\]|◁/?think▷", re.IGNORECASE)
 _EMPTY_DRAFT = re.compile(rf"<({_THOUGHTS})>\s*</\1>", re.IGNORECASE)
 """Templates write it so that there is no draft."""
 
@@ -100,7 +102,7 @@ def signs_in(text: str) -> Iterator[Sign]:
         yield "other_script"
     if is_loop(text):
         yield "loop"
-    if _TAG.search(text):
+    if _TAG.search(unescape(text)):
         yield "tag"
     if _SPECIAL_TOKEN.search(text):
         yield "special_token"

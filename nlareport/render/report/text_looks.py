@@ -19,7 +19,7 @@ SIGN_HEADS: dict[Sign, str] = {
     "tagless": "No tag",
     "cut": "Cut off",
     "tag": "Leftover tag",
-    "special_token": "Chat token",
+    "special_token": "Special token",
     "draft": "Draft",
     "unseen": "Unseen",
 }
@@ -32,8 +32,8 @@ SIGN_MEANINGS: dict[Sign, str] = {
     "empty": "no visible character",
     "tagless": "the answer has no explanation tag that opens",
     "cut": "the token budget ran out, the closing tag is missing, or the last word is the beginning of one",
-    "tag": "an explanation tag stands inside",
-    "special_token": "a token of a chat format, such as <|im_end|>",
+    "tag": "a tag of answer or prompt stands inside",
+    "special_token": "a special token such as <|im_end|>, or pieces of a tokenizer",
     "draft": "thoughts between tags such as <think>",
     "unseen": "a character that takes no room, turns the direction of others or was not decoded",
 }

@@ -28,11 +28,11 @@ sign_of AS (
         n_cjk >= 0.4 * n_letters AND n_cjk > 4 AS must_show
     FROM counted
     UNION ALL
-    SELECT source, item_id, draw, 'tag' AS sign, regexp_matches(text, '(?i)explanation') AS may_show,
+    SELECT source, item_id, draw, 'tag' AS sign, regexp_matches(text, '(?i)explanation|concept') AS may_show,
         regexp_matches(text, '</?explanation>') AS must_show
     FROM counted
     UNION ALL
-    SELECT source, item_id, draw, 'special_token' AS sign, regexp_matches(text, '<[^<>]+>|\[[^\[\]]+\]') AS may_show,
+    SELECT source, item_id, draw, 'special_token' AS sign, regexp_matches(text, '<[^<>]+>|\[[^\[\]]+\]|[Ġ▁]') AS may_show,
         regexp_matches(text, '<\|[a-z_]{1,40}\|>|<(start|end)_of_turn>') AS must_show
     FROM counted
     UNION ALL

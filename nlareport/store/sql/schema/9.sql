@@ -215,7 +215,7 @@ CREATE TABLE text_sign (
 COMMENT ON TABLE text_sign IS 'Signs that an explanation went wrong; one without a row shows none.';
 COMMENT ON COLUMN text_sign.source IS 'Pair whose verbalizer wrote it.';
 COMMENT ON COLUMN text_sign.item_id IS 'Item.';
-COMMENT ON COLUMN text_sign.sign IS 'cjk: a fifth of the letters or more are Chinese, Japanese or Korean; other_script: so many are of a script that is neither these nor Latin; loop: a third of its sequences of four words or more stood in it before; empty: no visible character; tagless: the answer has no opening tag; cut: broken off by the token budget, without its closing tag, or within a word; tag: an explanation tag inside; special_token: a token of a chat format; draft: thoughts in or before it; unseen: a character that takes no room, turns the direction of others or was not decoded.';
+COMMENT ON COLUMN text_sign.sign IS 'cjk: a fifth of the letters or more are Chinese, Japanese or Korean; other_script: so many are of a script that is neither these nor Latin; loop: a third of its sequences of four words or more stood in it before; empty: no visible character; tagless: the answer has no opening tag; cut: broken off by the token budget, without its closing tag, or within a word; tag: a tag of answer or prompt inside; special_token: a special token, or pieces of a tokenizer; draft: thoughts in or before it; unseen: a character that takes no room, turns the direction of others or was not decoded.';
 COMMENT ON COLUMN text_sign.in_context IS 'Whether the item''s context shows the same sign, for another script the same script; NULL without a context, and for empty, tagless and cut.';
 COMMENT ON COLUMN text_sign.draw IS 'Which of the explanations drawn for the item it is, from 0.';
 
