@@ -89,6 +89,11 @@ class Draws:
         return max([row.n_draws for row in self.agreement.rows] + [row.n_draws or 0 for row in self.spread.rows])
 
     @property
+    def is_uneven(self) -> bool:
+        """Whether items have different numbers of draws, so that later points of a curve are of fewer items."""
+        return any(len({point.n_items for point in curve}) > 1 for curve in self.best_by_cell.values())
+
+    @property
     def best_by_cell(self) -> dict[tuple[PairId, PairId], list[BestPoint]]:
         """The curve of every cell."""
         curves: dict[tuple[PairId, PairId], list[BestPoint]] = defaultdict(list)
