@@ -7,11 +7,19 @@ import yaml
 from playwright.sync_api import Browser, expect
 from support.browsers import open_page
 from support.reports import write_report
+from support.tiny_runs import a_run
 
+from nlareport.claims.reading import read_claims
+from nlareport.figure_text import signeds
 from nlareport.render.report.heat_views import read_heat
 from nlareport.render.report.query_rows import Counts
+from nlareport.render.report.tag_tables import LabelledDifference
+from nlareport.rows.item_rows import Tag
+from nlareport.rows.run_rows import Pair, PairId
+from nlareport.rows.tag_rows import TagDifference
 from nlareport.store.bundle.bundle import import_bundle
 from nlareport.store.reader import DuckDBReader
+from nlareport.store.run_file import create_run_file
 
 HOSTILE = '"><img src=x onerror=alert(1)>'
 PAIRS = [
@@ -102,3 +110,33 @@ def test_a_run_without_tags_has_no_such_section(computed_report: Path) -> None:
     assert 'id="tags"' not in html
     assert "tag-1" not in html
     assert "data-tag" not in (computed_report / "browse.html").read_text(encoding="utf-8")
+
+
+def test_the_claim_names_the_largest_difference_whose_interval_leaves_out_0(tagged_run: Path) -> None:
+    with DuckDBReader.open(tagged_run) as reader:
+        claims = {claim.claim_id: claim for claim in read_claims(reader)}
+        differences = reader.rows(LabelledDifference, "tag_differences")
+    claim = claims["tags"]
+    apart = [row for row in differences if row.is_apart]
+    largest = max(apart, key=lambda row: abs(row.difference))
+    assert (claim.holds, claims["tags.otherwise"].holds) == (True, False)
+    assert claim.figures["difference"] == abs(largest.difference)
+    assert (claim.figures["n_apart"], claim.figures["n"]) == (len(apart), len(differences))
+    assert claim.text.startswith(
+        f"What is said of items matters: a scores 0.202 (95% interval {signeds([largest.ci_low, largest.ci_high])}) "
+        f"higher on items with <script>alert(2)</script> = {HOSTILE} than on items of the same document with "
+    )
+
+
+def test_where_no_interval_leaves_out_0_the_claim_says_so(tmp_path: Path) -> None:
+    run = [Tag(n, "role", "ab"[n % 2]) for n in range(8)]
+    pair = Pair(PairId("a"), "a", "f", "m", 1, 8, None, None, 0.5, None, None, 0)
+    row = TagDifference(PairId("a"), PairId("a"), "role", "a", "b", 4, True, 0.1, -0.1, 0.3)
+    create_run_file(tmp_path / "run.duckdb", a_run(kind="imported"), [pair], run, [row])
+    with DuckDBReader.open(tmp_path / "run.duckdb") as reader:
+        claims = {claim.claim_id: claim for claim in read_claims(reader)}
+    assert not claims["tags"].holds
+    assert claims["tags.otherwise"].text == (
+        "Between no two values of a tag does a score clearly differ: of 1 difference none has a 95% interval that "
+        "leaves out 0."
+    )

@@ -102,6 +102,10 @@ SELECT 'alignments', EXISTS (FROM alignment)
         OR (SELECT bool_or(TRY_CAST(environment ->> '$.alignment_notes.lowest_aligned_position' AS BIGINT) IS NOT NULL) FROM run),
     'where items stand in each tokenization is not known; a bundle brings it in its alignments table'
 UNION ALL
+SELECT 'tag_differences', EXISTS (FROM tag_difference WHERE ci_low IS NOT NULL),
+    'no two values of a tag were compared; name `tags` in the experiment, or bring columns such as tag:condition in the items '
+    || 'table'
+UNION ALL
 SELECT 'outliers', EXISTS (FROM item WHERE is_outlier IS NOT NULL),
     'no item was judged an outlier or none; a computed run judges them, and a bundle brings is_outlier in its items table, with '
     || 'cells over without_outliers';
