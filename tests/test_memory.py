@@ -157,7 +157,7 @@ def test_a_run_says_where_memory_made_its_batches_smaller_also_when_it_is_stoppe
         run(experiment, db, "transformers", only=stage)
     asked: list[int] = []
 
-    def narrow(_verbalizer: TransformersVerbalizer, _vectors: torch.Tensor, places: list[int]) -> Any:
+    def narrow(_verbalizer: TransformersVerbalizer, _vectors: torch.Tensor, places: list[int], *_draws: Any) -> Any:
         asked.append(len(places))
         if len(places) > 2:
             raise GPU
