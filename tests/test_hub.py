@@ -1,18 +1,25 @@
 """The hub, as it hands checkpoints over and as it does not: a server on this machine for each test."""
 
 import errno
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import huggingface_hub.constants
+import numpy as np
 import pytest
 from support.local_hub import COMMIT, Hub, open_hub
-from support.tiny_checkpoints import Architecture, TinyPair
+from support.shipped_pairs import as_adapters
+from support.tiny_checkpoints import D_MODEL, Architecture, TinyPair, copied_pair
 
+from nlareport.backends import EngineSettings, load_engine
 from nlareport.backends.fingerprints import checkpoint_here
 from nlareport.backends.hub import checkpoint_directory
 from nlareport.errors import CheckpointMissing
 from nlareport.models.hub_names import commit_of
+from nlareport.rows.run_rows import CheckpointRole
+
+WRITING: tuple[CheckpointRole, ...] = ("base_model", "verbalizer")
 
 
 @pytest.fixture
@@ -130,3 +137,28 @@ def test_what_is_no_name_of_the_hub_is_refused(name: str) -> None:
         CheckpointMissing, match=r"is neither a directory nor a hub id \(owner/name, owner/name@revision"
     ):
         checkpoint_directory(name)
+
+
+def test_an_adapter_in_a_folder_of_the_hub_is_opened_with_its_base_model_from_there(
+    hub: Hub, tiny_pairs: dict[Architecture, TinyPair], tmp_path: Path
+) -> None:
+    pair = as_adapters(copied_pair(tiny_pairs["qwen2"], tmp_path))
+    adapter = json.loads((pair.verbalizer / "adapter_config.json").read_text())
+    (pair.verbalizer / "adapter_config.json").write_text(json.dumps(adapter | {"base_model_name_or_path": "lab/first"}))
+    hub.files |= {f"steps/av/{path.name}": path.read_bytes() for path in pair.verbalizer.iterdir()}
+    spec = pair.pair_spec.model_copy(
+        update={"base_model": "lab/first@main", "verbalizer": "lab/first:steps/av", "reconstructor": None}
+    )
+    engine = load_engine("transformers", EngineSettings(device="cpu", dtype="float32", max_new_tokens=2, roles=WRITING))
+    engine.check(spec)
+    assert not any("/resolve/" in asked and ".safetensors " in asked for asked in hub.asked)
+    assert "weights" not in engine.fingerprints(spec, "verbalizer")
+    with engine.verbalizer(spec) as verbalizer:
+        assert verbalizer.verbalize(np.ones((1, D_MODEL), np.float32))[0].n_tokens
+    assert any("/resolve/" in asked and ".safetensors " in asked for asked in hub.asked)
+    assert set(engine.fingerprints(spec, "verbalizer")) >= {"weights", "config", "tokenizer", "sidecar", "prompt"}
+    told = {choice.topic: choice.text for choice in engine.choices(spec) if choice.role == "verbalizer"}
+    assert (
+        told["adapter"] == "It is a LoRA adapter (rank 2), merged into the weights of lab/first@main when it is opened."
+    )
+    assert told["commit"] == f"From the hub, commit {COMMIT}."
