@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -31,6 +32,11 @@ def test_a_drawing_on_the_page_takes_its_colours_from_the_page() -> None:
     assert not re.search(r"#[0-9a-fA-F]{3,8}\"", svg)
     assert {"var(--same)", "var(--cross)", "var(--ink)"} <= set(re.findall(r"var\(--\w+\)", svg))
     assert svg.count('role="img"') == 1
+
+
+def test_labels_with_line_ends_of_their_own_are_drawn_in_one_line() -> None:
+    odd = [replace(cell, source_label=f"one\u2028two\u2029{cell.source_label}") for cell in cells()]
+    assert "one two " in (interval_chart(odd, 620, "a") or "")
 
 
 def test_two_drawings_on_a_page_share_no_id() -> None:

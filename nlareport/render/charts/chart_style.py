@@ -16,6 +16,7 @@ from nlareport.render.readable import readable
 
 LABEL_LIMIT = 320
 """CSS pixels of a label on an axis; the rest of a longer one is left out."""
+_LINE_ENDS = {0x2028: " ", 0x2029: " "}
 MOST_DRAWN = 1e6
 """Beyond it an axis has no use, and soon no ticks."""
 
@@ -70,7 +71,8 @@ def _readable(value: Any) -> Any:
         return {readable(key): _readable(part) for key, part in value.items()}
     if isinstance(value, list):
         return [_readable(part) for part in value]
-    return readable(value) if isinstance(value, str) else value
+    # Vega writes texts into expressions of its own, in which these two end a line in the middle of a text.
+    return readable(value).translate(_LINE_ENDS) if isinstance(value, str) else value
 
 
 def look(inks: Inks, *, padding: int = 0) -> dict[str, Any]:
