@@ -11,11 +11,11 @@ from support.scripted_runs import everything, run, scripted_content, write_corpu
 from nlareport.errors import CheckpointChanged, ExperimentInvalid, RunOfAnotherExperiment, TextsUnfit
 from nlareport.experiment.experiment_file import load_experiment
 from nlareport.review.check import audit_faults
-from nlareport.rows.cell_rows import Baseline, Cell, Effect
-from nlareport.rows.item_rows import Explanation, Item, Score
+from nlareport.rows.cell_rows import Baseline, Cell, Effect, Measure, SubsetRange
+from nlareport.rows.item_rows import Activation, Explanation, Item, NullScore, Outlier, Resemblance, Score
 from nlareport.rows.run_rows import Pair
 from nlareport.store.reader import DuckDBReader
-from nlareport.store.whole_run import read_run
+from nlareport.store.whole_run import RunRows, read_run
 
 
 def pair(pair_id: str, **changes: Any) -> dict[str, Any]:
@@ -44,7 +44,11 @@ LAST_WORDS = {"kind": "texts", "pair_id": "last-6", "label": "last 6 words", "la
 
 
 def cells_of(db: Path) -> dict[tuple[str, str], float | None]:
-    return {(row.source, row.target): row.fve_nrm for row in read_run(db).of(Cell) if row.subset == "all"}
+    return cells_of_rows(read_run(db))
+
+
+def cells_of_rows(rows: RunRows) -> dict[tuple[str, str], float | None]:
+    return {(row.source, row.target): row.fve_nrm for row in rows.of(Cell) if row.subset == "all"}
 
 
 def test_sources_of_texts_and_halves_of_pairs_make_a_matrix_that_is_not_square(tmp_path):
@@ -125,3 +129,26 @@ def test_a_pair_cannot_be_taken_out_of_a_run_but_half_a_pair_can_get_the_other_h
     assert everything(db) == everything(whole / "run.duckdb")
     shutil.rmtree(stepwise / "run.activations")
     assert run(stepwise / "experiment.yaml", db).endswith("nothing was missing")
+
+
+def test_a_pair_added_to_a_published_run_file_reads_all_texts_and_leaves_the_old_cells_as_they_are(tmp_path):
+    added = [pair("fifth", d_model=20), LAST_WORDS]
+    whole, published = tmp_path / "whole", tmp_path / "published"
+    db = published / "run.duckdb"
+    run(written(whole, *added), whole / "run.duckdb")
+    run(written(published), db)
+    before = read_run(db)
+    shutil.rmtree(published / "run.activations")
+    said = run(written(published, *added), db)
+    assert (
+        "texts of fifth, last-6 are not read by small, large: that takes their base models and reconstructors" in said
+    )
+    here, there = read_run(db), read_run(whole / "run.duckdb")
+    sources = {"small", "large", "fifth", "last-6"}
+    assert set(cells_of(db)) == {(source, "fifth") for source in sources} | set(cells_of_rows(before))
+    for row_type in (Score, NullScore, Resemblance, Cell, Measure, SubsetRange, Explanation, Outlier, Activation, Pair):
+        assert {str(row) for row in here.of(row_type)} <= {str(row) for row in there.of(row_type)}, row_type
+    assert {str(row) for row in before.of(Baseline)} <= {str(row) for row in here.of(Baseline)}
+    with DuckDBReader.open(db) as reader:
+        assert audit_faults(reader) == []
+    assert run(published / "experiment.yaml", db).endswith("nothing was missing")

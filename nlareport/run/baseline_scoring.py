@@ -82,7 +82,10 @@ def score_baselines(
         for target in measured.targets
     ]
     curve = list(_ridge(measured, answers))
-    return _rows(columns, curve, draws)
+    baselines, points = _rows(columns, curve, draws)
+    kept, stored = work.kept, work.run_file
+    baselines = [*kept.among(stored.rows(Baseline)), *kept.others(baselines)] if kept.sources else baselines
+    return baselines, [*kept.among(stored.rows(LearningCurve)), *kept.others(points)] if kept.sources else points
 
 
 def _rows(

@@ -17,6 +17,7 @@ from nlareport.ports import Executor, Progress, in_batches
 from nlareport.rows.cell_rows import CellKey
 from nlareport.rows.item_rows import AnswerMark, Explanation, Item, Mark, Score
 from nlareport.rows.run_rows import Pair, PairId
+from nlareport.run.kept_cells import NOTHING_KEPT, KeptCells
 from nlareport.store.run_file import RunFile
 from nlareport.store.vectors.activations import ActivationStore
 
@@ -49,11 +50,14 @@ class Work:
     engines: Engines
     executor: Executor
     progress: Progress
+    kept: KeptCells = NOTHING_KEPT
+    """Cells that are not computed again, and pairs that are not opened."""
 
     @cached_property
     def pairs(self) -> list[tuple[PairId, PairSpec]]:
-        """What has a base model, and so activations, in the experiment's order."""
-        return [(PairId(pair.pair_id), pair) for pair in self.experiment.pairs]
+        """What has a base model, and so activations, in the experiment's order; without pairs that are elsewhere."""
+        pairs = [(PairId(pair.pair_id), pair) for pair in self.experiment.pairs]
+        return [(pair_id, pair) for pair_id, pair in pairs if pair_id not in self.kept.elsewhere]
 
     def unscore(self) -> None:
         """Marks the run as not scored: vectors that its scores rest on are about to be recomputed."""

@@ -113,7 +113,7 @@ def describe_pairs(
         if isinstance(pair, TextsSpec):
             rows.append(_describe_texts(pair, ordinal))
             continue
-        sidecar = sidecars[pair_id]
+        sidecar = sidecars.get(pair_id)
         rows.append(
             Pair(
                 pair_id=pair_id,
@@ -154,10 +154,15 @@ def _describe_texts(texts: TextsSpec, ordinal: int) -> Pair:
     )
 
 
-def with_geometry_of(stored: Pair | None, described: Pair) -> Pair:
-    """A pair as the experiment now describes it, with what was already measured of it."""
+def with_geometry_of(stored: Pair | None, described: Pair, *, are_scales_known: bool = True) -> Pair:
+    """A pair as the experiment now describes it, with what was already measured of it.
+
+    Of one whose sidecar is not here, the scales stay as they were too.
+    """
     if stored is None:
         return described
+    if not are_scales_known:
+        described = replace(described, injection_scale=stored.injection_scale, mse_scale=stored.mse_scale)
     return replace(described, variance_nrm=stored.variance_nrm, mean_norm=stored.mean_norm)
 
 

@@ -39,7 +39,8 @@ def run_experiment(request: RunRequest, progress: Progress) -> str:
         return f"{contents}; nothing was missing"
     with start.open_run(plan, progress) as work:
         compute(work, request.only)
-        return start.describe_contents(work.run_file)
+        left_out = work.kept.left_out(work.experiment)
+        return start.describe_contents(work.run_file) + (f"; {left_out}" if left_out else "")
 
 
 def start_over(request: RunRequest) -> str | None:

@@ -58,6 +58,8 @@ def _find_missing(work: Work, writings: list[Writing], target: PairId) -> tuple[
     todo: list[Writing] = []
     n_total = 0
     for written in writings:
+        if work.kept.holds(written.source, target):
+            continue
         readable = [row for row in written.explanations if scorable_text(row, unclean) is not None]
         n_total += len(readable)
         missing = {row.item_id for row in readable} - reconstructed_ids(work, written, target)

@@ -10,7 +10,8 @@ from statistics import fmean
 
 from nlareport.batches import ActivationBatch
 from nlareport.claims.reading import read_claims
-from nlareport.rows.cell_rows import Baseline, CellKey, LearningCurve
+from nlareport.errors import RunIncomplete
+from nlareport.rows.cell_rows import Baseline, CellKey, LearningCurve, Measure
 from nlareport.rows.item_rows import (
     Ablation,
     Activation,
@@ -74,7 +75,9 @@ def _score(work: Work, items: list[Item]) -> None:
     centred = {pair_id: centre(gold.vectors) for pair_id, gold in golds.items()}
     draws = _draws(work, pairs, items, golds)
     read = _read_cells(work, pairs, golds, centred, draws)
-    activations = [row for pair_id, gold in golds.items() for row in atypicalities(gold, centred[pair_id])]
+    elsewhere = [row for row in work.run_file.rows(Activation) if row.pair_id in work.kept.elsewhere]
+    atypical = [row for pair_id, gold in golds.items() for row in atypicalities(gold, centred[pair_id])]
+    activations = elsewhere + atypical
     rows = ItemRows(
         pairs,
         items,
@@ -130,6 +133,11 @@ def _draws(work: Work, pairs: list[Pair], items: list[Item], golds: dict[PairId,
     """What every interval of the run is drawn from, V too unless the experiment holds it fixed."""
     scoring, seed = work.experiment.scoring, work.experiment.sampling.seed
     drawn = golds if scoring.variance == "resampled" else {}
+    if drawn and work.kept.elsewhere:
+        raise RunIncomplete(
+            f"{work.run_file.path}: scoring.variance resampled draws V of every pair, and the activations of "
+            f"{', '.join(sorted(work.kept.elsewhere))} are not here; say variance: fixed, or give another --db."
+        )
     return DocumentDraws.of(items, scoring.bootstrap_draws, seed, pairs, drawn)
 
 
@@ -156,11 +164,13 @@ def _read_cells(
     offering = [_offering(written, scoring.unclean) for written in writings]
     read = _ReadCells([row for written in writings for row in written.explanations])
     floors = defaultdict[CellKey, list[float]](list)
-    for target in (pair for pair in pairs if pair.reads):
+    for target in (pair for pair in pairs if pair.reads and pair.pair_id in golds):
         gold = golds[target.pair_id]
         others = CentredGolds(target.pair_id, gold.item_ids, draws.documents, centred[target.pair_id])
         for written, offered in zip(writings, offering, strict=True):
             source, draw = written.source, written.draw
+            if work.kept.holds(source, target.pair_id):
+                continue
             # The folder may hold answers to texts that no longer count: `scoring.unclean` can change.
             answers = among(reconstructions_of(work, written, target.pair_id), offered)
             cell, variance = (source, target.pair_id, gold, answers), target.variance_nrm or 0.0
@@ -173,7 +183,20 @@ def _read_cells(
             if found.others_cosine is not None:
                 floors[CellKey(source, target.pair_id)].append(found.others_cosine)
     read.others_cosines.update({key: fmean(cosines) for key, cosines in floors.items()})
+    _add_kept(work, read)
     return read
+
+
+def _add_kept(work: Work, read: _ReadCells) -> None:
+    """The rows of cells that are kept as they are."""
+    if not work.kept.sources:
+        return
+    read.scores.extend(work.kept.among(work.run_file.rows(Score)))
+    read.null_scores.extend(work.kept.among(work.run_file.rows(NullScore)))
+    read.resemblances.extend(work.kept.among(work.run_file.rows(Resemblance)))
+    for row in work.kept.among(work.run_file.rows(Measure)):
+        if row.measure == "centred_cosine":
+            read.others_cosines[CellKey(row.source, row.target)] = row.chance
 
 
 def _offering(written: Writing, unclean: reconstruct.Unclean) -> set[int]:

@@ -5,7 +5,7 @@ Takes a `RunPlan`, yields the `Work` that every stage is given.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,12 +22,14 @@ from nlareport.ports import Executor, Progress
 from nlareport.rows.item_rows import Explanation, Item, Score
 from nlareport.rows.run_rows import Choice, Making, Pair, PairId, Run
 from nlareport.run import identity
+from nlareport.run.added_pairs import are_here_now, find_kept_cells
 from nlareport.run.answer_rule import judge_by_rule
 from nlareport.run.checkpoint_changes import START_OVER
 from nlareport.run.completion import is_finished
 from nlareport.run.context import Work
 from nlareport.run.corpus_texts import refuse_changed_corpus
 from nlareport.run.given_texts import texts_making
+from nlareport.run.kept_cells import KeptCells
 from nlareport.run.recorded_checkpoints import (
     find_making,
     find_making_by_files,
@@ -64,7 +66,7 @@ def summarize_finished(plan: RunPlan, progress: Progress) -> str | None:
         refuse_another(read_stored_experiment(run_file.run(), plan.db), plan.experiment, plan.db)
         if not run_file.count(Making):
             take_former_folder(plan.db)
-        if not is_finished(run_file, plan.experiment):
+        if not is_finished(run_file, plan.experiment) or are_here_now(run_file, plan.experiment):
             return None
         built = [locate_if_built(pair) for pair in plan.experiment.pairs]
         roles, with_chats = roles_of(plan.experiment), plan.experiment.reads_chats
@@ -95,7 +97,8 @@ def open_run(plan: RunPlan, progress: Progress) -> Iterator[Work]:
     # First of all: what an engine cannot do is refused before a pair is built for it.
     engines = load_engines(plan.models.engines, plan.models.settings(plan.experiment, moment))
     executor = load_executor(plan.models.executor)
-    parts = _find_parts(plan, engines, progress)
+    kept = _find_kept(plan)
+    parts = _find_parts(plan, engines, progress, kept)
     reads_texts = "base_model" in roles_of(plan.experiment)
     special_ids = engines.base_model.tokenizer(parts.reference).special_ids if reads_texts else ()
     begun = identity.describe_run(plan.experiment, plan.text, SCHEMA_VERSION, engines, moment, special_ids)
@@ -105,6 +108,7 @@ def open_run(plan: RunPlan, progress: Progress) -> Iterator[Work]:
     with RunFile.create_or_open(db, begun, parts.making) as run_file:
         if was_there:
             _resume(run_file, plan, parts.making)
+            _record_kept(run_file, kept)
         yield _make_work(plan, parts, run_file, engines, executor, progress)
 
 
@@ -115,17 +119,35 @@ class _Parts:
     pairs: list[PairSpec]
     reference: PairSpec
     making: list[Making]
+    kept: KeptCells
 
 
-def _find_parts(plan: RunPlan, engines: Engines, progress: Progress) -> _Parts:
-    located = [locate_pocket_pair(pair, progress, rebuilds=plan.rebuilds_pairs) for pair in plan.experiment.pairs]
+def _find_kept(plan: RunPlan) -> KeptCells:
+    """The cells that a run file which is there keeps as they are."""
+    if not plan.db.exists():
+        return KeptCells()
+    with RunFile.open_to_read(plan.db) as run_file:
+        stored = read_stored_experiment(run_file.run(), plan.db)
+        refuse_another(stored, plan.experiment, plan.db)
+        return find_kept_cells(run_file, stored, plan.experiment)
+
+
+def _record_kept(run_file: RunFile, kept: KeptCells) -> None:
+    run = run_file.run()
+    if (environment := {**run.environment, **kept.record()}) != run.environment:
+        run_file.put([replace(run, environment=environment)])
+
+
+def _find_parts(plan: RunPlan, engines: Engines, progress: Progress, kept: KeptCells) -> _Parts:
+    opened = [pair for pair in plan.experiment.pairs if pair.pair_id not in kept.elsewhere]
+    located = [locate_pocket_pair(pair, progress, rebuilds=plan.rebuilds_pairs) for pair in opened]
     # Before the run file is created: what was refused today must not be part of what it says tomorrow.
     for pair in located:
         engines.check(pair)
     roles = roles_of(plan.experiment)
     reference = locate_base_model(plan.reference) if "base_model" in roles else plan.reference
     making = find_making(engines, located, progress, roles) + texts_making(plan.experiment, plan.folder)
-    return _Parts(located, reference, making)
+    return _Parts(located, reference, making, kept)
 
 
 def _resume(run_file: RunFile, plan: RunPlan, found: list[Making]) -> None:
@@ -145,7 +167,7 @@ def _make_work(
     """What stages are given, once the run file describes its pairs and carries the experiment's wording."""
     ready = plan.experiment.with_pairs(parts.pairs)
     store = ActivationStore(plan.db)
-    work = Work(ready, parts.reference, plan.folder, run_file, store, engines, executor, progress)
+    work = Work(ready, parts.reference, plan.folder, run_file, store, engines, executor, progress, parts.kept)
     clear_left_over(plan.db)
     store.clear_left_over()
     _describe_pairs(work, plan.experiment)
@@ -227,7 +249,11 @@ def _describe_pairs(work: Work, experiment: Experiment) -> None:
     sidecars = {pair_id: work.engines.verbalizer.sidecar(spec) if spec.writes else None for pair_id, spec in work.pairs}
     known = {pair.pair_id: pair for pair in work.run_file.rows(Pair)}
     described = identity.describe_pairs(experiment, sidecars, names)
-    pairs = [identity.with_geometry_of(known.get(pair.pair_id), pair) for pair in described]
+    elsewhere = work.kept.elsewhere
+    pairs = [
+        identity.with_geometry_of(known.get(pair.pair_id), pair, are_scales_known=pair.pair_id not in elsewhere)
+        for pair in described
+    ]
     if changed := [pair for pair in pairs if pair != known.get(pair.pair_id)]:
         work.run_file.put(changed)
 

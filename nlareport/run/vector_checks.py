@@ -15,6 +15,7 @@ from nlareport.experiment.corpus_section import VectorsCorpus
 from nlareport.experiment.experiment_file import Experiment, parse_experiment
 from nlareport.rows.item_rows import Explanation, Item
 from nlareport.rows.run_rows import DocumentDigest, Making, PairId, Run
+from nlareport.run.kept_cells import NOTHING_KEPT, KeptCells, recorded_cells
 from nlareport.run.reading_digests import activation_readings, reconstruction_readings
 from nlareport.run.vector_origins import VectorMaking, other_vectors
 from nlareport.store.reader import DuckDBReader
@@ -31,11 +32,14 @@ class Expected:
     items: Sequence[Item]
     explanations: Sequence[Explanation]
     documents: Sequence[DocumentDigest]
+    kept: KeptCells = NOTHING_KEPT
+    """Cells whose vectors are not looked for."""
 
     @property
     def pair_ids(self) -> list[PairId]:
-        """The pairs that have activations."""
-        return [PairId(pair.pair_id) for pair in self.experiment.pairs]
+        """The pairs that have activations here."""
+        pair_ids = [PairId(pair.pair_id) for pair in self.experiment.pairs]
+        return [pair_id for pair_id in pair_ids if pair_id not in self.kept.elsewhere]
 
     @property
     def item_ids(self) -> set[int]:
@@ -59,6 +63,8 @@ class Expected:
         for source in self.experiment.sources:
             texts = [self._texts(source, draw) for draw in range(self.experiment.n_draws(source))]
             for target in self.experiment.targets:
+                if self.kept.holds(source, target) or target in self.kept.elsewhere:
+                    continue
                 if n := sum(
                     len(wanted.keys() - store.reconstructed_item_ids(source, target, wanted, draw=draw))
                     for draw, wanted in enumerate(texts)
@@ -97,7 +103,8 @@ def lacks_vectors(run_file: RunFile, experiment: Experiment) -> bool:
     for path in _all_parts(store.folder):
         refuse_damaged(path)
     rows = run_file.rows(Item), run_file.rows(Explanation), run_file.rows(DocumentDigest)
-    return any(Expected(experiment, *rows).lacking(store))
+    kept = recorded_cells(run_file.run().environment)
+    return any(Expected(experiment, *rows, kept).lacking(store))
 
 
 def check_vectors(found: CheckReport, reader: DuckDBReader) -> CheckReport:
@@ -132,7 +139,8 @@ def _faults_together(store: ActivationStore, reader: DuckDBReader) -> list[str]:
     if run.kind != "computed" or run.experiment_yaml is None:
         return []
     experiment = parse_experiment(run.experiment_yaml, reader.path)
-    expected = Expected(experiment, *(_all(reader, kind) for kind in (Item, Explanation, DocumentDigest)))
+    items, explanations, documents = (_all(reader, kind) for kind in (Item, Explanation, DocumentDigest))
+    expected = Expected(experiment, items, explanations, documents, recorded_cells(run.environment))
     scored: dict[str, Any] = run.environment.get("scored") or {}
     try:
         making = VectorMaking(
