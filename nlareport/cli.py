@@ -126,15 +126,23 @@ def serve(file: Path | None, port: int) -> None:
 
 @cli.command("import")
 @click.argument("path", type=FileArgument)
-@click.option("--db", type=RunFileArgument, required=True, help="Run file to create.")
-def import_(path: Path, db: Path) -> None:
-    """Turn published figures (YAML) or a bundle (folder) into a run file.
+@click.option("--db", type=RunFileArgument, help="Run file to create.")
+@click.option(
+    "--map",
+    "map_",
+    metavar="MAP",
+    help="Map of results in a layout of their own: a YAML file, or one that is built in: transcripts.",
+)
+def import_(path: Path, db: Path | None, map_: str | None) -> None:
+    """Turn published figures (YAML), a bundle (folder) or, through a map, any other results into a run file.
 
     Example: nlareport import data/published/18-cross-family.yaml --db runs/18-cross-family.duckdb
     """
     from nlareport.review.sources import import_figures
 
-    was_made = import_figures(path, db)
+    if db is None:
+        raise click.UsageError("Missing option '--db'.")
+    was_made = import_figures(path, db, map_)
     say(f'{db}: {"imported from" if was_made else "already holds"} {path}; next "nlareport render {db} --out DIR".')
 
 

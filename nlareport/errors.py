@@ -255,3 +255,11 @@ class PortUnusable(NlareportError):
 
 class PathUnreachable(NlareportError):
     """The system does not even say what is at a path."""
+
+
+class MapInvalid(NlareportError):
+    """A map of results made elsewhere is missing or has faults; all of them are in the message, one a line."""
+
+
+class ResultsUnreadable(NlareportError):
+    """Results made elsewhere are not there, are damaged, or are not in the layout that a map says."""

@@ -11,19 +11,22 @@ from tempfile import TemporaryDirectory
 from nlareport.claims.reading import read_claims
 from nlareport.rows.run_rows import Claim
 from nlareport.store.bundle.bundle import import_run
+from nlareport.store.maps.mapped_tables import import_mapped
 from nlareport.store.reader import DuckDBReader
 from nlareport.store.run_file import RunFile
 
 FIGURES_ENDINGS = (".yaml", ".yml")
 
 
-def import_figures(path: Path, db: Path) -> bool:
-    """Makes a run file of published figures or a bundle, with its claims; False when it held them already.
+def import_figures(path: Path, db: Path, map_name: str | None = None) -> bool:
+    """Makes a run file of published figures, a bundle or results in another layout, with its claims.
+
+    False when it held them already. `map_name` is a map of the layout, of a file or built in.
 
     Raises:
         NlareportError: the source has faults, or the run file holds something else.
     """
-    was_made = import_run(path, db)
+    was_made = import_run(path, db) if map_name is None else import_mapped(path, db, map_name)
     with RunFile.open(db) as run_file:
         # An import killed between its rows and its claims has none yet.
         if was_made or not run_file.count(Claim):

@@ -7,5 +7,6 @@ from nlareport.rows import cell_rows  # isort: skip
 from nlareport.rows import draw_rows  # isort: skip
 from nlareport.rows import text_rows  # isort: skip
 from nlareport.rows import tag_rows  # isort: skip
+from nlareport.rows import given_rows  # isort: skip
 
-__all__ = ["cell_rows", "draw_rows", "item_rows", "run_rows", "tag_rows", "text_rows"]
+__all__ = ["cell_rows", "draw_rows", "given_rows", "item_rows", "run_rows", "tag_rows", "text_rows"]

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from nlareport.rows.cell_rows import AblationCell, Cell, LearningCurve
 from nlareport.rows.declaration import TABLES
 from nlareport.rows.draw_rows import BestOfDraws, DrawSpread, TextAgreement
+from nlareport.rows.given_rows import GivenScore
 from nlareport.rows.item_rows import Ablation, Alignment, Explanation, Item, NullScore, PlainReading, Score, Tag
 from nlareport.rows.run_rows import Claim, Document, Pair, PairId, Run
 from nlareport.rows.tag_rows import TagDifference
@@ -121,6 +122,7 @@ def a_small_run() -> RunRows:
         [TextSign(QWEN, 0, "empty"), TextSign(QWEN, 2, "loop", in_context=False)],
         [ContextOverlap(QWEN, 2, 3, 1, 0, 1)],
         [TextSummary(QWEN, 2, 1, 1 / 3, None, None, 0.0)],
+        [GivenScore(0, QWEN, QWEN, "cosine", 0.75)],
         [Claim("best", "qwen reads best", "matrix", True, {"fve": 0.4, "who": ["qwen"], "none": None})],
     )
 

@@ -4,7 +4,7 @@ A file that is read becomes a frame with every column of its row type, or a list
 tables say of each other is `bundle.py`'s business.
 """
 
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -110,9 +110,14 @@ def read_table(folder: Path, row_type: type, numbers: ItemNumbers, faults: Fault
         faults.add(path, f"cannot be read: {brief(error)}; correct or remove it.")
         return None
     _check_names(path, row_type, raw, [name for name in unknown if name not in tagging], faults)
+    return replace(checked_table(path, row_type, raw, faults), tags=tags)
+
+
+def checked_table(path: Path, row_type: type, raw: pl.DataFrame, faults: Faults) -> TableFile:
+    """Typed columns as a table of every column; what no row can hold is noted under the path."""
     frame = without_noise(row_type, all_columns(raw, row_type))
     _check_values(path, row_type, frame, raw.columns, faults)
-    return TableFile(path=path, frame=frame, columns=raw.columns, tags=tags)
+    return TableFile(path=path, frame=frame, columns=raw.columns)
 
 
 def files_of(folder: Path, row_type: type) -> list[Path]:

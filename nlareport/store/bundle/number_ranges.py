@@ -8,6 +8,7 @@ from pydantic import Field
 from nlareport.checkpoints.sidecar_values import MOST_SCALE
 from nlareport.rows.cell_rows import AblationCell, Baseline, Cell, Effect, LearningCurve, Measure, SubsetRange
 from nlareport.rows.draw_rows import BestOfDraws, DrawSpread, TextAgreement
+from nlareport.rows.given_rows import GivenScore
 from nlareport.rows.item_rows import (
     Ablation,
     Activation,
@@ -98,6 +99,7 @@ RANGES: dict[type, dict[str, Range]] = {
     },
     BestOfDraws: {**_INTERVAL, "k": Range(1, MOST_INTEGER), "n_items": _LONG_COUNT},
     TextAgreement: {"n_items": _LONG_COUNT, **dict.fromkeys(("jaccard", "ci_low", "ci_high", "chance"), _SHARE)},
+    GivenScore: {"draw": _COUNT},
     TextSign: {"draw": _COUNT},
     ContextOverlap: {
         "n_words": Range(1, MOST_INTEGER),

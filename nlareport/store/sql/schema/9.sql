@@ -1,6 +1,22 @@
 -- Results and checkpoints made elsewhere.
 
 -- How scores were defined where they come from.
+CREATE TABLE given_score (
+    item_id BIGINT NOT NULL,
+    source VARCHAR NOT NULL,
+    target VARCHAR NOT NULL,
+    definition VARCHAR NOT NULL,
+    value DOUBLE NOT NULL CHECK (isfinite(value)),
+    draw INTEGER NOT NULL DEFAULT 0 CHECK (draw >= 0),
+    PRIMARY KEY (source, target, draw, definition, item_id)
+);
+COMMENT ON TABLE given_score IS 'Scores as they came from elsewhere, where they were something else than mse_nrm or fve_nrm.';
+COMMENT ON COLUMN given_score.item_id IS 'Item.';
+COMMENT ON COLUMN given_score.source IS 'Pair whose verbalizer wrote the text.';
+COMMENT ON COLUMN given_score.target IS 'Pair whose reconstructor read it and whose activation is the gold.';
+COMMENT ON COLUMN given_score.definition IS 'What the value is: cosine, centred_cosine, fve_meannorm, half_one_plus_cosine, mse_per_dimension or raw_mse. Where it gives mse_nrm, that is in score.';
+COMMENT ON COLUMN given_score.value IS 'The value as it came.';
+COMMENT ON COLUMN given_score.draw IS 'Which of the explanations drawn for the item it is, from 0.';
 
 -- Sources that only write, targets that only read.
 -- A source of texts has no model, so the columns that name one may be empty.
