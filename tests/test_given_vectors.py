@@ -19,7 +19,8 @@ from nlareport.errors import (
     NonFiniteVector,
     ZeroVector,
 )
-from nlareport.rows.item_rows import Alignment, Item, Score
+from nlareport.rows.cell_rows import Cell
+from nlareport.rows.item_rows import Alignment, Item, Score, Tag
 from nlareport.rows.run_rows import Document, Making
 from nlareport.store.run_file import RunFile
 from nlareport.store.vectors.vector_files import read_given_vectors
@@ -179,6 +180,20 @@ def test_what_is_no_vector_of_the_pair_is_refused_in_one_sentence(
         run(experiment, tmp_path / "run.duckdb")
 
 
+def test_columns_of_the_vectors_become_tags(tmp_path: Path) -> None:
+    strengths = [2.0, 2.0, 0.5, 0.5, None, 2.0]
+    write_vectors(tmp_path / "large.parquet", 24, strength=strengths, item_id=[5, 4, 3, 2, 1, 0])
+    write_vectors(tmp_path / "small.parquet", 16)
+    experiment, db = an_experiment(tmp_path, tags={"strength": {"column": "strength"}}), tmp_path / "run.duckdb"
+    run(experiment, db)
+    with RunFile.open_to_read(db) as run_file:
+        said = {(tag.item_id, tag.name, tag.value) for tag in run_file.rows(Tag)}
+        assert {cell.subset for cell in run_file.rows(Cell)} >= {"strength=0.5", "strength=2.0"}
+    assert said == {(5 - n, "strength", str(value)) for n, value in enumerate(strengths) if value is not None}
+    with pytest.raises(CorpusUnreadable, match=r"there is no column 'kind'; .*Correct tags\.kind\.column"):
+        run(an_experiment(tmp_path, tags={"kind": {"column": "kind"}}), db)
+
+
 def test_files_of_two_pairs_must_be_of_the_same_items(tmp_path: Path) -> None:
     experiment = an_experiment(tmp_path)
     write_vectors(tmp_path / "small.parquet", 16)
@@ -198,7 +213,6 @@ def test_files_of_two_pairs_must_be_of_the_same_items(tmp_path: Path) -> None:
         ({"corpus": {"kind": "vectors", "name": "v", "path": {"small": "v.parquet"}}}, "each of the pairs small, lar"),
         ({"sampling": {"seed": 1, "n_items": 2, "reference_pair": "small", "truncation_tokens": 99}},
          "sampling.truncation_tokens: given vectors have no positions"),
-        ({"tags": {"kind": {"column": "kind"}}}, "tags.kind: a corpus of kind vectors has no columns"),
         ({"plain_words": [4]}, "plain_words, last_words: there are no words before given"),
     ],
 )  # fmt: skip

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, PositiveInt, ValidationError, model_validator
 
 from nlareport.errors import ExperimentInvalid
-from nlareport.experiment.corpus_section import Corpus, Sampling, Tabular, VectorsCorpus, sampling_faults
+from nlareport.experiment.corpus_section import Corpus, PocketCorpus, Sampling, Tabular, VectorsCorpus, sampling_faults
 from nlareport.experiment.decoding_section import Decoding
 from nlareport.experiment.pair_section import KINDS, Entry, PairSpec, TextsSpec
 from nlareport.experiment.section import MOST_WHOLE, Name, Section
@@ -148,7 +148,7 @@ class Experiment(Section):
         )
         if reads_words and isinstance(self.corpus, VectorsCorpus):
             raise ValueError("plain_words, last_words: there are no words before given vectors; leave them out")
-        if not isinstance(self.corpus, Tabular) and (named := [name for name, tag in self.tags.items() if tag.column]):
+        if isinstance(self.corpus, PocketCorpus) and (named := [name for name, tag in self.tags.items() if tag.column]):
             raise ValueError(f"tags.{named[0]}: a corpus of kind {self.corpus.kind} has no columns; give a query")
         return self
 

@@ -4,14 +4,17 @@ Takes a run whose items are drawn; fills the table `tag`. Tags that others made,
 stay; those that the experiment no longer names go.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from nlareport.errors import QueryFailed, QueryUnknown, TagUnreadable
-from nlareport.files.corpus_files import no_such_column
+from nlareport.errors import CorpusUnreadable, QueryFailed, QueryUnknown, TagUnreadable
+from nlareport.experiment.corpus_section import VectorsCorpus
+from nlareport.files import corpus_files
 from nlareport.rows.item_rows import Item, Tag
 from nlareport.rows.tag_rows import value_fault
 from nlareport.run.context import Work
@@ -44,9 +47,9 @@ def tag_items(work: Work) -> None:
         return
     values = _column_values(work, columns) if columns else {}
     tags = [
-        Tag(item.item_id, name, value)
-        for item in work.items()
-        for name, value in values.get(item.doc_id, {}).items()
+        Tag(item_id, name, value)
+        for item_id, said in values.items()
+        for name, value in said.items()
         if value is not None
     ]
     run = work.run_file.run()
@@ -108,28 +111,64 @@ def _tags_in(frame: pl.DataFrame, name: str, known: set[int]) -> list[Tag]:
     return [Tag(item_id, name, value) for item_id, value in tags if value is not None]
 
 
-def _column_values(work: Work, columns: Mapping[str, str]) -> dict[str, dict[str, str | None]]:
-    """What the corpus says of each document that gave items, by tag."""
+Said = dict[str, str | None]
+"""What columns say of one document or vector, by tag."""
+
+
+def _column_values(work: Work, columns: Mapping[str, str]) -> dict[int, Said]:
+    """What the corpus says of each item: of its document, or of the vector that it is."""
+    if isinstance(work.experiment.corpus, VectorsCorpus):
+        said = _values_of_vectors(work.experiment.corpus, work.folder, columns)
+        return {item.item_id: said[item.item_id] for item in work.items() if item.item_id in said}
+    documents = _values_of_documents(work, columns)
+    return {item.item_id: documents[item.doc_id] for item in work.items()}
+
+
+def _values_of_vectors(section: VectorsCorpus, folder: Path, columns: Mapping[str, str]) -> dict[int, Said]:
+    """What the first of the files says of its vectors that has all columns, by their numbers."""
+    paths = section.path.values() if isinstance(section.path, dict) else [section.path]
+    wanted = {column: f"tags.{name}.column" for name, column in columns.items()}
+    for place, path in enumerate(paths, start=1):
+        try:
+            rows = list(corpus_files.rows_of(folder / path, wanted, 0, None))
+        except CorpusUnreadable:
+            if place < len(paths):
+                continue
+            raise
+        numbers: Sequence[int] = range(len(rows))
+        with suppress(CorpusUnreadable):
+            numbered = corpus_files.rows_of(folder / path, {"item_id": "item_id"}, 0, None)
+            numbers = [row["item_id"] for _, row in numbered]
+        return {number: _said_in(row, columns, where) for number, (where, row) in zip(numbers, rows, strict=True)}
+    return {}
+
+
+def _said_in(row: Mapping[str, Any], columns: Mapping[str, str], place: str) -> Said:
+    return {
+        name: _text_of(row.get(column), f"tags.{name}: {place}, column {shown(column)}")
+        for name, column in columns.items()
+    }
+
+
+def _values_of_documents(work: Work, columns: Mapping[str, str]) -> dict[str, Said]:
+    """What the corpus says of each document that gave items."""
     known = read_known_texts(work.run_file)
     lacking = set(known.items)
     unmet = {column: f"tags.{name}.column" for name, column in columns.items()}
-    values: dict[str, dict[str, str | None]] = {}
+    values: dict[str, Said] = {}
     for place, document, row in corpus.read_rows(work.experiment.corpus, work.folder, dict(unmet)):
         if document.doc_id not in lacking:
             continue
         unmet = {column: key for column, key in unmet.items() if column not in row}
         if not known.is_as_before(document):
             known.refuse({document.doc_id}, {document.doc_id: document})
-        values[document.doc_id] = {
-            name: _text_of(row.get(column), f"tags.{name}: {place}, column {shown(column)}")
-            for name, column in columns.items()
-        }
+        values[document.doc_id] = _said_in(row, columns, place)
         lacking.discard(document.doc_id)
         if not lacking:
             break
     known.refuse(lacking, {})
     for column, key in unmet.items():
-        raise no_such_column(place, key, column, list(row))
+        raise corpus_files.no_such_column(place, key, column, list(row))
     return values
 
 
