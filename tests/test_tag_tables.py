@@ -71,6 +71,7 @@ def test_each_tag_has_a_table_of_its_values_and_their_differences(tagged_run: Pa
     assert tables["layer"].values == ["4", "8", "12"]
     assert tables["layer"].comparisons == [("4", "8"), ("4", "12"), ("8", "12")]
     assert (tables["id"].rows, tables["id"].n_without_cells) == ([], 24)
+    assert [table.name for table in tags.without_cells] == ["id"]
     assert tags.n_with_interval == tags.n_apart + sum(not row.is_apart for row in tags.differences.rows)
     assert [view.label for view in heat.tag_views][2:4] == ["condition = benign", "condition = jailbreak"]
     found = heat.rows[0][1].tagged[2]
@@ -85,7 +86,7 @@ def test_items_are_filtered_by_tag_and_no_tag_is_run(browser: Browser, tagged_ru
     assert "<script>alert(2)" not in html
     assert "<img src=x" not in html
     assert re.search(r"<summary><strong><bdi>condition</bdi></strong>", html)
-    assert "24 more have no cells" not in html
+    assert "Without cells: <bdi>id</bdi> (24 values). A cell takes two items or more with one value" in html
     with open_page(browser, tmp_path / "report" / "browse.html") as page:
         page.on("dialog", lambda dialog: pytest.fail(dialog.message))
         page.get_by_label("condition").select_option("jailbreak")

@@ -25,7 +25,7 @@ from nlareport.render.text_tables import script_literal
 from nlareport.rows.item_rows import Stratum
 from nlareport.rows.run_rows import Pair
 from nlareport.rows.text_rows import Sign
-from nlareport.statistics.tag_subsets import in_order
+from nlareport.statistics.tag_subsets import FEWEST_ITEMS, in_order
 
 ITEMS_PER_SHARD = 100
 """Of texts: about 100 KB compressed, so that looking at one item costs little."""
@@ -36,7 +36,7 @@ MOST_SCORE = 1e9
 """Of a score in either direction, as the list of items shows it."""
 STRATA: tuple[Stratum, ...] = get_args(Stratum)
 MOST_TAGS, MOST_TAG_VALUES = 20, 100
-"""Tags to filter by, and values of each, the most frequent: what tells every item apart is no filter."""
+"""Tags to filter by, and values of each that several items have, the most frequent first."""
 NORM_DIGITS = 6
 SCRIPTS = ("data", "texts", "searcher", "worker", "search", "state", "filter", "controls", "list", "detail", "main")
 """In the order they build on each other."""
@@ -90,6 +90,8 @@ def _filters(counts: Sequence[TagCount]) -> dict[str, list[str]]:
     """The values that each tag can be filtered by, in order."""
     values: dict[str, list[str]] = {}
     for count in counts:
+        if count.n_items < FEWEST_ITEMS:
+            continue
         values.setdefault(count.name, []).append(count.value)
     return {name: in_order(found[:MOST_TAG_VALUES]) for name, found in list(values.items())[:MOST_TAGS]}
 

@@ -112,6 +112,16 @@ class Tags:
         return bool(self.counts)
 
     @property
+    def shown(self) -> list[TagTable]:
+        """The tags that have cells."""
+        return [table for table in self.tables if table.rows]
+
+    @property
+    def without_cells(self) -> list[TagTable]:
+        """The other tags, such as one that tells every item apart."""
+        return [table for table in self.tables if not table.rows]
+
+    @property
     def n_apart(self) -> int:
         """Differences whose interval leaves out 0."""
         return sum(difference.is_apart for difference in self.differences.rows)
