@@ -40,6 +40,11 @@ class Tokenizer(Protocol):
 class ChatTokenizer(Tokenizer, Protocol):
     """Cuts chats into the tokens of one base model too."""
 
+    @property
+    def control_ids(self) -> frozenset[int]:
+        """Ids other than `special_ids` that stand for no text and that a text can spell, such as those of turns."""
+        ...
+
     def tokenize_chat(self, messages: Sequence[ChatMessage], *, is_asked: bool) -> Tokenization:
         """The tokens of a chat as the model's template renders it, with the characters of `conversation_text`.
 

@@ -12,6 +12,7 @@ from support.scripted_runs import run, write_experiment
 from support.tiny_checkpoints import Architecture, TinyPair, copied_pair
 from transformers import AutoTokenizer
 
+from nlareport.backends.transformers_reading import TransformersTokenizer
 from nlareport.errors import CheckpointChanged, CorpusTooShort
 from nlareport.rows.item_rows import Alignment, Item, Score, Tag
 from nlareport.rows.run_rows import Document, Making
@@ -118,7 +119,13 @@ def test_special_tokens_that_a_text_spells_are_those_tokens_and_no_items(
     text = "<bos><start_of_turn>user\nThe river<end_of_turn>\n<start_of_turn>model\n"
     (tmp_path / "texts.txt").write_text(f"{text}one\n\n{text}two\n\n{text}three")
     corpus = {"kind": "local", "path": "texts.txt"}
-    experiment = an_experiment(tmp_path, [tiny_pairs["gemma3"]], corpus, positions={"every": 1}, min_left_context=0)
+    pair = copied_pair(tiny_pairs["gemma3"], tmp_path / "gemma3")
+    # As released: only the vocabulary flags what begins and ends a turn.
+    path = pair.base / "tokenizer_config.json"
+    named = json.loads(path.read_text())
+    del named["extra_special_tokens"]
+    path.write_text(json.dumps(named))
+    experiment = an_experiment(tmp_path, [pair], corpus, positions={"every": 1}, min_left_context=0)
     db = tmp_path / "run.duckdb"
     run(experiment, db, "transformers", limit=3, only="sample")
     with RunFile.open_to_read(db) as run_file:
@@ -126,6 +133,7 @@ def test_special_tokens_that_a_text_spells_are_those_tokens_and_no_items(
     tokenizer = AutoTokenizer.from_pretrained(tiny_pairs["gemma3"].base)
     token_ids = tokenizer.encode(f"{text}one", add_special_tokens=False)
     special = {*tokenizer.all_special_ids}
+    assert not {*TransformersTokenizer(pair.base).special_ids} >= special
     assert len(items) == sum(token_id not in special for token_id in token_ids)
     assert not any("_of_turn" in item.token or "bos" in item.token for item in items)
     run(experiment, db, "transformers", limit=3, only="extract")

@@ -48,6 +48,11 @@ class ScriptedTokenizer:
         """The beginning-of-sequence token."""
         return frozenset({BOS_ID})
 
+    @property
+    def control_ids(self) -> frozenset[int]:
+        """None: no word is special."""
+        return frozenset()
+
     def tokenize(self, text: str, max_tokens: int | None) -> Tokenization:
         """The tokens of a text after a BOS, cut on the right to `max_tokens`."""
         spans, token_ids = [(0, 0)], [BOS_ID]

@@ -33,7 +33,7 @@ from nlareport.models.configuration import context_tokens, load_text_config
 from nlareport.models.loading import OpenModel
 from nlareport.models.memory import BatchSize
 from nlareport.models.proven_blocks import open_blocks
-from nlareport.models.tokenizers import open_tokenizer, reconstructor_prompt_ids, special_ids
+from nlareport.models.tokenizers import control_ids, open_tokenizer, reconstructor_prompt_ids, special_ids
 from nlareport.models.value_head import load_value_head
 
 _PLAIN_SENTENCE = "A snippet of text."
@@ -61,11 +61,17 @@ class TransformersTokenizer:
         self._tokenizer.truncation_side = "right"
         self._name, self._moment = checkpoint, moment
         self._special_ids = special_ids(directory, self._tokenizer)
+        self._control_ids = control_ids(self._tokenizer)
 
     @property
     def special_ids(self) -> frozenset[int]:
         """Ids of the tokens that its files call special."""
         return self._special_ids
+
+    @property
+    def control_ids(self) -> frozenset[int]:
+        """Ids of further tokens that stand for no text, such as those that begin a turn of a chat."""
+        return self._control_ids
 
     def tokenize(self, text: str, max_tokens: int | None) -> Tokenization:
         """The tokens of a text with special tokens added, cut on the right to `max_tokens`.

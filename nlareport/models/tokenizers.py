@@ -72,28 +72,22 @@ def reconstructor_prompt_ids(tokenizer: Any, sidecar: PromptContract, explanatio
 
 
 def special_ids(directory: Path, tokenizer: Any) -> frozenset[int]:
-    """The tokens that are no text: BOS, EOS, unknown, padding, and those that the tokenizer's files name or flag.
+    """The tokens that are no text: BOS, EOS, unknown, padding, and those that the tokenizer's files name.
 
-    Among those flagged are the turns of a chat, such as ``<start_of_turn>``, which a text may spell. A token that only
-    Transformers names, as its version 5 gives Gemma a ``<mask>``, is not among them: the public release sampled its
-    positions without it.
+    A token that only Transformers names, as its version 5 gives Gemma a ``<mask>``, is not among them: the public
+    release sampled its positions without it.
     """
     named = {token for name in _NAMES_OF_SPECIAL_TOKENS for token in _tokens_named(json_object(directory / name) or {})}
     always = {tokenizer.bos_token, tokenizer.eos_token, tokenizer.unk_token, tokenizer.pad_token}
     found = zip(tokenizer.all_special_ids, tokenizer.all_special_tokens, strict=True)
-    flagged = _flagged(json_object(directory / "tokenizer_config.json") or {})
-    added = ((token_id, str(token)) for token_id, token in tokenizer.added_tokens_decoder.items())
-    return frozenset(
-        {token_id for token_id, token in found if token in named | always}
-        | {token_id for token_id, token in added if token in flagged}
-    )
+    return frozenset(token_id for token_id, token in found if token in named | always)
 
 
-def _flagged(content: dict[str, Any]) -> set[str]:
-    """The texts of the added tokens that a tokenizer's configuration calls special."""
-    added = content.get("added_tokens_decoder")
-    entries = added.values() if isinstance(added, dict) else ()
-    return {str(entry.get("content")) for entry in entries if isinstance(entry, dict) and entry.get("special") is True}
+def control_ids(tokenizer: Any) -> frozenset[int]:
+    """The further tokens that its vocabulary flags as no text, such as ``<start_of_turn>``, which a text may spell."""
+    known = set(tokenizer.all_special_tokens)
+    added = tokenizer.added_tokens_decoder.items()
+    return frozenset(token_id for token_id, token in added if token.special and str(token) not in known)
 
 
 def _tokens_named(content: dict[str, Any]) -> Iterator[str]:

@@ -197,7 +197,7 @@ def _candidates(
     document: SourceDocument, tokenization: Tokenization, tokenizer: Tokenizer, sampling: Sampling
 ) -> list[int]:
     """The token indices with enough left context that are text; in a chat, text of one of the chosen roles."""
-    special = tokenizer.special_ids
+    special = tokenizer.special_ids | (tokenizer.control_ids if isinstance(tokenizer, ChatTokenizer) else frozenset())
     found = [
         index
         for index, token_id in enumerate(tokenization.token_ids)
