@@ -301,7 +301,7 @@ def test_what_the_experiment_says_is_read_like_a_sidecar_and_never_against_it(pa
     with pytest.raises(CheckpointMissing, match=r"nla_meta.yaml"):
         engine.check(pair.pair_spec)
     with pytest.raises(
-        CheckpointInvalid, match=r"^the experiment file, pairs.tiny-gemma3.sidecars.verbalizer: d_model: is"
+        CheckpointInvalid, match=r"^the experiment file, pairs.tiny-gemma3.sidecars.verbalizer: extraction.inj"
     ):
         engine.check(stated_pair(pair, prompt_format="raw"))
     engine.check(stated_pair(pair, **{key: value for key, value in whole.items() if key not in ("role", "kind")}))
@@ -343,3 +343,25 @@ def test_a_vector_of_several_blocks_joined_is_refused_as_that(pair: TinyPair) ->
         CheckpointDrift, match=r"2 times its config.json's hidden_size 16; vectors of several blocks joined"
     ):
         check_width(read_sidecar(pair.verbalizer), SimpleNamespace(hidden_size=16), pair.verbalizer)
+
+
+def test_without_a_sidecar_the_width_is_the_pairs_and_the_markers_tokens_are_the_tokenizers(pair: TinyPair) -> None:
+    engine = load_engine("transformers", EngineSettings(device="cpu", dtype="float32", roles=("verbalizer",)))
+    recorded = engine._verbalizer(pair.pair_spec)
+    (pair.verbalizer / "nla_meta.yaml").unlink()
+    said: dict[str, Any] = {
+        "extraction": {"injection_scale": 60_000.0},
+        "tokens": {"injection_char": injection_char("gemma3")},
+        "prompt_templates": {"av": VERBALIZER_TEMPLATE},
+    }
+    live = engine._verbalizer(stated_pair(pair, **said))
+    for key in ("d_model", "injection_token_id", "injection_left_neighbor_id", "injection_right_neighbor_id"):
+        assert getattr(live.sidecar, key) == getattr(recorded.sidecar, key)
+    assert (live.prompt_ids, live.marker_index) == (recorded.prompt_ids, recorded.marker_index)
+    for tokens, template, sentence in (
+        ({"injection_char": "two words"}, VERBALIZER_TEMPLATE, r"the injection char tokenizes to \d+ ids"),
+        (said["tokens"], "{injection_char} and " + injection_char("gemma3"), r"holds the injection token \d+ 2 times"),
+        (said["tokens"] | {"injection_left_neighbor_id": 3}, VERBALIZER_TEMPLATE, r"between the ids \d+ and \d+, the"),
+    ):
+        with pytest.raises(CheckpointDrift, match=sentence):
+            engine.check(stated_pair(pair, **said | {"tokens": tokens, "prompt_templates": {"av": template}}))

@@ -505,6 +505,7 @@ def test_the_digest_covers_every_weight_file_by_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("said", "rule"),
     [
+        ({"injection": "add"}, Injection("add")),
         ({"injection": {"mode": "add"}}, Injection("add")),
         ({"injection": {"mode": "add", "block": 1, "norm_match": True}}, Injection("add", 1, norm_match=True)),
         ({"injection_mode": "additive, norm-matched", "injection_layer": 1}, Injection("add", 1, norm_match=True)),

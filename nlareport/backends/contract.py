@@ -4,7 +4,8 @@ Takes a checkpoint directory, returns its parts, which agree, or an error that s
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from contextlib import suppress
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -14,9 +15,9 @@ from nlareport.backends.clock import standing_clock
 from nlareport.backends.hub import checkpoint_directory
 from nlareport.backends.shipped import Shipped, shipped_in
 from nlareport.checkpoints.chat_templates import end_of_turn
-from nlareport.checkpoints.prompts import check_against_tokenizer, is_asked_raw
+from nlareport.checkpoints.prompts import check_against_tokenizer, is_asked_raw, live_marker
 from nlareport.checkpoints.sidecar import Sidecar, Stated
-from nlareport.checkpoints.sidecar_values import Role
+from nlareport.checkpoints.sidecar_values import UNRECORDED, Role
 from nlareport.errors import (
     ChatTemplateFails,
     CheckpointDrift,
@@ -192,7 +193,21 @@ def _open_contract(checkpoint: Path | Shipped, role: Role, name: str, sidecar: S
     config = load_text_config(shipped.model)
     tokenizer = load_tokenizer(shipped.tokenizer, config.vocab_size)
     check_width(sidecar, config, shipped.directory)
+    sidecar = _with_live_marker(sidecar, tokenizer) if role == "av" else sidecar
     return Contract(name, shipped, sidecar, tokenizer, config, context_tokens(config))
+
+
+def _with_live_marker(sidecar: Sidecar, tokenizer: Any) -> Sidecar:
+    """A verbalizer's sidecar with the marker's tokens as its tokenizer has them, where they are not recorded."""
+    keys = ("injection_token_id", "injection_left_neighbor_id", "injection_right_neighbor_id")
+    missing = [key for key in keys if getattr(sidecar, key) == UNRECORDED]
+    if not missing:
+        return sidecar
+    # What is wrong with the template is told when the prompt is made.
+    with quiet(), suppress(ChatTemplateFails):
+        found: dict[str, Any] = dict(zip(keys, live_marker(tokenizer, sidecar), strict=True))
+        return replace(sidecar, **{key: found[key] for key in missing})
+    return sidecar
 
 
 def _shipped_in(directory: Path, role: Role) -> Shipped:

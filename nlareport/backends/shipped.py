@@ -67,7 +67,7 @@ def stated_of(pair: PairSpec, role: CheckpointRole) -> Stated:
     if role == "base_model":
         return Stated()
     where = f"the experiment file, pairs.{pair.pair_id}.sidecars.{role}"
-    return Stated(getattr(pair.sidecars, role), where, _SLOTS[role])
+    return Stated(getattr(pair.sidecars, role), where, _SLOTS[role], pair.d_model)
 
 
 def find_shipped(pair: PairSpec, role: CheckpointRole, find: Find) -> Shipped | None:

@@ -15,6 +15,7 @@ from nlareport.checkpoints.bos import (
     refuse_prompt_without_bos,
 )
 from nlareport.checkpoints.chat_templates import render_chat
+from nlareport.checkpoints.sidecar_values import UNRECORDED
 from nlareport.errors import ChatTemplateFails, CheckpointDrift
 
 OPENING_TAG, CLOSING_TAG = "<explanation>", "</explanation>"
@@ -132,6 +133,25 @@ def verbalizer_prompt_ids(tokenizer: ChatTokenizer, sidecar: PromptContract) -> 
     return ids, marker_index(ids, sidecar)
 
 
+def live_marker(tokenizer: ChatTokenizer, sidecar: PromptContract) -> tuple[int, int, int]:
+    """The marker's token and its two neighbours in the prompt, as the tokenizer has them.
+
+    Those that cannot be said are `UNRECORDED`: the marker is several tokens, or is not once within the prompt.
+
+    Raises:
+        ChatTemplateFails: the chat template does not render.
+    """
+    char_ids = list(tokenizer.encode(sidecar.injection_char, add_special_tokens=False))
+    if len(char_ids) != 1:
+        return UNRECORDED, UNRECORDED, UNRECORDED
+    is_raw = is_asked_raw(tokenizer, sidecar)
+    ids = list(tokenizer.encode(verbalizer_prompt(tokenizer, sidecar), add_special_tokens=is_raw))
+    if ids.count(char_ids[0]) != 1 or char_ids[0] in (ids[0], ids[-1]):
+        return char_ids[0], UNRECORDED, UNRECORDED
+    place = ids.index(char_ids[0])
+    return char_ids[0], ids[place - 1], ids[place + 1]
+
+
 def marker_index(ids: Sequence[int], sidecar: PromptContract) -> int:
     """The index of the one marker in a verbalizer prompt.
 
@@ -184,8 +204,9 @@ def check_against_tokenizer(
         CheckpointDrift: they disagree; the message says in what, and what to do.
     """
     char_ids = list(tokenizer.encode(sidecar.injection_char, add_special_tokens=False))
-    # An AR may say nothing of a marker, which it never sees.
-    if sidecar.injection_char and char_ids != [sidecar.injection_token_id]:
+    # An AR may say nothing of a marker, which it never sees, or nothing of its token.
+    is_said = bool(sidecar.injection_char) and (sidecar.role == "av" or sidecar.injection_token_id != UNRECORDED)
+    if is_said and char_ids != [sidecar.injection_token_id]:
         said = (
             f"{len(char_ids)} ids {char_ids}, the sidecar says 1"
             if len(char_ids) != 1

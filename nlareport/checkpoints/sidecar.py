@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from nlareport.checkpoints.injection_rule import RELEASED, Injection, read_injection
-from nlareport.checkpoints.sidecar_values import ABSENT, KNOWN_SCHEMA_VERSION, Role, SidecarValues
+from nlareport.checkpoints.sidecar_values import ABSENT, KNOWN_SCHEMA_VERSION, UNRECORDED, Role, SidecarValues
 from nlareport.errors import CheckpointInvalid, CheckpointMissing
 from nlareport.files.user_cache import file_sha256
 from nlareport.files.yaml_files import mapping_in, yaml_text
@@ -33,6 +33,8 @@ class Stated:
     """What errors call the place where it is said."""
     role: Role | None = None
     """The half that the checkpoint is used as."""
+    d_model: int | None = None
+    """The width of the pair, where there is no sidecar to name one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,7 @@ class Sidecar:
     injection_char: str
     """Empty in an AR that says nothing of a marker, which then has no token either."""
     injection_token_id: int
+    """`UNRECORDED`, like its neighbours, where only an experiment speaks of the marker and leaves its tokens out."""
     injection_left_neighbor_id: int
     injection_right_neighbor_id: int
     reconstructor_suffix_ids: tuple[int, ...] | None
@@ -97,7 +100,8 @@ def read_sidecar(directory: Path, stated: Stated | None = None) -> Sidecar:
     # Which model an adapter is merged into is no part of a sidecar.
     said = {key: value for key, value in stated.content.items() if key != "base_model"}
     if said and not os.path.lexists(path):
-        return parse_sidecar(said, Path(stated.where), stated.role)
+        width = {} if stated.d_model is None else {"d_model": stated.d_model}
+        return parse_sidecar({**width, **said}, Path(stated.where), stated.role, records_tokens=False)
     refusal = CheckpointInvalid if os.path.exists(path) else CheckpointMissing
     advice = f"Give a checkpoint directory that holds its {SIDECAR_NAME}, or say what it would under sidecars in the "
     text = yaml_text(path, refusal, f"{advice}experiment file.")
@@ -109,14 +113,19 @@ def read_sidecar(directory: Path, stated: Stated | None = None) -> Sidecar:
     return parse_sidecar(content, path, stated.role)
 
 
-def parse_sidecar(content: dict[str, Any], path: Path, slot: Role | None = None) -> Sidecar:
+def parse_sidecar(
+    content: dict[str, Any], path: Path, slot: Role | None = None, *, records_tokens: bool = True
+) -> Sidecar:
     """The sidecar in a parsed YAML mapping, in any released spelling; `path` is what faults are reported under.
 
-    `slot` is the half that the checkpoint is used as, where the mapping names none.
+    `slot` is the half that the checkpoint is used as, where the mapping names none. A mapping that was not written in
+    training need not record the marker's tokens.
 
     Raises:
         CheckpointInvalid: the mapping has faults; every fault is listed with its key and what would be right.
     """
+    if isinstance(said := content.get("injection"), str):
+        content = {**content, "injection": {"mode": said}}
     reading = SidecarValues(content, path)
     # Some trainers copy the sidecar of the data they train on.
     reading.expect("kind", "nla_model", "nla_dataset")
@@ -127,6 +136,12 @@ def parse_sidecar(content: dict[str, Any], path: Path, slot: Role | None = None)
     # A scale is a hyperparameter of the training: guessing one for a verbalizer would give fluent nonsense.
     needs_scale = role == "av" and not injection.norm_match
     has_marker = role == "av" or any(reading.has(f"tokens.{key}") for key in _MARKER)
+
+    def marker_id(key: str) -> int:
+        if not records_tokens and not reading.has(f"tokens.{key}"):
+            return UNRECORDED
+        return reading.integer(f"tokens.{key}") if has_marker else 0
+
     sidecar = Sidecar(
         role=role,
         d_model=d_model,
@@ -134,9 +149,9 @@ def parse_sidecar(content: dict[str, Any], path: Path, slot: Role | None = None)
         injection_scale=reading.scale("extraction.injection_scale", d_model, ABSENT if needs_scale else None),
         mse_scale=reading.scale("extraction.mse_scale", d_model, "sqrt_d_model"),
         injection_char=reading.text("tokens.injection_char", required=has_marker),
-        injection_token_id=reading.integer("tokens.injection_token_id") if has_marker else 0,
-        injection_left_neighbor_id=reading.integer("tokens.injection_left_neighbor_id") if has_marker else 0,
-        injection_right_neighbor_id=reading.integer("tokens.injection_right_neighbor_id") if has_marker else 0,
+        injection_token_id=marker_id("injection_token_id"),
+        injection_left_neighbor_id=marker_id("injection_left_neighbor_id"),
+        injection_right_neighbor_id=marker_id("injection_right_neighbor_id"),
         reconstructor_suffix_ids=reading.ids("tokens.critic_suffix_ids"),
         verbalizer_template=reading.template(("av", "actor", "verbalizer"), "{injection_char}", role == "av"),
         reconstructor_template=reading.template(("ar", "critic", "reconstructor"), "{explanation}", role == "ar"),
@@ -195,8 +210,11 @@ def sidecar_content(sidecar: Sidecar) -> dict[str, Any]:
         },
         "prompt_templates": {"av": sidecar.verbalizer_template, "ar": sidecar.reconstructor_template},
     }
-    if not sidecar.injection_char:
-        content["tokens"] = {key: value for key, value in content["tokens"].items() if key not in _MARKER}
+    content["tokens"] = {
+        key: value
+        for key, value in content["tokens"].items()
+        if key not in _MARKER or (sidecar.injection_char and value != UNRECORDED)
+    }
     if sidecar.adds_bos is not None:
         content["tokens"]["adds_bos"] = sidecar.adds_bos
     if injection := sidecar.injection.content():

@@ -53,6 +53,7 @@ ACTED_ON_AT_TOP = frozenset(
         "hook_onto_layer",
         "steering_coefficient",
         "prompt_format",
+        "use_chat_template",
         *SECTIONS,
     }
 )

@@ -24,6 +24,8 @@ _ROLES: dict[str, Role] = {
 }
 ABSENT = object()
 """Stands for a key that is not there; a null is None."""
+UNRECORDED = -1
+"""In place of a token id that is left to the tokenizer."""
 KNOWN_SCHEMA_VERSION = 2
 MOST_SCALE = 1e12
 MOST_WHOLE = 2**31 - 1
@@ -113,6 +115,8 @@ class SidecarValues:
     def is_raw_prompt(self) -> bool | None:
         """Whether the verbalizer's prompt is its template alone, without a chat template; None when it does not say."""
         value = self.at("prompt_format")
+        if value is ABSENT and isinstance(self.at("use_chat_template"), bool):
+            value = "chat" if self.at("use_chat_template") else "raw"
         if value in ("raw", "plain"):
             return True
         if value not in (ABSENT, None, "chat"):
