@@ -36,7 +36,6 @@ def verbalize_activations(work: Work) -> None:
     Raises:
         RunIncomplete: an item's activation is not here.
     """
-
     n_draws = work.experiment.decoding.draws
     answer = partial(_answer, work.experiment)
 

@@ -1,7 +1,7 @@
 """Spread of scores over the draws of an item and between items: variance components of each cell, with intervals.
 
 A one-way analysis of variance with random effects, items as groups and draws within them; the components are those of
-the method of moments for groups of unequal size (Searle, Casella and McCulloch 1992, Variance Components, section 3.6).
+the method of moments for groups of unequal size (Searle, Casella and McCulloch 1992, Variance Components, chapter 3).
 
 Intervals draw documents with putting back and take all draws of a drawn item along. Of the two ways to resample nested
 data that is the one whose variance is right (Davison and Hinkley 1997, Bootstrap Methods and their Application, section
