@@ -133,13 +133,20 @@ def serve(file: Path | None, port: int) -> None:
     metavar="MAP",
     help="Map of results in a layout of their own: a YAML file, or one that is built in: transcripts.",
 )
-def import_(path: Path, db: Path | None, map_: str | None) -> None:
+@click.option("--guess", is_flag=True, help="Write a map for PATH as far as names tell it, and show what it says.")
+def import_(path: Path, db: Path | None, map_: str | None, guess: bool) -> None:
     """Turn published figures (YAML), a bundle (folder) or, through a map, any other results into a run file.
 
     Example: nlareport import data/published/18-cross-family.yaml --db runs/18-cross-family.duckdb
     """
     from nlareport.review.sources import import_figures
 
+    if guess:
+        from nlareport.store.maps.guessing import guess_and_write
+
+        for line in guess_and_write(path, map_):
+            say(line)
+        return
     if db is None:
         raise click.UsageError("Missing option '--db'.")
     was_made = import_figures(path, db, map_)
