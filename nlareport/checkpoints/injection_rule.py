@@ -63,6 +63,12 @@ RELEASED = Injection()
 """What the first release does, and a sidecar means that says nothing of it: the vector takes the marker's place."""
 
 
+def spelled_out(content: dict[str, Any]) -> dict[str, Any]:
+    """A sidecar's mapping in which `injection` has keys, also where it is the mode alone."""
+    said = content.get("injection")
+    return {**content, "injection": {"mode": said}} if isinstance(said, str) else content
+
+
 def read_injection(reading: SidecarValues) -> Injection:
     """What a sidecar asks for, in any spelling; what it asks wrongly is noted."""
     mode_key, said = _first(reading, _MODE_KEYS)

@@ -12,15 +12,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from nlareport.checkpoints.injection_rule import RELEASED, Injection, read_injection
-from nlareport.checkpoints.sidecar_values import ABSENT, KNOWN_SCHEMA_VERSION, UNRECORDED, Role, SidecarValues
+from nlareport.checkpoints.injection_rule import RELEASED, Injection, read_injection, spelled_out
+from nlareport.checkpoints.sidecar_values import ABSENT, KNOWN_SCHEMA_VERSION, MARKER, UNRECORDED, Role, SidecarValues
 from nlareport.errors import CheckpointInvalid, CheckpointMissing
 from nlareport.files.user_cache import file_sha256
 from nlareport.files.yaml_files import mapping_in, yaml_text
 from nlareport.shown import shown
 
 SIDECAR_NAME = "nla_meta.yaml"
-_MARKER = ("injection_char", "injection_token_id", "injection_left_neighbor_id", "injection_right_neighbor_id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +123,7 @@ def parse_sidecar(
     Raises:
         CheckpointInvalid: the mapping has faults; every fault is listed with its key and what would be right.
     """
-    if isinstance(said := content.get("injection"), str):
-        content = {**content, "injection": {"mode": said}}
-    reading = SidecarValues(content, path)
+    reading = SidecarValues(spelled_out(content), path, records_tokens)
     # Some trainers copy the sidecar of the data they train on.
     reading.expect("kind", "nla_model", "nla_dataset")
     version = reading.schema_version()
@@ -135,23 +132,13 @@ def parse_sidecar(
     injection = read_injection(reading)
     # A scale is a hyperparameter of the training: guessing one for a verbalizer would give fluent nonsense.
     needs_scale = role == "av" and not injection.norm_match
-    has_marker = role == "av" or any(reading.has(f"tokens.{key}") for key in _MARKER)
-
-    def marker_id(key: str) -> int:
-        if not records_tokens and not reading.has(f"tokens.{key}"):
-            return UNRECORDED
-        return reading.integer(f"tokens.{key}") if has_marker else 0
-
     sidecar = Sidecar(
         role=role,
         d_model=d_model,
         block_index=reading.block_index(),
         injection_scale=reading.scale("extraction.injection_scale", d_model, ABSENT if needs_scale else None),
         mse_scale=reading.scale("extraction.mse_scale", d_model, "sqrt_d_model"),
-        injection_char=reading.text("tokens.injection_char", required=has_marker),
-        injection_token_id=marker_id("injection_token_id"),
-        injection_left_neighbor_id=marker_id("injection_left_neighbor_id"),
-        injection_right_neighbor_id=marker_id("injection_right_neighbor_id"),
+        **reading.marker(role),
         reconstructor_suffix_ids=reading.ids("tokens.critic_suffix_ids"),
         verbalizer_template=reading.template(("av", "actor", "verbalizer"), "{injection_char}", role == "av"),
         reconstructor_template=reading.template(("ar", "critic", "reconstructor"), "{explanation}", role == "ar"),
@@ -213,7 +200,7 @@ def sidecar_content(sidecar: Sidecar) -> dict[str, Any]:
     content["tokens"] = {
         key: value
         for key, value in content["tokens"].items()
-        if key not in _MARKER or (sidecar.injection_char and value != UNRECORDED)
+        if key not in MARKER or (sidecar.injection_char and value != UNRECORDED)
     }
     if sidecar.adds_bos is not None:
         content["tokens"]["adds_bos"] = sidecar.adds_bos

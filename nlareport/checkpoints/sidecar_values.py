@@ -24,6 +24,8 @@ _ROLES: dict[str, Role] = {
 }
 ABSENT = object()
 """Stands for a key that is not there; a null is None."""
+MARKER = ("injection_char", "injection_token_id", "injection_left_neighbor_id", "injection_right_neighbor_id")
+"""The keys of `tokens` that say what the marker is and what is around it."""
 UNRECORDED = -1
 """In place of a token id that is left to the tokenizer."""
 KNOWN_SCHEMA_VERSION = 2
@@ -38,6 +40,8 @@ class SidecarValues:
 
     content: dict[str, Any]
     path: Path
+    records_tokens: bool = True
+    """Whether a marker's tokens must be there, as they are in what a training wrote."""
     faults: list[str] = field(default_factory=list)
 
     def at(self, key: str) -> Any:
@@ -130,6 +134,16 @@ class SidecarValues:
             return value if isinstance(value, bool) else None
         self.fault("tokens.adds_bos", f"says {shown(value)}; it must be true, false or null")
         return None
+
+    def marker(self, role: Role) -> dict[str, Any]:
+        """The marker and its tokens, by key; an AR, which never sees it, may say nothing of any."""
+        if role == "ar" and not any(self.has(f"tokens.{key}") for key in MARKER):
+            return {MARKER[0]: "", **dict.fromkeys(MARKER[1:], 0)}
+        ids = {
+            key: self.integer(f"tokens.{key}") if self.records_tokens or self.has(f"tokens.{key}") else UNRECORDED
+            for key in MARKER[1:]
+        }
+        return {MARKER[0]: self.text(f"tokens.{MARKER[0]}", required=True), **ids}
 
     def d_model(self) -> int:
         """The width, wherever the file names it."""
