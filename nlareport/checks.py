@@ -168,3 +168,13 @@ class CheckReport:
     faults: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     """What was looked at besides, and is no fault; one sentence each."""
+
+
+@dataclass(frozen=True, slots=True)
+class AbsentTable:
+    """Something that an imported run does not hold (``absent_tables``)."""
+
+    file: str
+    """Of a bundle, that would bring it."""
+    what: str
+    """What it is and what rests on it, as part of a sentence."""

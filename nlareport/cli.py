@@ -149,8 +149,8 @@ def import_(path: Path, db: Path | None, map_: str | None, guess: bool) -> None:
         return
     if db is None:
         raise click.UsageError("Missing option '--db'.")
-    was_made = import_figures(path, db, map_)
-    say(f'{db}: {"imported from" if was_made else "already holds"} {path}; next "nlareport render {db} --out DIR".')
+    done = import_figures(path, db, map_)
+    say("; ".join([f"{db}: {done.what} {path}", *done.summary, f'next "nlareport render {db} --out DIR".']))
 
 
 @cli.command()

@@ -5,10 +5,13 @@ Takes a path, returns a reader, or makes a run file of what is there.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Literal
 
 from nlareport.claims.reading import read_claims
+from nlareport.review.import_summary import import_summary
 from nlareport.rows.run_rows import Claim
 from nlareport.store.bundle.bundle import import_run
 from nlareport.store.maps.mapped_tables import import_mapped
@@ -18,10 +21,19 @@ from nlareport.store.run_file import RunFile
 FIGURES_ENDINGS = (".yaml", ".yml")
 
 
-def import_figures(path: Path, db: Path, map_name: str | None = None) -> bool:
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What an import did."""
+
+    what: Literal["imported from", "already holds"]
+    summary: list[str]
+    """What a bundle's rows gave, and what is not among them; empty for published figures."""
+
+
+def import_figures(path: Path, db: Path, map_name: str | None = None) -> Imported:
     """Makes a run file of published figures, a bundle or results in another layout, with its claims.
 
-    False when it held them already. `map_name` is a map of the layout, of a file or built in.
+    `map_name` is a map of the layout, of a file or built in.
 
     Raises:
         NlareportError: the source has faults, or the run file holds something else.
@@ -31,7 +43,7 @@ def import_figures(path: Path, db: Path, map_name: str | None = None) -> bool:
         # An import killed between its rows and its claims has none yet.
         if was_made or not run_file.count(Claim):
             run_file.replace({Claim: read_claims(run_file.reader())})
-    return was_made
+        return Imported("imported from" if was_made else "already holds", import_summary(run_file.reader()))
 
 
 @contextmanager

@@ -135,6 +135,12 @@ class Measures:
         return MEASURES
 
     @property
+    def measured(self) -> Sequence[MeasureDeclaration]:
+        """Those that some cell has."""
+        known = {row.measure for row in self.cells.rows}
+        return [measure for measure in MEASURES if measure.name in known]
+
+    @property
     def chance_of(self) -> dict[str, list[float]]:
         """The lowest and the highest by chance, by measure."""
         return {row.measure: [row.lowest, row.highest] for row in self.chances.rows}

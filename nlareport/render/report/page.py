@@ -8,7 +8,6 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from nlareport.checks import SelfTestRow
 from nlareport.claims.reading import OTHERWISE, claim_templates, read_claims
 from nlareport.errors import RunIncomplete
 from nlareport.files.written_folders import WrittenFolder
@@ -21,15 +20,15 @@ from nlareport.render.pages.sample_browser import render_browser
 from nlareport.render.pages.sql_console import add_console
 from nlareport.render.report import query_rows
 from nlareport.render.report.ablation_tables import Ablations, read_ablations
-from nlareport.render.report.answer_notes import DecodeFinish, MarkCount
 from nlareport.render.report.baseline_tables import Baselines, read_baselines
 from nlareport.render.report.downloads import add_downloads, add_query_answers, origins_in
 from nlareport.render.report.draw_tables import Draws, read_draws
 from nlareport.render.report.heat_views import Heat, read_heat
+from nlareport.render.report.imported_figures import ImportedFigures, read_imported_figures
 from nlareport.render.report.measure_tables import Measures, read_measures
+from nlareport.render.report.note_answers import NoteAnswers, read_notes
 from nlareport.render.report.protocol_strip import Fact, answer_rule, read_protocol, unclean_choice
 from nlareport.render.report.released_variance import Variances, read_variances
-from nlareport.render.report.run_conditions import Conditions, EnvironmentFact, read_conditions
 from nlareport.render.report.sample_cards import Samples, read_samples
 from nlareport.render.report.text_looks import TextLooks, read_text_looks
 from nlareport.render.report_folder import SECTIONS, ReportFolder, SitePlace
@@ -44,6 +43,7 @@ class ReportContext:
     counts: Answer[query_rows.Counts]
     hero: Answer[query_rows.HeroCell]
     protocol: list[Fact]
+    imported: ImportedFigures
     answer_rule: str
     unclean_choice: str | None
     pairs: Answer[Pair]
@@ -65,15 +65,9 @@ class ReportContext:
     """Sentences for the top of the page. Only those that hold, here and below."""
     claims: list[tuple[Claim, Origin]]
     samples: Samples
-    decodes: Answer[DecodeFinish]
-    marks: Answer[MarkCount]
     texts: TextLooks
-    unscored: Answer[query_rows.UnscoredReason]
-    alignment: Answer[query_rows.AlignmentExtremes]
-    skipped: Answer[query_rows.SkippedDocuments]
-    conditions: Conditions
-    self_tests: Answer[SelfTestRow]
-    facts: Answer[EnvironmentFact]
+    notes: NoteAnswers
+    """Templates know its answers by their own names."""
 
 
 def render_report(
@@ -92,7 +86,7 @@ def render_report(
     absent = {name for name, is_there in (("browse.html", items.item_ids), ("console.html", copy)) if not is_there}
     sections = [section for section in SECTIONS if section[0] not in absent]
     folder = ReportFolder(place, page.head.only, sections, site)
-    values = {field.name: getattr(page, field.name) for field in fields(page)}
+    values = {field.name: getattr(part, field.name) for part in (page, page.notes) for field in fields(part)}
     values |= {"chart_files": write_charts(folder, page.heat.all_items.rows, page.ablations), "item_pages": items}
     index = folder.page("index.html", "report/page.html", title=page.head.only.title, **values)
     n_draws = page.draws.n_draws if page.draws else 1
@@ -120,6 +114,7 @@ def read_report(reader: RunReader) -> ReportContext:
         counts=counts,
         hero=ask(reader, query_rows.HeroCell, "hero_cells"),
         protocol=read_protocol(head.only),
+        imported=read_imported_figures(head.only),
         answer_rule=answer_rule(head.only),
         unclean_choice=unclean_choice(head.only),
         pairs=pairs,
@@ -138,15 +133,8 @@ def read_report(reader: RunReader) -> ReportContext:
         lead=lead,
         claims=claims,
         samples=read_samples(reader),
-        decodes=ask(reader, DecodeFinish, "decode_finish"),
-        marks=ask(reader, MarkCount, "answer_marks"),
         texts=read_text_looks(reader),
-        unscored=ask(reader, query_rows.UnscoredReason, "unscored_reasons"),
-        alignment=ask(reader, query_rows.AlignmentExtremes, "alignment_extremes"),
-        skipped=ask(reader, query_rows.SkippedDocuments, "skipped_documents"),
-        conditions=read_conditions(reader, head.only),
-        self_tests=ask(reader, SelfTestRow, "self_tests"),
-        facts=ask(reader, EnvironmentFact, "environment_facts"),
+        notes=read_notes(reader, head.only),
     )
 
 

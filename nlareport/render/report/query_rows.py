@@ -45,6 +45,8 @@ class Counts:
     """None when items were not judged."""
     n_items: int | None
     n_documents: int | None
+    n_texts: int
+    """Explanations the file holds, judged or not."""
     n_decodes: int | None
     n_clean: int | None
     null_low: float | None

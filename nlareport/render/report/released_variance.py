@@ -3,6 +3,7 @@
 Takes a reader, the run's head and its pairs; returns rows and a sentence.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -68,5 +69,10 @@ def whose(head: RunHead, pairs: Sequence[Pair]) -> str:
         return (
             f"The {what} do not state V over their items for every pair, nor whether their scores use it or the V that "
             "a release states."
+        )
+    if json.loads(head.environment).get("computed_at_import", {}).get("fve_nrm") == "computed":
+        return (
+            "Every fve_nrm was computed at import from mse_nrm and V of its target, given in §1 as the bundle states "
+            "it; whether that V is of these very items, as it should be, the bundle does not say."
         )
     return f"The {what} state V of every pair, given in §1; they do not say whether their scores use it."

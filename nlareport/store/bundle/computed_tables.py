@@ -72,7 +72,9 @@ def compute_tables(rows: RunRows, bootstrap: Bootstrap | None = None) -> RunRows
         tables[row_type] = _merged(given, computed)
         if _is_stated(given, computed):
             stated.append(TABLES[row_type].name)
-    record = {"bootstrap_draws": drawn.draws, "bootstrap_seed": drawn.seed, "variance": "fixed"}
+    record: dict[str, Any] = {"bootstrap_draws": drawn.draws, "bootstrap_seed": drawn.seed, "variance": "fixed"}
+    if not any(score.fve_nrm is not None for score in rows.of(Score)):
+        record["fve_nrm"] = "computed"
     environment = {**rows.run.environment, RECORD: {**record, **({"stated": stated} if stated else {})}}
     return RunRows(replace(rows.run, environment=environment), {**rows.tables, **tables}).with_derived_rows()
 

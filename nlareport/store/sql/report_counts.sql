@@ -1,6 +1,6 @@
 -- How much was measured: items, documents, decodes, clean decodes, and the range of the shuffled-pair nulls.
 -- A published run holds only its sample items; its totals are then what its page states. Decodes that nobody judged
--- clean or not are not counted.
+-- clean or not are not counted. Without an item table the items are those that have a score.
 -- Parameters: none.
 -- Rows: render.report.query_rows.Counts, exactly one.
 WITH
@@ -8,6 +8,8 @@ counted AS (
     SELECT
         (SELECT count(*) FROM item) AS n_items,
         (SELECT count(DISTINCT doc_id) FROM item) AS n_documents,
+        (SELECT count(DISTINCT item_id) FROM score) AS n_scored,
+        (SELECT count(*) FROM explanation) AS n_texts,
         (SELECT count(is_clean) FROM explanation) AS n_decodes,
         (SELECT count(*) FROM explanation WHERE is_clean) AS n_clean,
         (SELECT count(*) FROM pair) AS n_pairs,
@@ -32,8 +34,13 @@ SELECT
     counted.n_pairs,
     counted.n_families,
     counted.n_outliers,
-    CASE WHEN kind = 'published' THEN stated.n_items ELSE counted.n_items END AS n_items,
-    CASE WHEN kind = 'published' THEN stated.n_documents ELSE counted.n_documents END AS n_documents,
+    CASE
+        WHEN kind = 'published' THEN stated.n_items
+        WHEN counted.n_items = 0 THEN nullif(counted.n_scored, 0)
+        ELSE counted.n_items
+    END AS n_items,
+    CASE WHEN kind = 'published' THEN stated.n_documents ELSE nullif(counted.n_documents, 0) END AS n_documents,
+    counted.n_texts,
     CASE WHEN kind = 'published' THEN stated.n_decodes ELSE nullif(counted.n_decodes, 0) END AS n_decodes,
     CASE
         WHEN kind = 'published' THEN stated.n_clean
