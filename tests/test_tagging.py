@@ -35,13 +35,17 @@ def said(rows: RunRows, name: str) -> list[str]:
 
 
 @pytest.mark.runs
-def test_tags_come_from_a_column_and_a_query_and_can_be_added_to_a_finished_run(tmp_path: Path) -> None:
+def test_tags_come_from_a_column_and_a_query_and_can_be_added_to_a_finished_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://user:password@proxy")
     tagged_corpus(tmp_path, 20, lang=["en", "de", None], n=[1, 2])
     plain = run(tmp_path)
     tags = {
         "language": {"column": "lang"},
         "n": {"column": "n"},
         "context": {"query": SHORT},
+        "proxy": {"query": "SELECT item_id, current_setting('http_proxy') FROM item"},
         "scored": {"query": "SELECT item_id, count(fve_nrm) > 0 FROM score GROUP BY item_id"},
     }
     tagged = run(tmp_path, tags=tags)
@@ -50,6 +54,8 @@ def test_tags_come_from_a_column_and_a_query_and_can_be_added_to_a_finished_run(
     assert languages == {k: ["en", "de"][n % 3] for k, n in index_of.items() if n % 3 < 2}
     assert said(tagged, "n") == [["1", "2"][n % 2] for n in index_of.values()]
     assert set(said(tagged, "context")) == {"short", "long"}
+    # A query learns nothing of the machine.
+    assert set(said(tagged, "proxy")) == {"none"}
     assert set(said(tagged, "scored")) <= {"true", "false"}
     # Only scored again: all cells without tags are the same to the last bit.
     assert [cell for cell in tagged.of(Cell) if "=" not in cell.subset] == plain.of(Cell)

@@ -33,6 +33,9 @@ SETTINGS = {
     "allow_community_extensions": "false",
     "allow_persistent_secrets": "false",
     "python_enable_replacements": "false",
+    # Unset, they are taken from environment variables, and any SELECT could read those here.
+    "http_proxy": "none",
+    "secret_directory": "none",
     "lock_configuration": "true",
 }
 
@@ -40,9 +43,6 @@ READER_SETTINGS = {
     **SETTINGS,
     # Reading leaves no file anywhere: what does not fit into memory is refused and not written next to the run file.
     "temp_directory": "",
-    # Unset, they are taken from environment variables, and any SELECT could read those here.
-    "http_proxy": "none",
-    "secret_directory": "none",
 }
 
 LOG_ENDINGS = (".wal", ".wal.checkpoint", ".wal.recovery")
