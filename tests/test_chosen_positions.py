@@ -92,6 +92,13 @@ def test_items_of_a_chat_are_in_the_chosen_roles_and_never_in_the_template() -> 
     assert of_chat(((1, 8),), positions={"listed": "characters"}) == ["system: be brief\n\nuser: how deep"]
 
 
+def test_a_chat_without_a_message_of_the_roles_says_so() -> None:
+    chat = SourceDocument("c:s:0", "c", 0, conversation_text(CHAT), CHAT)
+    row, _ = sample_document(chat, ScriptedTokenizer("small"), sampling(positions="last", roles=["tool"]), 0)
+    assert row.skipped_reason == "no token of text after the first 0 tokens in messages of tool"
+    assert skipped_counts([row], 0).endswith("after the first 0 in messages of tool (sampling.roles)")
+
+
 def test_an_item_of_a_chat_is_tagged_with_its_role() -> None:
     chat = SourceDocument("c:s:0", "c", 0, conversation_text(CHAT), CHAT)
     settings = sampling(positions={"every": 4}, min_left_context=0)

@@ -124,7 +124,12 @@ def _whole(path: Path) -> bytes:
 def _json_rows(path: Path) -> Rows:
     """The objects of a JSON list; a file that begins with an object is taken for JSON Lines, as others write it."""
     content = _whole(path)
-    if content.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"{":
+    begins = content.lstrip(b"\xef\xbb\xbf \t\r\n")
+    if begins[:1] == b"{":
+        if not begins.partition(b"\n")[0].rstrip().endswith(b"}"):
+            raise CorpusUnreadable(
+                f"{path}: begins an object over several lines; write a list of objects, or one object a line."
+            )
         yield from _json_line_rows(path)
         return
     try:

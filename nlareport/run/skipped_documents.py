@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from nlareport.experiment.corpus_section import MIN_LEFT_CONTEXT, Indexed, Sampling
 from nlareport.experiment.experiment_file import Experiment
 from nlareport.rows.run_rows import Document
-from nlareport.stages.sample import CANNOT_READ, CANNOT_RENDER, TOO_LONG, TOO_SHORT
+from nlareport.stages.sample import CANNOT_READ, CANNOT_RENDER, IN_MESSAGES_OF, TOO_LONG, TOO_SHORT
 
 
 def n_unreadable(documents: Sequence[Document]) -> int:
@@ -24,9 +24,11 @@ def skipped_counts(documents: Sequence[Document], least_left_context: int = MIN_
     refused = [reason for reason in reasons if CANNOT_RENDER in reason]
     n_unread = n_unreadable(documents)
     n_bare = len(reasons) - n_short - n_long - len(refused) - n_unread
+    of_roles = {roles for reason in reasons if (roles := reason.partition(IN_MESSAGES_OF)[2])}
+    where = f"{IN_MESSAGES_OF}{of_roles.pop()} (sampling.roles)" if of_roles else ""
     said = {
         f"have fewer than {least_left_context + 1} tokens (an item needs {least_left_context} before it)": n_short,
-        f"have no token of text after the first {least_left_context}": n_bare,
+        f"have no token of text after the first {least_left_context}{where}": n_bare,
         "have their item beyond sampling.truncation_tokens": n_long,
         f"cannot be rendered as a chat by every pair (the first: {refused[0] if refused else ''})": len(refused),
         "cannot be read by every pair as far as their item": n_unread,

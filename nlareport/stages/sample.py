@@ -28,6 +28,9 @@ CANNOT_READ = "cannot read it as far as its item"
 CANNOT_RENDER = "cannot render it"
 """Part of the reason of a chat that a pair's chat template refuses; the pair is named before it."""
 
+IN_MESSAGES_OF = " in messages of "
+"""Before the roles, where a chat has no candidate in messages of theirs."""
+
 CONTEXT_CHARS = 400
 """Length of an item's stored context, before it is shortened to a word boundary."""
 
@@ -173,10 +176,12 @@ def _positions(
     rule, n_tokens = sampling.positions, len(tokenization.token_ids)
     none = _no_candidate(n_tokens, sampling.least_left_context)
     if isinstance(rule, Listed):
-        return _within_reach(_listed(document, tokenization, rule), sampling, none)
+        return _within_reach(_listed(document, tokenization, rule), sampling, "lists no position")
     if rule == "generation_prompt":
         return _within_reach([n_tokens - 1], sampling, none)
     candidates = _candidates(document, tokenization, tokenizer, sampling)
+    if document.messages and n_tokens > sampling.least_left_context:
+        none += f"{IN_MESSAGES_OF}{', '.join(sampling.roles)}"
     if rule == "last":
         return _within_reach(candidates[-1:], sampling, none)
     if isinstance(rule, Every):
