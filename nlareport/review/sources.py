@@ -48,15 +48,15 @@ def import_figures(path: Path, db: Path, map_name: str | None = None) -> Importe
 
 @contextmanager
 def open_run(source: Path) -> Iterator[DuckDBReader]:
-    """A run file to read, or published figures (YAML) as the run file they make.
+    """A run file to read, or published figures (YAML) or a bundle (a folder) as the run file they make.
 
     Raises:
         NlareportError: the file is missing, damaged, or holds something else.
     """
     with TemporaryDirectory() as scratch:
         db = source
-        if source.suffix in FIGURES_ENDINGS:
-            db = Path(scratch) / "published.duckdb"
+        if source.suffix in FIGURES_ENDINGS or (source / "run.yaml").is_file():
+            db = Path(scratch) / "imported.duckdb"
             import_figures(source, db)
         with DuckDBReader.open(db) as reader:
             yield reader
