@@ -2,6 +2,7 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from playwright.sync_api import Browser, expect
@@ -17,6 +18,7 @@ from nlareport.render.report.tag_tables import LabelledDifference
 from nlareport.rows.item_rows import Tag
 from nlareport.rows.run_rows import Pair, PairId
 from nlareport.rows.tag_rows import TagDifference
+from nlareport.statistics.resampling import document_weights
 from nlareport.store.bundle.bundle import import_bundle
 from nlareport.store.reader import DuckDBReader
 from nlareport.store.run_file import create_run_file
@@ -141,3 +143,19 @@ def test_where_no_interval_leaves_out_0_the_claim_says_so(tmp_path: Path) -> Non
         "Between no two values of a tag does a score clearly differ: of 1 difference none has a 95% interval that "
         "leaves out 0."
     )
+
+
+def test_cells_of_an_imported_tag_have_the_intervals_of_a_plain_recomputation(tagged_run: Path) -> None:
+    with DuckDBReader.open(tagged_run) as reader:
+        (cell,) = reader.frame(
+            "SELECT fve_nrm, ci_low, ci_high FROM cell WHERE subset = 'layer=8' AND source = 'a' AND target = 'b'"
+        ).rows()
+        scores = reader.frame("SELECT item_id, fve_nrm FROM score WHERE source = 'a' AND target = 'b'").rows()
+    # Two items a document; every third document is of layer 8.
+    of_document = {n: [fve for item, fve in scores if item // 2 == n] for n in range(2, 12, 3)}
+    drawn = []
+    for weights in np.concatenate(list(document_weights(12, 100, seed=1))).astype(int):
+        values = [fve for n, found in of_document.items() for fve in found * weights[n]]
+        drawn.append(np.mean(values) if values else np.nan)
+    ends = np.nanpercentile(drawn, [2.5, 97.5])
+    assert cell == pytest.approx((np.mean(list(of_document.values())), *ends))
