@@ -121,7 +121,7 @@ def test_a_reconstruction_of_another_width_is_refused():
 
 
 def test_a_target_without_variance_is_refused():
-    with pytest.raises(TooFewItems, match="all golds point the same way"):
+    with pytest.raises(TooFewItems, match=r"^Pair b: V is 0: all golds point the same way"):
         score_cell(SOURCE, TARGET, GOLD, GOLD, clean(0, 1, 2, 3), 0.0, "unscored")
 
 

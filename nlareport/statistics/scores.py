@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Int, Int64
 
 from nlareport.batches import UNREAD, ActivationBatch
 from nlareport.checkpoints.answers import unclean_words
-from nlareport.errors import CheckpointDrift
+from nlareport.errors import CheckpointDrift, TooFewItems
 from nlareport.rows.item_rows import Explanation, Mark, NullScore, Score
 from nlareport.rows.run_rows import PairId
 from nlareport.statistics.geometry import fve_nrm, mean_norm, mse_nrm, variance_nrm
@@ -80,9 +80,17 @@ def score_cell(
             reason = _unscored_reason(written.get(item_id), mark, target, item_id in returned, item_id in unread)
         if unclean == "penalty" and _is_penalised(written.get(item_id), mark, item_id in returned):
             error, reason = PENALTY_MSE_NRM, None
-        fve = None if error is None else float(fve_nrm(np.array([error]), variance)[0])
+        fve = None if error is None else _fve_nrm_of(target, error, variance)
         scores.append(Score(item_id, source, target, mse_nrm=error, fve_nrm=fve, unscored_reason=reason))
     return scores
+
+
+def _fve_nrm_of(target: PairId, error: float, variance: float) -> float:
+    """One item's score; where there is none, the pair is named whose activations are all alike."""
+    try:
+        return float(fve_nrm(np.array([error]), variance)[0])
+    except TooFewItems as flat:
+        raise TooFewItems(f"Pair {target}: {flat}") from flat
 
 
 def null_scores(
