@@ -15,10 +15,13 @@ import yaml
 from support.refusals import refusal_of
 
 from nlareport.errors import MapInvalid, NlareportError, ResultsUnreadable
+from nlareport.publish import publish_run
+from nlareport.rows.cell_rows import Measure
 from nlareport.rows.given_rows import GivenScore
 from nlareport.rows.item_rows import Ablation, Alignment, Explanation, Item, Score, Tag
 from nlareport.rows.run_rows import Pair
 from nlareport.store.maps.mapped_tables import read_mapped
+from nlareport.store.run_file import create_run_file
 from nlareport.store.whole_run import RunRows
 
 A = {"pair_id": "a", "family": "f", "base_model": "m", "block_index": 1, "d_model": 100, "variance_nrm": 0.5}
@@ -294,3 +297,24 @@ def test_a_public_transcript_comes_in_by_its_built_in_map(tmp_path: Path) -> Non
 def test_another_text_is_no_transcript(content: str, said: str, tmp_path: Path) -> None:
     with pytest.raises(ResultsUnreadable, match=said):
         read_mapped(written(tmp_path, content.encode(), "notes.txt"), "transcripts")
+
+
+def test_scores_as_they_came_become_figures_of_their_cell_and_are_named_on_the_page(tmp_path: Path) -> None:
+    layout = {"scores": [{"column": "c", "definition": "centred_cosine"}, {"column": "s", "definition": "cosine"}]}
+    content = [{"id": number, "s": 0.9, "c": 0.25 * number} for number in (1, 2)]
+    rows = read_mapped(written(tmp_path, content, "r.json"), str(a_map(tmp_path, **layout))).whole()
+    found = {row.measure: (round(row.value, 9), row.n_scored) for row in rows.of(Measure)}
+    assert (found["cosine"], found["centred_cosine"]) == ((0.9, 2), (0.375, 2))
+    db = tmp_path / "r.duckdb"
+    create_run_file(db, rows.run, *rows.groups())
+    page = publish_run(db, tmp_path / "report").read_text(encoding="utf-8")
+    assert "c is centred_cosine: the cosine after the target&#39;s mean direction" in page
+    assert "s is cosine: the cosine of activation and reconstruction, so mse_nrm = 2(1 − cosine)" in page
+
+
+def test_a_map_may_name_something_only_as_fve_meannorm(tmp_path: Path) -> None:
+    pair = {key: value for key, value in A.items() if key != "variance_nrm"}
+    layout = {"pairs": [pair], "scores": [{"column": "s", "definition": "fve_meannorm"}]}
+    path = written(tmp_path, [{"id": 1, "s": 0.4}, {"id": 2, "s": 0.6}], "r.json")
+    (measure,) = read_mapped(path, str(a_map(tmp_path, **layout))).whole().of(Measure)
+    assert (measure.measure, measure.value) == ("fve_meannorm", 0.5)

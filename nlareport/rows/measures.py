@@ -8,7 +8,15 @@ items where it can.
 from dataclasses import dataclass
 from typing import Literal
 
-MeasureName = Literal["centred_cosine", "identified_of_2", "identified_of_10", "identified_of_all", "ceiling_fraction"]
+MeasureName = Literal[
+    "centred_cosine",
+    "identified_of_2",
+    "identified_of_10",
+    "identified_of_all",
+    "ceiling_fraction",
+    "cosine",
+    "fve_meannorm",
+]
 """What the column `measure` of the table `measure` may hold."""
 
 
@@ -16,7 +24,7 @@ MeasureName = Literal["centred_cosine", "identified_of_2", "identified_of_10", "
 class MeasureDeclaration:
     """How the report shows one measure."""
 
-    name: MeasureName | Literal["fve_nrm", "fve_meannorm"]
+    name: MeasureName | Literal["fve_nrm"]
     label: str
     """The head of its column."""
     written: Literal["signed", "percent"]
@@ -29,12 +37,22 @@ class MeasureDeclaration:
     """What is said of a cell on the diagonal that has no value."""
     has_interval: bool = True
     """Whether the table shows its interval. The intervals of `fve_nrm` are in the matrix."""
+    is_rare: bool = False
+    """Whether a run without a value of it has no column for it either."""
 
 
 MEASURES = (
     MeasureDeclaration("fve_nrm", "fve_nrm", "signed", chance="the shuffled-pair null for fve_nrm", has_interval=False),
     MeasureDeclaration(
         "fve_meannorm", "fve_meannorm", "signed", about="fve_meannorm is 0 for the best constant guess."
+    ),
+    MeasureDeclaration(
+        "cosine",
+        "Cosine",
+        "signed",
+        about="The cosine is that of activation and reconstruction, as it came; targets whose activations share a "
+        "large direction have high ones.",
+        is_rare=True,
     ),
     MeasureDeclaration(
         "centred_cosine",

@@ -13,6 +13,7 @@ from typing import TypeVar
 from nlareport.ports import Row
 from nlareport.rows.cell_rows import AblationCell, Cell, CellKey, Effect, Measure, SubsetRange
 from nlareport.rows.draw_rows import BestOfDraws, DrawSpread, TextAgreement
+from nlareport.rows.given_rows import GivenScore
 from nlareport.rows.item_rows import (
     Ablation,
     Activation,
@@ -40,6 +41,7 @@ from nlareport.statistics.draw_folding import fold_null_scores, fold_scores
 from nlareport.statistics.draw_spread import spread_of_draws
 from nlareport.statistics.drawn_cells import DrawnCells, draw_cells
 from nlareport.statistics.drawn_scores import DrawnScores, scores_by_draw
+from nlareport.statistics.given_measures import given_measures
 from nlareport.statistics.graded_subsets import Grades, grade_items
 from nlareport.statistics.identification import measure_cells
 from nlareport.statistics.outliers import find_outliers
@@ -67,6 +69,8 @@ class ItemRows:
     explanations: Sequence[Explanation] = ()
     alignments: Sequence[Alignment] = ()
     activations: Sequence[Activation] = ()
+    given_scores: Sequence[GivenScore] = ()
+    """Scores as they came from elsewhere."""
     ablations: Sequence[Ablation] = ()
     plain_readings: Sequence[PlainReading] = ()
     tags: Sequence[Tag] = ()
@@ -148,6 +152,11 @@ def _cells(rows: ItemRows) -> dict[type, Sequence[object]]:
 def _measures(rows: ItemRows) -> dict[type, Sequence[object]]:
     resemblances = group(rows.resemblances, lambda row: CellKey(row.source, row.target))
     measures = measure_cells(resemblances, rows.others_cosines, rows.draws)
+    stated = {(CellKey(row.source, row.target), row.measure) for row in measures}
+    # A cell with errors has its own fve_meannorm.
+    with_errors = {CellKey(score.source, score.target) for score in rows.scores if score.mse_nrm is not None}
+    stated |= {(key, "fve_meannorm") for key in with_errors}
+    measures += given_measures(rows.given_scores, rows.draws, stated)
     return {Measure: [*measures, *ceiling_measures(rows.drawn_cells)]}
 
 

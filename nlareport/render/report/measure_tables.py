@@ -131,8 +131,9 @@ class Measures:
 
     @property
     def declared(self) -> Sequence[MeasureDeclaration]:
-        """Every measure in the order of the table's columns."""
-        return MEASURES
+        """The measures in the order of the table's columns; one that only some runs have is left out of others."""
+        found = {row.measure for row in self.cells.rows}
+        return [measure for measure in MEASURES if not measure.is_rare or measure.name in found]
 
     @property
     def measured(self) -> Sequence[MeasureDeclaration]:

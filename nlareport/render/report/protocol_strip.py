@@ -11,6 +11,7 @@ from nlareport.experiment.decoding_section import Decoding, Stream
 from nlareport.experiment.experiment_file import Experiment, parse_experiment
 from nlareport.figure_text import count
 from nlareport.render.report.query_rows import RunHead
+from nlareport.statistics.score_definitions import DEFINITIONS
 
 UNCLEAN_CHOICES = {
     "unscored": "left unscored and counted",
@@ -169,8 +170,20 @@ def _of_published(environment: dict[str, Any]) -> list[Fact]:
         ("Decode", _joined(decode, mode="{}", max_new_tokens="at most {} new tokens")),
         ("Metric", _joined(metric, name="{}", denominator="{} denominator")),
         ("Intervals", _joined(metric, ci="{}")),
+        ("Scores as they came", _given_definitions(environment.get("scores"))),
     ]
     return [Fact(term, text) for term, text in found if text]
+
+
+def _given_definitions(scores: Any) -> str:
+    """What the columns of scores held where they come from, as the map named it."""
+    given = scores.get("definitions") if isinstance(scores, dict) else None
+    said = [
+        f"{entry['column']} is {entry['definition']}: {DEFINITIONS[entry['definition']].said}"
+        for entry in (given if isinstance(given, list) else [])
+        if isinstance(entry, dict) and entry.get("definition") in DEFINITIONS and isinstance(entry.get("column"), str)
+    ]
+    return "; ".join(said)
 
 
 def _joined(values: dict[str, Any], **phrases: str) -> str:

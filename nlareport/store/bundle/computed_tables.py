@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from nlareport.rows.cell_rows import AblationCell, Baseline, Cell
 from nlareport.rows.declaration import TABLES
+from nlareport.rows.given_rows import GivenScore
 from nlareport.rows.item_rows import (
     Ablation,
     Activation,
@@ -110,6 +111,7 @@ def _item_rows(rows: RunRows, pairs: list[Pair], scores: list[Score], bootstrap:
         alignments=alignments,
         activations=rows.of(Activation),
         tags=rows.of(Tag),
+        given_scores=rows.of(GivenScore),
         ablations=rows.of(Ablation),
         plain_readings=rows.of(PlainReading),
         ablated=_ablated(rows.of(Ablation), pairs),
@@ -120,7 +122,7 @@ def _item_rows(rows: RunRows, pairs: list[Pair], scores: list[Score], bootstrap:
 
 def _stand_ins(rows: RunRows, scores: list[Score]) -> list[Item]:
     """An item for every number that the rows name, each its own document; nothing is known of their tokens."""
-    others = (NullScore, Resemblance, Explanation, Alignment, Activation, Ablation, PlainReading)
+    others = (GivenScore, NullScore, Resemblance, Explanation, Alignment, Activation, Ablation, PlainReading)
     named = {row.item_id for row in scores}
     named |= {row.item_id for row_type in others for row in cast(Sequence[Any], rows.tables[row_type])}
     return [Item(item_id, f"item:{item_id}", None, "", None, "prose") for item_id in sorted(named)]
