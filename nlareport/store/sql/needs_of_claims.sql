@@ -38,6 +38,12 @@ UNION ALL
 SELECT 'shared_family', EXISTS (FROM whole WHERE relation = 'same-family'),
     'no cell has a source and a target of two models of one family; measure or bring another pair'
 UNION ALL
+SELECT 'versions', EXISTS (FROM whole WHERE relation = 'cross-version' AND ceiling_fraction IS NOT NULL),
+    'no cell is between two versions of one pair, with a target whose ceiling is known'
+UNION ALL
+SELECT 'given_texts', EXISTS (FROM whole WHERE relation = 'text' AND ceiling_fraction IS NOT NULL),
+    'no source of texts without a model was read by a target whose ceiling is known; name one as kind: texts'
+UNION ALL
 SELECT 'widths', count(DISTINCT d_model) > 1, 'all pairs have the same d_model; measure or bring one of another width'
 FROM pair
 UNION ALL
