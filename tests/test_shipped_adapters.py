@@ -12,9 +12,15 @@ import torch
 from safetensors.torch import load_file, save_file
 from support.shipped_pairs import as_adapters, renamed, tuned
 from support.tiny_checkpoints import D_MODEL, Architecture, TinyPair, copied_pair
+from support.tiny_families import FAMILIES, save_family
 
 from nlareport.backends import EngineSettings, load_engine
 from nlareport.errors import AdapterUnsupported, CheckpointDamaged, CheckpointDrift, CheckpointMissing, ExtraMissing
+from nlareport.models.adapter_files import read_adapter
+from nlareport.models.block_reader import BlockReader
+from nlareport.models.blocks import find_blocks
+from nlareport.models.configuration import load_text_config
+from nlareport.models.loading import load_blocks
 
 SETTINGS = EngineSettings(device="cpu", dtype="float32", batch_size=3, max_new_tokens=6)
 TEXTS = ["A river rose.", "Shares fell by 3%, and the bank said so."]
@@ -209,3 +215,21 @@ def test_without_peft_an_adapter_says_what_to_install(pair: TinyPair, monkeypatc
     monkeypatch.setitem(sys.modules, "peft", None)
     with pytest.raises(ExtraMissing, match=r"A LoRA adapter needs PEFT. Run: pip install"):
         reconstructed(pair)
+
+
+@pytest.mark.parametrize(
+    ("family", "modules"),
+    [("gpt2", ["c_attn", "c_proj"]), ("gpt_neox", ["query_key_value"]), ("opt", ["q_proj", "fc1"])],
+)
+def test_families_that_name_their_parts_otherwise_are_merged_as_well(
+    family: str, modules: list[str], tmp_path: Path
+) -> None:
+    base = tmp_path / "base"
+    save_family(base, *FAMILIES[family])
+    model = tuned(base, 3, target_modules=modules)
+    model.save_pretrained(tmp_path / "adapter")
+    config, adapter = load_text_config(base), read_adapter(tmp_path / "adapter")
+    cut, blocks = load_blocks(base, config, 2, device="cpu", dtype="float32", adapter=adapter)
+    whole = BlockReader(model.get_base_model(), find_blocks(model.get_base_model(), config, base), 1, config, base)
+    found, expected = BlockReader(cut, blocks, 1, config, base).read([[5, 6, 7, 8]]), whole.read([[5, 6, 7, 8]])
+    torch.testing.assert_close(found, expected, rtol=0, atol=2e-5)

@@ -30,7 +30,7 @@ _LORA = re.compile(
     r"(?P<kind>\.weight|\.bias)?"
 )
 _WRAPPERS = frozenset({"base_model", "model", "module", "backbone", "transformer", "language_model", "text_model"})
-"""What the models around a language model, and PEFT itself, put before its names."""
+"""What the models around a language model, and PEFT itself, put before its names, in addition to a family's own."""
 _TOGETHER = "Give the adapter and the base model that belong together."
 
 
@@ -109,16 +109,18 @@ def _fitted(model: Any, adapter: Adapter, path: Path, n_blocks_left: int | None)
     refuse_cut(path)
     with foreign_errors(CheckpointDamaged, f"{path}: is damaged", "Fetch or copy this file again."):
         tensors = load_file(path)
-    places = {_plain(name): name for name, module in model.named_modules() if hasattr(module, "weight")}
+    wrappers = _WRAPPERS | {model.base_model_prefix}
+    places = {_plain(name, wrappers): name for name, module in model.named_modules() if hasattr(module, "weight")}
     fitted, strange = _Fitted(), []
     for name, tensor in tensors.items():
         if is_of_head(name):
             continue
         low_rank = _LORA.fullmatch(name)
         module, _, part = (low_rank["module"], "", "") if low_rank else name.rpartition(".")
-        place = places.get(_plain(module))
+        plain = _plain(module, wrappers)
+        place = places.get(plain)
         if place is None:
-            if not _is_left_out(model, _plain(module), n_blocks_left):
+            if not _is_left_out(model, plain, n_blocks_left):
                 strange.append(name)
         elif low_rank is None:
             fitted.whole[f"{place}.{part}"] = tensor
@@ -154,10 +156,10 @@ def _by_pattern(pattern: Any, name: str, default: Any) -> Any:
     return default
 
 
-def _plain(name: str) -> str:
+def _plain(name: str, wrappers: frozenset[str]) -> str:
     """A module's name without what stands around its language model, or is put between by PEFT."""
     parts = [part for part in name.split(".") if part != "base_layer"]
-    while parts and parts[0] in _WRAPPERS:
+    while parts and parts[0] in wrappers:
         parts = parts[1:]
     return ".".join(parts)
 
