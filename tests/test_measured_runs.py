@@ -131,7 +131,9 @@ def test_every_measure_has_one_declaration_and_a_column(measured: Path, tmp_path
     page = page_of(measured, tmp_path / "out")
     table = page[page.index('id="table-comparable"') :]
     heads = re.findall(r'<th scope="col"[^>]*>([^<]*)</th>', table[: table.index("</thead>")])
-    assert heads == ["Cell", *(measure.label for measure in MEASURES)]
-    for measure in MEASURES:
+    # What only results from elsewhere have is no column of a computed run.
+    usual = [measure for measure in MEASURES if not measure.is_rare]
+    assert heads == ["Cell", *(measure.label for measure in usual)]
+    for measure in usual:
         for sentence in filter(None, (measure.about, measure.chance)):
             assert sentence.replace("'", "&#39;") in page
