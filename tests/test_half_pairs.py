@@ -14,6 +14,7 @@ from nlareport.review.check import audit_faults
 from nlareport.rows.cell_rows import Baseline, Cell, Effect, Measure, SubsetRange
 from nlareport.rows.item_rows import Activation, Explanation, Item, NullScore, Outlier, Resemblance, Score
 from nlareport.rows.run_rows import Pair
+from nlareport.store.bundle.bundle import export_bundle, import_run
 from nlareport.store.reader import DuckDBReader
 from nlareport.store.whole_run import RunRows, read_run
 
@@ -55,7 +56,9 @@ def test_sources_of_texts_and_halves_of_pairs_make_a_matrix_that_is_not_square(t
     texts = human(tmp_path, {number: f'A text about "river" and "letter" {number} .' for number in range(6)})
     writer, reader = pair("writer", reconstructor=None), pair("reader", verbalizer=None)
     db = tmp_path / "run.duckdb"
-    run(written(tmp_path, texts, LAST_WORDS, writer, reader), db)
+    experiment = {**content(texts, LAST_WORDS, writer, reader), "ablations": ["words_shuffled"], "plain_words": [4]}
+    write_corpus(tmp_path, 20)
+    run(write_experiment(tmp_path, experiment), db)
     sources, targets = ["small", "large", "human", "last-6", "writer"], ["small", "large", "reader"]
     assert set(cells_of(db)) == {(source, target) for source in sources for target in targets}
     rows = read_run(db)
@@ -69,11 +72,15 @@ def test_sources_of_texts_and_halves_of_pairs_make_a_matrix_that_is_not_square(t
     assert all(row.is_clean is None and row.completion is None for row in said.values())
     without = [row for row in rows.of(Score) if row.source == "human" and row.item_id >= 6]
     assert {row.unscored_reason for row in without} == {"no text was given"}
-    assert {row.method for row in rows.of(Baseline) if row.source == "human"} == {"best_constant"}
+    assert {row.method for row in rows.of(Baseline) if row.source == "human"} == {"best_constant", "last_4_words"}
     assert {row.pair_id for row in rows.of(Effect)}.isdisjoint({"human", "last-6"})
     with DuckDBReader.open(db) as reader_of_run:
         assert audit_faults(reader_of_run) == []
     assert run(tmp_path / "experiment.yaml", db).endswith("nothing was missing")
+    export_bundle(db, tmp_path / "bundle", "csv")
+    import_run(tmp_path / "bundle", tmp_path / "again.duckdb")
+    again = read_run(tmp_path / "again.duckdb")
+    assert {row_type: again.of(row_type) for row_type in rows.tables} == rows.tables
 
 
 @pytest.mark.parametrize(

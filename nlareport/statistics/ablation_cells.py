@@ -14,7 +14,7 @@ from jaxtyping import Float64
 
 from nlareport.rows.cell_rows import AblationCell
 from nlareport.rows.item_rows import Ablation, Score
-from nlareport.rows.run_rows import PairId
+from nlareport.rows.run_rows import Pair, PairId
 from nlareport.statistics.document_draws import Column, DocumentDraws, interval
 from nlareport.statistics.geometry import fve_nrm
 
@@ -45,13 +45,13 @@ class ChangedCell:
 
 
 def summarize_ablations(
-    pair_ids: Sequence[PairId],
+    pairs: Sequence[Pair],
     scores: Sequence[Score],
     ablations: Sequence[Ablation],
     ablated: AblatedTexts,
     draws: DocumentDraws,
 ) -> list[AblationCell]:
-    """A row per target, source and method, in their order.
+    """A row per target, source and method, in their order; `pairs` say which of them read and which write.
 
     Raises:
         TooFewItems: V of a target is 0.
@@ -66,10 +66,11 @@ def summarize_ablations(
     for row in ablations:
         changed[row.source, row.target, row.method].append(row)
     cells = []
-    for target in pair_ids:
+    sources = [pair.pair_id for pair in pairs if pair.writes]
+    for target in (pair.pair_id for pair in pairs if pair.reads):
         of_target = [
             changed_cell(source, method, ordinal, written[source, target], changed[source, target, method], readable)
-            for source in pair_ids
+            for source in sources
             for readable in [ablated.readable.get(source, ())]
             for ordinal, method in enumerate(ablated.methods)
         ]

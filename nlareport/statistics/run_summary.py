@@ -86,9 +86,10 @@ class ItemRows:
         """The reasons for which items are flagged."""
         if self.are_judged:
             return []
-        return find_outliers(
-            group(self.alignments, lambda row: row.pair_id), group(self.explanations, lambda row: row.source)
-        )
+        # Of texts without a model, such as labels, many may be alike and their items as good as any.
+        models = {pair.pair_id for pair in self.pairs if pair.has_model}
+        written = [row for row in self.explanations if row.source in models]
+        return find_outliers(group(self.alignments, lambda row: row.pair_id), group(written, lambda row: row.source))
 
     @cached_property
     def judged_items(self) -> list[Item]:
@@ -111,7 +112,7 @@ class ItemRows:
     @cached_property
     def grades(self) -> Grades:
         """The items in quarters, target by target."""
-        return grade_items([pair.pair_id for pair in self.pairs], self.alignments, self.activations)
+        return grade_items([pair.pair_id for pair in self.pairs if pair.reads], self.alignments, self.activations)
 
     @cached_property
     def tag_subsets(self) -> list[TagSubset]:
@@ -167,8 +168,7 @@ def _effects(rows: ItemRows) -> dict[type, Sequence[object]]:
 
 
 def _ablation_cells(rows: ItemRows) -> dict[type, Sequence[object]]:
-    pair_ids = [pair.pair_id for pair in rows.pairs]
-    return {AblationCell: summarize_ablations(pair_ids, rows.scores, rows.ablations, rows.ablated, rows.draws)}
+    return {AblationCell: summarize_ablations(rows.pairs, rows.scores, rows.ablations, rows.ablated, rows.draws)}
 
 
 def _texts(rows: ItemRows) -> dict[type, Sequence[object]]:
