@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from nlareport.errors import PublishedFiguresInvalid, RunFileTaken, RunFileUnreadable
-from nlareport.rows.cell_rows import Cell
+from nlareport.rows.cell_rows import Cell, Measure
 from nlareport.rows.item_rows import Explanation, Item, Score, stratum_of
 from nlareport.rows.run_rows import Document, Pair
 from nlareport.store.bundle.bundle import import_run
@@ -222,3 +222,21 @@ def test_strata_by_token() -> None:
         *["punctuation"] * 4,
         *["prose"] * 3,
     ]
+
+
+def test_figures_of_another_metric_are_carried_over_under_its_name(tmp_path: Path) -> None:
+    pair = "{pair_id: a, label: A, family: f, base_model: m, block_index: 1, d_model: 8}"
+    text = (
+        "experiment: cosines\ntitle: Cosines\nsubstrate: {corpus: held out, docs: 50}\ndecode: {}\n"
+        f"metric: {{name: fve_meannorm}}\npairs: [{pair}]\n"
+        "cells: [{source: a, target: a, cos: 0.438, fve_meannorm: 0.2, sd: 0.054}]\n"
+    )
+    (tmp_path / "figures.yaml").write_text(text, encoding="utf-8")
+    rows = published_rows(tmp_path / "figures.yaml")
+    (cell,), (measure,) = rows.of(Cell), rows.of(Measure)
+    assert (cell.fve_nrm, cell.fve_meannorm) == (None, 0.2)
+    assert (measure.measure, measure.value, measure.n_scored) == ("cosine", 0.438, 50)
+    assert rows.run.environment["other_figures"] == [{"source": "a", "target": "a", "name": "sd", "value": 0.054}]
+    (tmp_path / "none.yaml").write_text(text.replace("cos: 0.438, fve_meannorm: 0.2, ", ""), encoding="utf-8")
+    with pytest.raises(PublishedFiguresInvalid, match="needs one of fve_nrm, fve_meannorm and cos"):
+        published_rows(tmp_path / "none.yaml")

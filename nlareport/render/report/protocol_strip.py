@@ -179,11 +179,15 @@ def _given_definitions(scores: Any) -> str:
     """What the columns of scores held where they come from, as the map named it."""
     given = scores.get("definitions") if isinstance(scores, dict) else None
     said = [
-        f"{entry['column']} is {entry['definition']}: {DEFINITIONS[entry['definition']].said}"
+        f"{_named(entry['column'], entry['definition'])}: {DEFINITIONS[entry['definition']].said}"
         for entry in (given if isinstance(given, list) else [])
         if isinstance(entry, dict) and entry.get("definition") in DEFINITIONS and isinstance(entry.get("column"), str)
     ]
     return "; ".join(said)
+
+
+def _named(column: str, definition: str) -> str:
+    return column if column == definition else f"{column} is {definition}"
 
 
 def _joined(values: dict[str, Any], **phrases: str) -> str:

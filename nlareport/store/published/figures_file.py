@@ -13,6 +13,7 @@ from nlareport.errors import PublishedFiguresInvalid
 from nlareport.experiment.experiment_file import Series
 from nlareport.experiment.section import MOST_WHOLE, Name
 from nlareport.files.yaml_files import mapping_in, validation_faults
+from nlareport.shown import shown
 from nlareport.store.bundle.half_pairs import halves_fault, without_model
 from nlareport.store.bundle.number_ranges import Fve, Scale, Variance
 from nlareport.store.bundle.table_values import storable
@@ -60,7 +61,7 @@ class Decode(Notes):
 class Metric(Notes):
     """Which score the figures are."""
 
-    name: Literal["fve_nrm"]
+    name: Literal["fve_nrm", "fve_meannorm", "cosine"]
 
 
 class Nulls(Notes):
@@ -104,17 +105,32 @@ class PublishedPair(Part):
         return self
 
 
-class PublishedCell(Part):
-    """One value of the matrix with its interval."""
+class PublishedCell(Notes):
+    """One value of the matrix with its interval; further numbers, such as a spread, are kept under their names."""
 
     source: KnownPair
     target: KnownPair
-    fve_nrm: Fve
+    fve_nrm: Fve | None = None
     ci95: tuple[Fve, Fve] | None = None
+    """Of `fve_nrm`."""
+    fve_meannorm: Fve | None = None
+    cos: float | None = Field(default=None, ge=-1.0, le=1.0)
+    """Mean cosine."""
+
+    @model_validator(mode="after")
+    def _says_a_score(self) -> "PublishedCell":
+        if (self.fve_nrm, self.fve_meannorm, self.cos) == (None, None, None):
+            raise ValueError("needs one of fve_nrm, fve_meannorm and cos")
+        for key, value in (self.model_extra or {}).items():
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise ValueError(f"{shown(key)} is not a known key, and no number; remove it or correct its spelling")
+        return self
 
     @model_validator(mode="after")
     def _inside_its_interval(self) -> "PublishedCell":
-        if self.ci95 and not self.ci95[0] <= self.fve_nrm <= self.ci95[1]:
+        if self.ci95 and self.fve_nrm is None:
+            raise ValueError("ci95 is the interval of fve_nrm, which is missing")
+        if self.ci95 and self.fve_nrm is not None and not self.ci95[0] <= self.fve_nrm <= self.ci95[1]:
             raise ValueError(f"fve_nrm {self.fve_nrm} lies outside ci95 {list(self.ci95)}; correct one of them")
         return self
 

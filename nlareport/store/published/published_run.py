@@ -10,7 +10,7 @@ from pathlib import Path
 from nlareport import __version__
 from nlareport.errors import PublishedFiguresInvalid
 from nlareport.files.yaml_files import yaml_text
-from nlareport.rows.cell_rows import Cell
+from nlareport.rows.cell_rows import Cell, Measure
 from nlareport.rows.item_rows import Explanation, Item, Score, stratum_of
 from nlareport.rows.run_rows import Document, Pair, PairId, Run
 from nlareport.store.migrations import SCHEMA_VERSION
@@ -47,6 +47,7 @@ def published_rows(path: Path) -> RunRows:
         _explanations(figures),
         _scores(figures),
         _cells(figures),
+        _cosines(figures),
     ).with_derived_rows()
 
 
@@ -74,8 +75,18 @@ def _run(figures: PublishedFigures, text: str) -> Run:
         schema_version=SCHEMA_VERSION,
         seed=figures.substrate.seed,
         created_at=datetime.now(UTC),
-        environment={**environment, "samples": samples},
+        environment={**environment, **_other_figures(figures), "samples": samples},
     )
+
+
+def _other_figures(figures: PublishedFigures) -> dict[str, list[dict[str, object]]]:
+    """The numbers of cells that no table has a place for, by their own names."""
+    found: list[dict[str, object]] = [
+        {"source": cell.source, "target": cell.target, "name": name, "value": value}
+        for cell in figures.cells
+        for name, value in (cell.model_extra or {}).items()
+    ]
+    return {"other_figures": found} if found else {}
 
 
 def _pairs(figures: PublishedFigures) -> list[Pair]:
@@ -154,7 +165,7 @@ def _cells(figures: PublishedFigures) -> list[Cell]:
             fve_nrm=cell.fve_nrm,
             ci_low=cell.ci95[0] if cell.ci95 else None,
             ci_high=cell.ci95[1] if cell.ci95 else None,
-            fve_meannorm=None,
+            fve_meannorm=cell.fve_meannorm,
             median=None,
             trimmed_mean=None,
             share_below_zero=None,
@@ -162,6 +173,15 @@ def _cells(figures: PublishedFigures) -> list[Cell]:
             ceiling_fraction=None,
         )
         for cell in figures.cells
+    ]
+
+
+def _cosines(figures: PublishedFigures) -> list[Measure]:
+    n_items = figures.substrate.docs * figures.substrate.positions_per_doc
+    return [
+        Measure(PairId(cell.source), PairId(cell.target), "cosine", cell.cos, None, None, None, n_items)
+        for cell in figures.cells
+        if cell.cos is not None
     ]
 
 
