@@ -126,7 +126,7 @@ def serve(file: Path | None, port: int) -> None:
 
 @cli.command("import")
 @click.argument("path", type=FileArgument)
-@click.option("--db", type=RunFileArgument, help="Run file to create.")
+@click.option("--db", type=RunFileArgument, help="Run file to create, or of an earlier import to add to.")
 @click.option(
     "--map",
     "map_",

@@ -10,9 +10,10 @@ import pytest
 import yaml
 from scipy import stats
 
+from nlareport.errors import RunFileTaken
 from nlareport.rows.cell_rows import AblationCell, Baseline, Cell, Effect, Measure, SubsetRange
 from nlareport.rows.item_rows import Item, Outlier, Score
-from nlareport.rows.run_rows import Pair
+from nlareport.rows.run_rows import Claim, Pair
 from nlareport.store.bundle.bundle import bundle_rows, export_bundle, import_bundle
 from nlareport.store.row_tables import sort_key
 from nlareport.store.whole_run import RunRows, read_run
@@ -218,3 +219,49 @@ def test_items_without_a_token_are_in_no_stratum(tmp_path: Path) -> None:
     items = [{**item, "token": ""} for item in some_items()]
     rows = bundle_rows(a_bundle(tmp_path / "spans", scores=some_scores(), items=items))
     assert {cell.subset for cell in rows.of(Cell)} == {"all"}
+
+
+def part(folder: Path, pair_ids: str, scores: Rows, **tables: Rows) -> Path:
+    return a_bundle(folder, pair_ids, scores=scores, items=some_items(), **tables)
+
+
+def test_parts_added_one_after_the_other_make_the_run_that_all_of_them_make(tmp_path: Path) -> None:
+    scores, db = some_scores("abc"), tmp_path / "run.duckdb"
+    texts = [{"item_id": k, "source": "a", "text": f"a text about {k} alone"} for k in range(N_ITEMS)]
+    few = [row for row in scores if "c" not in (row["source"], row["target"])]
+    first = part(tmp_path / "first", "ab", [row for row in few if row["item_id"] < 40])
+    second = part(tmp_path / "second", "ba", few)
+    third = part(tmp_path / "third", "cab", scores, explanations=texts)
+    assert [import_bundle(folder, db) for folder in (first, second, third)] == [True, True, True]
+    whole = part(tmp_path / "whole", "abc", scores, explanations=texts)
+    import_bundle(whole, tmp_path / "whole.duckdb")
+    added, at_once = read_run(db), read_run(tmp_path / "whole.duckdb")
+    assert added.of(Cell) == at_once.of(Cell)
+    assert added.of(Pair) == at_once.of(Pair)
+    assert len(added.of(Claim)) > 0
+    assert {row_type for row_type in added.tables if added.tables[row_type] != at_once.tables[row_type]} <= {Claim}
+    before = db.read_bytes()
+    assert [import_bundle(folder, db) for folder in (first, second, third)] == [False, False, False]
+    assert db.read_bytes() == before
+
+
+def test_an_addition_that_contradicts_leaves_the_file_as_it_is(tmp_path: Path) -> None:
+    scores, db = some_scores(), tmp_path / "run.duckdb"
+    import_bundle(part(tmp_path / "first", "ab", scores), db)
+    before = db.read_bytes()
+    other = [{**scores[0], "mse_nrm": 0.9}, *scores[1:]]
+    named = {"title": "Another"}
+    cells = [{"source": "a", "target": "a", "subset": "all", "fve_nrm": 0.125}]
+    for folder, said in (
+        (part(tmp_path / "value", "ab", other), "score with source 'a', target 'a', draw '0', item_id '0' has mse_nrm"),
+        (part(tmp_path / "cells", "abc", some_scores("abc"), cells=cells), "stated, not computed"),
+        (a_bundle(tmp_path / "title", run=named, scores=scores), "'Made elsewhere' and not 'Another'"),
+        (a_bundle(tmp_path / "kind", run={"kind": "published"}, scores=scores), "only an import can be added"),
+    ):
+        with pytest.raises(RunFileTaken, match=said):
+            import_bundle(folder, db)
+    described = (tmp_path / "first" / "run.yaml").read_text().replace("0.7335", "0.73")
+    (tmp_path / "first" / "run.yaml").write_text(described)
+    with pytest.raises(RunFileTaken, match=r"pair with pair_id 'a' has variance_nrm '0\.7335', not '0\.73'"):
+        import_bundle(tmp_path / "first", db)
+    assert db.read_bytes() == before

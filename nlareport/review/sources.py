@@ -21,11 +21,14 @@ from nlareport.store.run_file import RunFile
 FIGURES_ENDINGS = (".yaml", ".yml")
 
 
+Done = Literal["imported from", "holds more, added from", "already holds"]
+
+
 @dataclass(frozen=True, slots=True)
 class Imported:
     """What an import did."""
 
-    what: Literal["imported from", "already holds"]
+    what: Done
     summary: list[str]
     """What a bundle's rows gave, and what is not among them; empty for published figures."""
 
@@ -38,12 +41,14 @@ def import_figures(path: Path, db: Path, map_name: str | None = None) -> Importe
     Raises:
         NlareportError: the source has faults, or the run file holds something else.
     """
+    stood_there = db.exists()
     was_made = import_run(path, db) if map_name is None else import_mapped(path, db, map_name)
     with RunFile.open(db) as run_file:
         # An import killed between its rows and its claims has none yet.
         if was_made or not run_file.count(Claim):
             run_file.replace({Claim: read_claims(run_file.reader())})
-        return Imported("imported from" if was_made else "already holds", import_summary(run_file.reader()))
+        what: Done = "already holds" if not was_made else "holds more, added from" if stood_there else "imported from"
+        return Imported(what, import_summary(run_file.reader()))
 
 
 @contextmanager

@@ -65,10 +65,8 @@ def read_run(path: Path) -> RunRows:
         return RunRows.gather(stored.run(), *groups)
 
 
-def store_run(path: Path, rows: RunRows, given: RunRows | None = None) -> bool:
+def store_run(path: Path, rows: RunRows) -> bool:
     """Makes a run file of the rows; True when it was made, False when it held them already.
-
-    `given` are those rows that were not computed from others: a file that holds them holds the run.
 
     Raises:
         RunFileTaken: a run file with other content stands there; it is left as it is.
@@ -80,15 +78,18 @@ def store_run(path: Path, rows: RunRows, given: RunRows | None = None) -> bool:
         create_run_file(path, rows.run, *rows.groups())
         return True
     stored = read_run(path)
-    wanted = rows if given is None else given
-    if _same_run(wanted.run, stored.run) and all(
-        _holds(have, of_type) for have, of_type in zip(stored.groups(), wanted.groups(), strict=True)
-    ):
+    if holds_run(stored, rows):
         return False
     raise RunFileTaken(
         f"{path}: already holds run {shown(stored.run.run_id)} ({stored.run.kind}) with other content, which stays "
         "as it is; give another path with --db."
     )
+
+
+def holds_run(stored: RunRows, wanted: RunRows) -> bool:
+    """Whether a stored run is the one wanted, and has all its rows."""
+    groups = zip(stored.groups(), wanted.groups(), strict=True)
+    return _same_run(wanted.run, stored.run) and all(_holds(have, of_type) for have, of_type in groups)
 
 
 def _same_run(wanted: Run, stored: Run) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 from nlareport.errors import BundleInvalid
 from nlareport.files.written_folders import Terms, written_folder
 from nlareport.rows.run_rows import Pair, Run
+from nlareport.store.bundle.added_rows import store_given
 from nlareport.store.bundle.assembly import NEEDED, GivenRun, GivenTables, given_run
 from nlareport.store.bundle.bundle_formats import BundleFormat
 from nlareport.store.bundle.bundle_tables import BUNDLED, Faults, files_of, read_table, write_table
@@ -18,7 +19,7 @@ from nlareport.store.published.published_run import import_published
 from nlareport.store.reader import DuckDBReader
 from nlareport.store.row_tables import column_types, rows_of
 from nlareport.store.run_places import parts_of_run
-from nlareport.store.whole_run import RunRows, store_run
+from nlareport.store.whole_run import RunRows
 
 
 def export_bundle(run_path: Path, out_dir: Path, bundle_format: BundleFormat, *, is_shared: bool = False) -> list[Path]:
@@ -71,7 +72,7 @@ def import_bundle(folder: Path, db: Path) -> bool:
         FileUnwritable: the run file cannot be made there.
     """
     given = read_bundle(folder)
-    return store_run(db, given.whole(), given.rows)
+    return store_given(db, given)
 
 
 def bundle_rows(folder: Path) -> RunRows:

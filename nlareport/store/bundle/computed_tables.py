@@ -36,6 +36,9 @@ from nlareport.store.whole_run import RunRows
 RECORD = "computed_at_import"
 """The key of `run.environment` that says with what the tables of an imported run were computed."""
 
+FLAGS = "outlier_flag"
+"""Stands in that record among what was stated, where items came with flags of their own."""
+
 ROUNDED = 5.1e-4
 """How far a stated figure may be from the computed one and still be the same, rounded to three decimals."""
 
@@ -73,6 +76,8 @@ def compute_tables(rows: RunRows, bootstrap: Bootstrap | None = None) -> RunRows
         tables[row_type] = _merged(given, computed)
         if _is_stated(given, computed):
             stated.append(TABLES[row_type].name)
+    if any(item.is_outlier is not None for item in rows.of(Item)):
+        stated.append(FLAGS)
     record: dict[str, Any] = {"bootstrap_draws": drawn.draws, "bootstrap_seed": drawn.seed, "variance": "fixed"}
     if not any(score.fve_nrm is not None for score in rows.of(Score)):
         record["fve_nrm"] = "computed"

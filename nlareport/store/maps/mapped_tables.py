@@ -17,6 +17,7 @@ from nlareport.rows.given_rows import GivenScore
 from nlareport.rows.item_rows import Ablation, Alignment, Explanation, Item, Score, Tag
 from nlareport.statistics.row_baselines import mean_norm_of
 from nlareport.statistics.score_definitions import DEFINITIONS, Definition, KnownOfTarget
+from nlareport.store.bundle.added_rows import store_given
 from nlareport.store.bundle.assembly import GivenRun, GivenTables, given_run
 from nlareport.store.bundle.bundle_tables import Faults, checked_table
 from nlareport.store.bundle.run_yaml import BundlePair, BundleRun
@@ -25,7 +26,6 @@ from nlareport.store.maps.mapped_rows import Gathered, GatheredScore, ScoreKey, 
 from nlareport.store.maps.result_files import ResultFile, files_at, read_results
 from nlareport.store.maps.transcripts import read_transcript
 from nlareport.store.row_tables import frame_schema
-from nlareport.store.whole_run import store_run
 
 NOT_A_NUMBER = "not a number where it comes from"
 """Why a score that is NaN or infinite there is none here."""
@@ -44,7 +44,7 @@ def import_mapped(path: Path, db: Path, map_name: str) -> bool:
         FileUnwritable: the run file cannot be made there.
     """
     given = read_mapped(path, map_name)
-    return store_run(db, given.whole(), given.rows)
+    return store_given(db, given)
 
 
 def read_mapped(path: Path, map_name: str) -> GivenRun:
