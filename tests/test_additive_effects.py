@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.drawn_documents import draws_of
 
-from nlareport.rows.cell_rows import Effect
+from nlareport.rows.cell_rows import CellKey, Effect
 from nlareport.rows.item_rows import Score
 from nlareport.rows.run_rows import PairId
 from nlareport.statistics.additive_effects import effects
@@ -58,3 +58,29 @@ def test_effects_need_three_pairs_and_every_cross_model_cell():
     assert len(fitted(IDS[:3], whole)) == 6
     assert fitted(IDS[:2], matrix_of(np.arange(4.0).reshape(2, 2))) == []
     assert fitted(IDS[:3], {key: column for key, column in whole.items() if key != (A, B)}) == []
+
+
+@given(st.data())
+def test_effects_of_a_matrix_with_holes_or_half_pairs_are_those_it_was_made_of(data):
+    n_sources, n_targets = 3, 4
+    values = st.floats(-0.5, 0.5)
+    source = np.array(data.draw(st.lists(values, min_size=n_sources, max_size=n_sources)))
+    target = np.array(data.draw(st.lists(values, min_size=n_targets, max_size=n_targets)))
+    names = [PairId(name) for name in "abcdefg"]
+    cells = {
+        (names[s], names[n_sources + t]): 0.5 + source[s] + target[t]
+        for s in range(n_sources)
+        for t in range(n_targets)
+    }
+    missing = data.draw(st.sampled_from(sorted(cells)))
+    known = {CellKey(*key): value for key, value in cells.items() if key != missing}
+    found = {(row.role, row.pair_id): row.effect for row in effects(names, known)}
+    expected = {("source", names[s]): source[s] - source.mean() for s in range(n_sources)}
+    expected |= {("target", names[n_sources + t]): target[t] - target.mean() for t in range(n_targets)}
+    assert found == pytest.approx(expected, abs=1e-9)
+
+
+def test_cells_that_do_not_tell_effects_apart_have_none():
+    two_islands = {CellKey(A, B): 0.1, CellKey(B, A): 0.2, CellKey(IDS[2], IDS[3]): 0.3, CellKey(IDS[3], IDS[2]): 0.4}
+    assert effects(IDS, two_islands) == []
+    assert effects(IDS, {CellKey(A, target): 0.1 for target in IDS[1:]}) == []
