@@ -337,3 +337,9 @@ def test_a_misnamed_score_is_refused_unless_somebody_looked(tmp_path: Path) -> N
     assert "mse_nrm is 5e-05 on average" in faults(bundle(tmp_path / "b", scores_in_jsonl=tiny))
     looked = {"environment": {"scores": {"checked": True}}}
     assert bundle_rows(bundle(tmp_path / "c", run=looked, scores_in_jsonl=tiny)).of(Score)[0].mse_nrm == 5e-5
+
+
+def test_errors_of_vectors_as_they_are_are_told_by_name(tmp_path: Path) -> None:
+    raw = [{**SCORE, "item_id": number, "mse_nrm": 605.0 + number} for number in range(3)]
+    said = faults(bundle(tmp_path / "b", scores_in_jsonl=raw))
+    assert 'import it with a map that says "definition: raw_mse" and names the columns with both norms.' in said

@@ -15,6 +15,7 @@ from nlareport.rows.cell_rows import Cell
 from nlareport.rows.item_rows import Explanation, Item, Score, Tag, stratum_of
 from nlareport.rows.run_rows import Document, PairId
 from nlareport.shown import listed
+from nlareport.statistics.score_definitions import NOISE
 from nlareport.statistics.score_doubts import doubts
 from nlareport.store.bundle.bundle_tables import BUNDLED, Faults, TableFile, all_columns
 from nlareport.store.bundle.computed_tables import Bootstrap, compute_tables
@@ -24,6 +25,8 @@ from nlareport.store.published.published_run import document_of
 from nlareport.store.row_tables import rows_of
 from nlareport.store.whole_run import RunRows
 
+LARGEST_ERROR = 4.0 + NOISE
+"""Of directions."""
 ID_TAG = "item_id"
 """The tag with an item's own id, where that is a text and its document has another name."""
 
@@ -94,6 +97,12 @@ def _check_tables(given: GivenTables, faults: Faults) -> None:
     scores = given.tables.get(Score)
     if scores and not {"mse_nrm", "fve_nrm"} & set(scores.columns):
         faults.add(scores.path, "has neither mse_nrm nor fve_nrm; add one of them.")
+    if scores and _are_raw(scores.frame["mse_nrm"]):
+        faults.add(
+            scores.path,
+            "most of mse_nrm is above 4, so it is no error of directions; if it is one of vectors as they are, import "
+            'it with a map that says "definition: raw_mse" and names the columns with both norms.',
+        )
     _check_pairs(given, faults)
     _check_items(given, faults)
     if scores and not faults.lines and not _is_trusted(given.described):
@@ -101,6 +110,12 @@ def _check_tables(given: GivenTables, faults: Faults) -> None:
         variances = {PairId(pair.pair_id): pair.variance_nrm for pair in given.described.pairs}
         for doubt in doubts(rows, variances):
             faults.add(scores.path, f"{doubt}.")
+
+
+def _are_raw(errors: pl.Series) -> bool:
+    """Whether most of the errors are larger than those of any two directions."""
+    finite = errors.drop_nulls().filter(errors.drop_nulls().is_finite())
+    return len(finite) > 0 and int((finite > LARGEST_ERROR).sum()) * 2 > len(finite)
 
 
 def _is_trusted(described: BundleRun) -> bool:

@@ -104,7 +104,9 @@ def _csv_columns(path: Path, schema: ColumnTypes) -> Columns:
     header = text.partition("\n")[0]
     for separator, said in ((";", "semicolons"), ("\t", "tabs")):
         if "," not in header and separator in header:
-            raise ValueError(f"its columns are separated by {said}; separate them by commas")
+            raise ValueError(
+                f"its columns are separated by {said}; separate them by commas, or import the file with a map"
+            )
     frame = pl.read_csv(text.encode(), infer_schema=False)
     known = [name for name in schema if name in frame.columns]
     return frame.select(known), [name for name in frame.columns if name not in known]

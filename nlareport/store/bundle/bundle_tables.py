@@ -131,7 +131,8 @@ def _check_names(path: Path, row_type: type, raw: pl.DataFrame, unknown: list[st
         advice = f", or name it {TAG_COLUMN}NAME to make it a tag of the items" if row_type is Item else ""
         if "draw" in TABLES[row_type].key and DRAW_NAMES.intersection(unknown):
             advice = ", or call it draw if it numbers the explanations of an item"
-        faults.add(path, f"column {listed(unknown)} is not known; remove it or correct its spelling{advice}.")
+        told = f"column {listed(unknown)} is not known; remove it or correct its spelling{advice}"
+        faults.add(path, f"{told}, or say in a map what it is.")
     lacking = [name for name in _must_hold(row_type) if name not in raw.columns]
     if lacking:
         faults.add(path, f"column {', '.join(lacking)} is missing; add it.")
