@@ -196,7 +196,7 @@ def transcript(pair: TinyPair, folder: Path, **changes: str) -> Path:
     prompt, reply = "<bos><start_of_turn>user\nWhat is it?<end_of_turn>\n", 'The river rose by "14 metres'
     tokenizer = TransformersTokenizer(pair.base)
     cut = tokenizer.tokenize(prompt + reply, None)
-    ids, spans = cut.token_ids[1:], list(zip(cut.char_starts, cut.char_ends, strict=True))[1:]
+    ids, spans = cut.token_ids, list(zip(cut.char_starts, cut.char_ends, strict=True))
     texts = [f"A text.\n\n    About {number}." for number in range(len(ids))]
     with TransformersExtractor(pair.base, 1, dtype="float32") as extractor:
         gold = extractor.extract([ids[: place + 1] for place in range(len(ids))])

@@ -14,14 +14,12 @@ import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
 from jaxtyping import Float, Int
-from safetensors import deserialize
 
 from nlareport.errors import CorpusUnreadable
 from nlareport.files.given_files import PARQUET, open_given, what_it_is
 from nlareport.shown import brief, listed, shown
 from nlareport.store.vectors.stage0 import VECTOR_COLUMN
 
-_deserialize: Any = deserialize
 _ADVICE = "Correct corpus.path."
 MOST_BYTES = 20_000_000_000
 """Of a safetensors file, which is read whole."""
@@ -110,10 +108,12 @@ def _parquet_columns(path: Path, label_column: str) -> dict[str, Any]:
 
 
 def _safetensors_columns(path: Path, label_column: str) -> dict[str, Any]:
+    # Here, because the site is built without it.
+
     if path.stat().st_size > MOST_BYTES:
         raise CorpusUnreadable(f"{path}: holds more than {MOST_BYTES:,} bytes, the most that is read. Split it.")
     with _faults(path):
-        tensors = {name: _array(path, name, tensor) for name, tensor in _deserialize(path.read_bytes())}
+        tensors = {name: _array(path, name, tensor) for name, tensor in deserialize(path.read_bytes())}
     if VECTOR_COLUMN in tensors:
         scalars = {name: array.tolist() for name, array in tensors.items() if name in (_LAYER, _ITEM, _TOKENS)}
         return {VECTOR_COLUMN: tensors[VECTOR_COLUMN]} | scalars
