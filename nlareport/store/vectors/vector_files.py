@@ -109,6 +109,10 @@ def _parquet_columns(path: Path, label_column: str) -> dict[str, Any]:
 
 def _safetensors_columns(path: Path, label_column: str) -> dict[str, Any]:
     # Here, because the site is built without it.
+    import safetensors
+
+    deserialize: Any = safetensors.deserialize
+    # Here, because the site is built without it.
 
     if path.stat().st_size > MOST_BYTES:
         raise CorpusUnreadable(f"{path}: holds more than {MOST_BYTES:,} bytes, the most that is read. Split it.")
