@@ -11,6 +11,8 @@ import yaml
 from scipy import stats
 
 from nlareport.errors import RunFileTaken
+from nlareport.publish import publish_run
+from nlareport.review.sources import import_figures
 from nlareport.rows.cell_rows import AblationCell, Baseline, Cell, Effect, Measure, SubsetRange
 from nlareport.rows.item_rows import Item, Outlier, Score
 from nlareport.rows.run_rows import Claim, Pair
@@ -265,3 +267,28 @@ def test_an_addition_that_contradicts_leaves_the_file_as_it_is(tmp_path: Path) -
     with pytest.raises(RunFileTaken, match=r"pair with pair_id 'a' has variance_nrm '0\.7335', not '0\.73'"):
         import_bundle(tmp_path / "first", db)
     assert db.read_bytes() == before
+
+
+@pytest.mark.runs
+def test_the_page_of_an_import_says_what_is_absent_in_one_list_and_nothing_false(tmp_path: Path) -> None:
+    texts = [{"item_id": k, "source": "a", "text": f"a text about {k} alone"} for k in range(N_ITEMS)]
+    folder = a_bundle(tmp_path / "in", scores=some_scores(), explanations=texts)
+    done = import_figures(folder, tmp_path / "run.duckdb")
+    assert done.summary == [
+        "2 × 2 cells with intervals from 240 scores",
+        "not there: items.*, is_clean in explanations.*, null_scores.* and 6 more (the report's notes say more)",
+    ]
+    page = publish_run(tmp_path / "run.duckdb", tmp_path / "out").read_text(encoding="utf-8")
+    assert page.count("What was not brought") == 1
+    for absent in ("items.*", "null_scores.*", "alignments.*", "resemblances.*"):
+        assert page.count(f"<code>{absent}</code>") == 1
+    for false in (
+        "holds no decode",
+        "holds no null",
+        "own norm",
+        "No document was skipped",
+        "browse.html",
+        "this run's items",
+    ):
+        assert false not in page
+    assert "10\u202f000 draws, seed 0, V fixed; computed at import" in page
