@@ -112,8 +112,6 @@ def _safetensors_columns(path: Path, label_column: str) -> dict[str, Any]:
     import safetensors
 
     deserialize: Any = safetensors.deserialize
-    # Here, because the site is built without it.
-
     if path.stat().st_size > MOST_BYTES:
         raise CorpusUnreadable(f"{path}: holds more than {MOST_BYTES:,} bytes, the most that is read. Split it.")
     with _faults(path):
