@@ -72,7 +72,7 @@ def of_every_format() -> list[tuple[str, bytes]]:
     ]
 
 
-@pytest.mark.parametrize(("name", "content"), of_every_format())
+@pytest.mark.parametrize(("name", "content"), [pytest.param(*case, id=case[0]) for case in of_every_format()])
 def test_every_format_gives_the_same_rows(name: str, content: bytes, tmp_path: Path) -> None:
     rows = mapped(tmp_path, content, name)
     assert [(row.item_id, row.mse_nrm) for row in rows.of(Score)] == [(1, 0.25), (2, 0.5)]
