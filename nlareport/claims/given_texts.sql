@@ -17,7 +17,7 @@ SELECT
     max(value) < 1 AS holds,
     CAST(json_object(
         'n', count(*),
-        'fractions', [min(value), max(value)],
+        'fractions', list_filter([min(value), max(value)], lambda known: known IS NOT NULL),
         'highest_cell', max(name) FILTER (WHERE rank = 1),
         'n_above', count(*) FILTER (WHERE value >= 1)
     ) AS VARCHAR) AS figures

@@ -125,7 +125,7 @@ def _groups(queries: list[NamedQuery], asked: set[str]) -> list[QueryGroup]:
 
 
 def _starting_points(queries: list[NamedQuery], origins: list[Origin], reader: RunReader) -> dict[str, dict[str, Any]]:
-    """Each query's text and needs, its parameters filled in as the report asks them first, or with the first pair."""
+    """Each query's text and needs, its parameters as the report asks them first, or the first pair and draw."""
     asked: dict[str, dict[str, Any]] = {}
     for origin in origins:
         asked.setdefault(origin.query, origin.parameters)
@@ -133,7 +133,8 @@ def _starting_points(queries: list[NamedQuery], origins: list[Origin], reader: R
     return {
         query.name: {
             "sql": query.sql,
-            "parameters": asked.get(query.name) or dict.fromkeys(query.parameters, first_pair),
+            "parameters": asked.get(query.name)
+            or {name: 0 if name == "draw" else first_pair for name in query.parameters},
             "needsTexts": query.needs_texts,
             "needsJson": query.needs_json,
         }

@@ -12,12 +12,15 @@ NO_MODEL = "none"
 def without_model(given: Any) -> Any:
     """What is given of a pair, with nothing in the place of base model, block and width where it has no model.
 
-    A source of texts says so with `base_model: none`; it is read by reconstructors and has none.
+    A source of texts says so with `base_model: none`; it is read by reconstructors and has none. An entry that states
+    both halves, the block and the width, as exports do, has a model, even one called "none".
     """
     if not isinstance(given, dict) or "base_model" not in given:
         return given
     named = given["base_model"]
     if named is not None and not (isinstance(named, str) and named.strip().lower() == NO_MODEL):
+        return given
+    if named is not None and all(given.get(key) is not None for key in ("writes", "reads", "block_index", "d_model")):
         return given
     return {"reads": False, **given, **dict.fromkeys(("base_model", "block_index", "d_model"))}
 
