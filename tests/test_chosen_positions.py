@@ -173,7 +173,7 @@ PAIR = "{pair_id: a, label: A, family: f, base_model: a, block_index: 1, d_model
         ("", "positions: generation_prompt", "only chats have a generation_prompt"),
         ("", "roles: [user]", "only chats have roles"),
         ("", "positions: first", "should be 'sampled', 'last' or 'generation_prompt'; it says 'first'"),
-        ("", "positions: {every: 0}", "greater than or equal to 1"),
+        ("", "positions: {every: 0}", r"sampling\.positions\.every: Input should be greater than or equal to 1"),
         ("", "positions: {listed: words}", "should be 'characters' or 'tokens'"),
     ],
 )

@@ -135,7 +135,7 @@ def test_a_file_may_be_parquet_or_safetensors_with_a_row_or_a_tensor_for_each_ve
 
 
 def test_brain_floats_are_read_as_the_numbers_they_are(tmp_path: Path) -> None:
-    torch = pytest.importorskip("torch")
+    import torch
     from safetensors.torch import save_file as save_torch
 
     vectors = torch.tensor(vectors_of(16)).to(torch.bfloat16)

@@ -113,6 +113,16 @@ def test_texts_that_changed_or_speak_of_no_item_are_refused(tmp_path):
         run(experiment, tmp_path / "twice.duckdb")
 
 
+def test_the_last_words_of_contexts_are_not_praised_for_standing_in_them(tmp_path):
+    run(written(tmp_path, LAST_WORDS), tmp_path / "run.duckdb")
+    with DuckDBReader.open(tmp_path / "run.duckdb") as reader:
+        shares = dict(reader.frame("SELECT source, share_found FROM text_summary").iter_rows())
+        figures = json.loads(reader.frame("claim_content_words")["figures"][0])
+    assert shares["last-6"] == 1.0
+    assert max(figures["found"]) < 1.0
+    assert figures["n"] == len(shares) - 1
+
+
 def test_a_pair_added_to_a_finished_run_equals_the_whole_matrix_run_at_once(tmp_path):
     added = [pair("fifth", d_model=20), LAST_WORDS]
     whole, stepwise = tmp_path / "whole", tmp_path / "stepwise"

@@ -1,10 +1,13 @@
 -- How many content words of explanations stand in the item's context, and by chance in the context of another document.
--- Asks whether they are more than by chance for every source, by the whole interval of the difference. No answer unless
--- every source that was compared has that interval.
+-- Asks whether they are more than by chance for every source that has a model, by the whole interval of the difference.
+-- No answer unless every source that was compared has that interval. The last words of a context all stand in it.
 -- Parameters: none.
 -- Rows: claims.reading.ClaimFigures, exactly one.
 WITH compared AS (
-    FROM text_summary WHERE n_compared > 0
+    SELECT t.*
+    FROM text_summary AS t
+    JOIN pair AS p ON p.pair_id = t.source
+    WHERE t.n_compared > 0 AND p.base_model IS NOT NULL
 )
 SELECT
     CASE WHEN count(*) > 0 AND count(excess_low) = count(*) THEN min(excess_low) > 0 END AS holds,

@@ -83,8 +83,12 @@ def validation_faults(error: ValidationError, path: Path, kinds: Collection[str]
 
 def _fault_line(fault: Any, path: Path, kinds: Collection[str]) -> str:
     place = fault["loc"]
+    # Of a key that may hold one of several mappings pydantic names the mapping, which is called like its own key.
     parts = [
-        part for number, part in enumerate(place) if part not in kinds or not isinstance(place[max(number - 1, 0)], int)
+        part
+        for number, part in enumerate(place)
+        if (part not in kinds or not isinstance(place[max(number - 1, 0)], int))
+        and place[number : number + 2] != (part,) * 2
     ]
     key = _bounded(".".join(map(str, parts))) or "the file"
     said = _bounded(fault["msg"].removeprefix("Value error, "))
